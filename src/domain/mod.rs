@@ -1,0 +1,3 @@
+//! The decisions, and nothing else.
+pub mod ids;
+pub mod media;

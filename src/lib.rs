@@ -1,0 +1,3 @@
+//! supametas-sync
+pub mod api;
+pub mod domain;
