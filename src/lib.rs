@@ -1,3 +1,5 @@
 //! supametas-sync
 pub mod api;
+pub mod config;
 pub mod domain;
+pub mod ports;

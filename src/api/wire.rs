@@ -75,6 +75,8 @@ fn text_or_number<'de, D: serde::Deserializer<'de>>(d: D) -> Result<String, D::E
     match Value::deserialize(d)? {
         Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
-        _ => Err(serde::de::Error::custom("`code` is neither a text nor a number")),
+        _ => Err(serde::de::Error::custom(
+            "`code` is neither a text nor a number",
+        )),
     }
 }

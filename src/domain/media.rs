@@ -28,8 +28,13 @@ pub enum Media {
 
 impl Media {
     /// All five, in the order that people read them.
-    pub const ALL: [Media; 5] =
-        [Media::Text, Media::Image, Media::Audio, Media::Video, Media::Web];
+    pub const ALL: [Media; 5] = [
+        Media::Text,
+        Media::Image,
+        Media::Audio,
+        Media::Video,
+        Media::Web,
+    ];
 
     /// The name used in the configuration, the ledger and the logs.
     pub const fn as_str(self) -> &'static str {

@@ -1,3 +1,18 @@
-//! The decisions, and nothing else.
+//! The decisions, and nothing else: pure, total and told the time.
+//!
+//! What a file is ([`media`], [`naming`]), when it is finished ([`settle`]),
+//! where it is ([`state`], [`lifecycle`]), what an answer means
+//! ([`answer`], [`error_table`]) and who has to wait ([`gate`], [`backoff`]).
+//!
+//! Must not: import tokio, the file system, SQLite, HTTP, a clock or chance.
+//! `tests/architecture.rs` checks it.
+
+pub mod answer;
+pub mod backoff;
+pub mod error_table;
+pub mod gate;
 pub mod ids;
+pub mod lifecycle;
 pub mod media;
+pub mod state;
+pub mod time;

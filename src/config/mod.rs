@@ -1,0 +1,2 @@
+//! From a TOML file to what the program works with.
+pub mod valid;

@@ -1,0 +1,181 @@
+//! The configuration as the program uses it: checked, with units resolved,
+//! globs compiled and keys read. What is here can be worked with; what can't
+//! be was refused by `raw` → `valid`.
+//!
+//! Must not: hold anything as text that a type could hold.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use globset::GlobSet;
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::domain::error_table::ErrorTable;
+use crate::domain::ids::{DatasetName, FolderName, Route};
+use crate::domain::lifecycle::Policy;
+use crate::domain::media::{Media, TypeLists};
+use crate::ports::AccessKey;
+
+/// Everything.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The service and how it is spoken to.
+    pub service: Service,
+    /// The ledger's file.
+    pub ledger: PathBuf,
+    /// How long a stop waits for uploads under way.
+    pub shutdown_grace: Duration,
+    /// The time between two full scans of a folder with events, before jitter.
+    pub rescan_every: Duration,
+    /// The time between two scans of a folder without events.
+    pub poll_every: Duration,
+    /// Logging.
+    pub log: Log,
+    /// The datasets, by name.
+    pub datasets: BTreeMap<DatasetName, Arc<Dataset>>,
+    /// The folders, by name.
+    pub folders: BTreeMap<FolderName, Arc<Folder>>,
+    /// The error table in force.
+    pub errors: Arc<ErrorTable>,
+}
+
+/// The service and how it is spoken to.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// With no slash at the end.
+    pub base_url: Url,
+    /// Path of each import behind the base URL, with a slash in front.
+    pub paths: BTreeMap<Media, String>,
+    /// Path of the query.
+    pub query_path: String,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest time without a chunk being taken while a body is sent.
+    pub stall_timeout: Duration,
+    /// Longest wait for the answer after the last byte.
+    pub answer_timeout: Duration,
+    /// How long an unused connection is kept. Well below what servers keep.
+    pub idle_timeout: Duration,
+}
+
+/// One dataset of the service: one Access-Key.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// Its name in the configuration.
+    pub name: DatasetName,
+    /// Its key.
+    pub key: AccessKey,
+    /// Uploads at once.
+    pub concurrency: usize,
+    /// Queries a second, at most.
+    pub polls_per_second: f64,
+    /// Uploads a second, at most.
+    pub requests_per_second: Option<f64>,
+    /// Bytes a second, at most, over all its uploads.
+    pub bytes_per_second: Option<u64>,
+}
+
+/// One drop folder.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// Its name in the configuration.
+    pub name: FolderName,
+    /// Absolute.
+    pub path: PathBuf,
+    /// Where its files go.
+    pub dataset: DatasetName,
+    /// Whether subfolders belong to it.
+    pub recursive: bool,
+    /// What is taken; matches paths relative to the folder. `None`: everything.
+    pub include: Option<GlobSet>,
+    /// What is not.
+    pub exclude: GlobSet,
+    /// How it is watched.
+    pub watch: WatchMode,
+    /// Files on other mounts below it are not taken.
+    pub one_file_system: bool,
+    /// Larger files end as unsupported, unread. Bytes.
+    pub max_size: u64,
+    /// Quiet time of a file that was closed after writing, or seen by a scan.
+    pub quiet: Duration,
+    /// Quiet time where nothing can tell whether a writer has it open.
+    pub quiet_unsure: Duration,
+    /// Which extensions each import takes.
+    pub types: TypeLists,
+    /// The import options of each media type, as they are sent.
+    pub options: BTreeMap<Media, Map<String, Value>>,
+    /// What happens to content that was imported before.
+    pub duplicates: Duplicates,
+    /// How its files go on; includes what becomes of the source.
+    pub policy: Arc<Policy>,
+    /// Where sources go after success. Absolute.
+    pub done_dir: PathBuf,
+    /// Where sources go after a rejection. Absolute.
+    pub rejected_dir: PathBuf,
+}
+
+impl Folder {
+    /// The route of this folder's files of one media type.
+    pub fn route(&self, media: Media) -> Route {
+        Route {
+            folder: self.name.clone(),
+            media,
+        }
+    }
+}
+
+/// How a folder is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchMode {
+    /// Events on a local file system, scans on a network one.
+    Auto,
+    /// Events, and scans now and then.
+    Events,
+    /// Scans only.
+    Poll,
+}
+
+/// What happens to content that was imported before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duplicates {
+    /// It ends as `duplicate`, with no request.
+    Skip,
+    /// It is uploaded again.
+    Upload,
+}
+
+/// Logging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// A `tracing` filter, such as `info` or `info,supametas_sync::watch=debug`.
+    pub filter: String,
+    /// The shape of a line.
+    pub format: LogFormat,
+}
+
+/// The shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Journald when its socket is standard error, else human.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+    /// Fields to journald's socket.
+    Journald,
+}
+
+impl fmt::Display for WatchMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            WatchMode::Auto => "auto",
+            WatchMode::Events => "events",
+            WatchMode::Poll => "poll",
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! What came back from the service, or what did not: the facts that the error
+//! table judges.
+//!
+//! Must not: judge (that is `error_table`), or read a socket (that is `api`).
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::TaskId;
+
+/// Which call was made. The same status means different things to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// One of the imports: it costs money and must not happen twice.
+    Upload,
+    /// `query-task`: harmless, can be repeated at will.
+    Query,
+}
+
+/// How an exchange with the service ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// An HTTP answer came.
+    Answer(Answer),
+    /// Nothing was sent: no connection, no address, no TLS.
+    NoConnection {
+        /// What went wrong, without the address or the key.
+        detail: String,
+    },
+    /// The connection broke, or nothing came in time.
+    Broken {
+        /// Whether the last chunk of the body had been handed to the socket.
+        /// `false`: the service cannot have a whole request.
+        last_byte_sent: bool,
+        /// What went wrong, without the address or the key.
+        detail: String,
+    },
+}
+
+/// An HTTP answer, reduced to what matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// What the body was.
+    pub body: Body,
+    /// `Retry-After`, as a wait from now; not yet clamped.
+    pub retry_after: Option<Duration>,
+    /// `Location`, where the status redirects.
+    pub location: Option<Location>,
+}
+
+/// Where a redirect points, seen from the base URL. The other host's address
+/// is kept for the operator to read, never to be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// Same scheme, host and port: a full address.
+    SameOrigin(String),
+    /// Another origin, or nothing that is an `http(s)` address; bounded text.
+    Elsewhere(String),
+}
+
+/// What an answer's body was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// The service's own envelope.
+    Envelope {
+        /// `"0"` or an error code, bounded.
+        code: String,
+        /// The service's words, bounded; control characters still inside.
+        message: Option<String>,
+        /// `data.taskId`, where it is there and can be believed.
+        task: Option<TaskId>,
+        /// `data.state` of a query.
+        task_state: Option<TaskState>,
+    },
+    /// No body at all.
+    Empty,
+    /// Something else: HTML, a cut or oversized body.
+    NotEnvelope {
+        /// What it was, in words, bounded.
+        what: String,
+    },
+}
+
+/// How far a task is, as `query-task` says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskState {
+    /// `PENDING`; the service's own table spells it `PENGDING`.
+    Pending,
+    /// `SUCCESS`.
+    Success,
+    /// `FAIL`.
+    Fail,
+    /// `CANCEL`: the task was deleted.
+    Cancel,
+    /// Anything else: kept as text, treated as still processing.
+    Unknown(String),
+}
+
+impl TaskState {
+    /// Reads the service's word.
+    pub fn parse(text: &str) -> TaskState {
+        match text {
+            "PENDING" | "PENGDING" => TaskState::Pending,
+            "SUCCESS" => TaskState::Success,
+            "FAIL" => TaskState::Fail,
+            "CANCEL" => TaskState::Cancel,
+            other => TaskState::Unknown(other.chars().take(64).collect()),
+        }
+    }
+}
+
+/// The short label of how an exchange ended: `OPS40001`, `HTTP-503`,
+/// `NO-CONNECTION`. It is what people filter by, so it is one word of
+/// printable ASCII, at most 32 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Code(String);
+
+impl Code {
+    /// The label of an HTTP status.
+    pub fn http(status: u16) -> Code {
+        Code(format!("HTTP-{status}"))
+    }
+
+    /// The service's own code; characters that don't belong into a label
+    /// become `_`.
+    pub fn service(text: &str) -> Code {
+        let clean: String = text
+            .chars()
+            .take(32)
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || c == '-' {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect();
+        Code(if clean.is_empty() {
+            "_".to_owned()
+        } else {
+            clean
+        })
+    }
+
+    /// A label of our own, such as `NO-CONNECTION`.
+    pub fn own(text: &'static str) -> Code {
+        Code(text.to_owned())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}

@@ -1,0 +1,278 @@
+//! From an outcome to its row, and from the row to a judgement.
+//!
+//! Must not: read the clock, or remember an earlier answer.
+
+use std::time::Duration;
+
+use super::{Calls, Follow, Limit, On, Pause, Row, Rule, Scope, TABLE};
+use crate::domain::answer::{Answer, Body, Call, Code, Location, Outcome, TaskState};
+use crate::domain::ids::TaskId;
+
+/// The longest `Retry-After` that is believed.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// The table in force: the documented one, with the configuration's overrides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ErrorTable {
+    rows: Vec<Row>,
+}
+
+/// What an outcome means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// For the file.
+    pub verdict: Verdict,
+    /// The label that people filter by.
+    pub code: Code,
+    /// What happened, in words: the table's, then the service's own, which
+    /// still hold whatever characters it sent.
+    pub why: String,
+    /// What an operator can do; may be empty.
+    pub advice: &'static str,
+    /// Who else has to wait.
+    pub pause: Option<Pause>,
+    /// What the service asked for, clamped to [`MAX_RETRY_AFTER`].
+    pub retry_after: Option<Duration>,
+    /// The service itself answered: it is there, whatever it said.
+    pub heard: bool,
+}
+
+/// The redirects that led to an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Trail {
+    /// How many.
+    pub hops: u8,
+    /// One of them was a 303: the upload itself had been taken, only its
+    /// result lay elsewhere. Nothing after it can prove that it was not.
+    pub see_other: bool,
+}
+
+/// A row's rule, with what the answer gave for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// An upload was taken; without a task it can't be followed.
+    Done(Option<TaskId>),
+    /// A query was answered.
+    Task(TaskState),
+    /// A query was answered: as before.
+    Unchanged,
+    /// See [`Rule::Retry`].
+    Retry(Option<Limit>),
+    /// See [`Rule::Reject`].
+    Reject,
+    /// See [`Rule::Hold`].
+    Hold,
+    /// See [`Rule::Unconfirmed`].
+    Unconfirmed,
+    /// See [`Rule::Follow`]; the address is on the base URL's origin.
+    Follow(Follow, String),
+}
+
+impl Default for ErrorTable {
+    fn default() -> ErrorTable {
+        ErrorTable {
+            rows: TABLE.to_vec(),
+        }
+    }
+}
+
+impl ErrorTable {
+    /// The rows in force, in the order in which they are shown.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Puts `row` in the place of the rows that match the same answer for the
+    /// same calls, or adds it.
+    pub fn override_row(&mut self, row: Row) {
+        let same = |r: &Row| {
+            r.on == row.on
+                && (row.calls == Calls::Any || r.calls == row.calls || r.calls == Calls::Any)
+        };
+        let at = self.rows.iter().position(same).unwrap_or(self.rows.len());
+        if row.calls == Calls::Any {
+            self.rows.retain(|r| !same(r));
+        }
+        self.rows.insert(at.min(self.rows.len()), row);
+    }
+
+    /// The row that decides about `on` for this call: the exact match, else
+    /// the class that it falls into. Every outcome has one.
+    pub fn row(&self, call: Call, on: &On) -> &Row {
+        self.exact(call, on)
+            .or_else(|| {
+                class_of(on)
+                    .into_iter()
+                    .find_map(|wider| self.exact(call, &wider))
+            })
+            .expect("the table has a row for every class; a test asks for each")
+    }
+
+    fn exact(&self, call: Call, on: &On) -> Option<&Row> {
+        let about = |row: &Row| match row.calls {
+            Calls::Any => true,
+            Calls::Upload => call == Call::Upload,
+            Calls::Query => call == Call::Query,
+        };
+        self.rows.iter().find(|row| row.on == *on && about(row))
+    }
+
+    /// Judges one outcome that was come to by way of `trail`.
+    pub fn judge(&self, call: Call, outcome: &Outcome, trail: Trail) -> Judgement {
+        let on = classify(call, outcome, trail.hops);
+        let row = self.row(call, &on);
+        let (answer, detail) = match outcome {
+            Outcome::Answer(answer) => (Some(answer), None),
+            Outcome::NoConnection { detail } | Outcome::Broken { detail, .. } => {
+                (None, Some(detail.as_str()))
+            }
+        };
+        // A query says nothing about a route's options or its endpoint.
+        let pause = row
+            .pause
+            .filter(|p| call == Call::Upload || p.scope != Scope::Route);
+        let mut verdict = verdict(call, row.rule, answer);
+        let settled = matches!(verdict, Verdict::Done(_) | Verdict::Follow(Follow::Get, _));
+        if trail.see_other && call == Call::Upload && !settled {
+            verdict = Verdict::Unconfirmed;
+        }
+        Judgement {
+            verdict,
+            code: label(&on, answer),
+            why: words(row.meaning, answer, detail),
+            advice: row.advice,
+            pause,
+            retry_after: answer
+                .and_then(|a| a.retry_after)
+                .map(|w| w.min(MAX_RETRY_AFTER)),
+            heard: answer.is_some() && !matches!(on, On::NotEnvelope),
+        }
+    }
+}
+
+/// The classes that a match falls back to, narrowest first.
+fn class_of(on: &On) -> Vec<On> {
+    match on {
+        On::Status(206) => vec![On::NotEnvelope],
+        On::Status(status) => vec![On::Class(status / 100), On::Class(5)],
+        On::Code(code) if code.starts_with("OPS4") => vec![On::CodeClass("OPS4"), On::OtherCode],
+        On::Code(code) if code.starts_with("OPS5") => vec![On::CodeClass("OPS5"), On::OtherCode],
+        On::Code(_) => vec![On::OtherCode],
+        _ => vec![],
+    }
+}
+
+/// How many redirects in a row are followed.
+const MAX_HOPS: u8 = 3;
+
+fn classify(call: Call, outcome: &Outcome, hops: u8) -> On {
+    let answer = match outcome {
+        Outcome::NoConnection { .. } => return On::NoConnection,
+        Outcome::Broken {
+            last_byte_sent: false,
+            ..
+        } => return On::BrokenBefore,
+        Outcome::Broken {
+            last_byte_sent: true,
+            ..
+        } => return On::BrokenAfter,
+        Outcome::Answer(answer) => answer,
+    };
+    match (answer.status, &answer.body) {
+        // An error code may come under any 2xx; under 400 it says more than
+        // the status. Under other statuses the status is the surer word.
+        (200..=299 | 400, Body::Envelope { code, .. }) if code != "0" => {
+            if answer.status == 400 && !code.starts_with("OPS") {
+                On::Status(400)
+            } else {
+                On::Code(code.clone().into())
+            }
+        }
+        (
+            200..=299,
+            Body::Envelope {
+                task, task_state, ..
+            },
+        ) => match call {
+            Call::Upload if task.is_some() => On::Success,
+            Call::Query if task_state.is_some() => On::Success,
+            _ => On::NoTask,
+        },
+        (206, _) => On::Status(206),
+        (200..=299, Body::Empty) => On::NoTask,
+        (200..=299, Body::NotEnvelope { .. }) => On::NotEnvelope,
+        (303 | 307, _) if hops >= MAX_HOPS => On::TooManyHops,
+        (303 | 307, _) if !matches!(answer.location, Some(Location::SameOrigin(_))) => {
+            On::Elsewhere
+        }
+        (status, _) => On::Status(status),
+    }
+}
+
+fn verdict(call: Call, rule: Rule, answer: Option<&Answer>) -> Verdict {
+    let envelope = answer.and_then(|a| match &a.body {
+        Body::Envelope {
+            task, task_state, ..
+        } => Some((task.clone(), task_state.clone())),
+        _ => None,
+    });
+    match rule {
+        Rule::Done => match (call, envelope) {
+            (Call::Upload, envelope) => Verdict::Done(envelope.and_then(|(task, _)| task)),
+            (Call::Query, Some((_, Some(state)))) => Verdict::Task(state),
+            (Call::Query, _) => Verdict::Unchanged,
+        },
+        Rule::Unchanged => Verdict::Unchanged,
+        Rule::Retry { limit } => Verdict::Retry(limit),
+        Rule::Reject => Verdict::Reject,
+        Rule::Hold => Verdict::Hold,
+        Rule::Unconfirmed => Verdict::Unconfirmed,
+        Rule::Follow(how) => match answer.and_then(|a| a.location.as_ref()) {
+            Some(Location::SameOrigin(to)) => Verdict::Follow(how, to.clone()),
+            // An override may say "follow" where there is nowhere to go.
+            _ => Verdict::Hold,
+        },
+    }
+}
+
+fn label(on: &On, answer: Option<&Answer>) -> Code {
+    match on {
+        On::Code(code) => Code::service(code),
+        On::NoConnection => Code::own("NO-CONNECTION"),
+        On::BrokenBefore => Code::own("BROKEN-OFF"),
+        On::BrokenAfter => Code::own("NO-ANSWER"),
+        On::NotEnvelope => Code::own("NOT-THE-SERVICE"),
+        On::Success => Code::own("0"),
+        _ => Code::http(answer.map_or(0, |a| a.status)),
+    }
+}
+
+fn words(meaning: &str, answer: Option<&Answer>, detail: Option<&str>) -> String {
+    let mut text = meaning.to_owned();
+    let mut add = |more: &str| {
+        text.push_str(": ");
+        text.push_str(more);
+    };
+    match answer.map(|a| (&a.body, &a.location)) {
+        Some((
+            Body::Envelope {
+                message: Some(message),
+                ..
+            },
+            _,
+        )) if !message.is_empty() => {
+            add(message);
+        }
+        Some((Body::NotEnvelope { what }, None)) => add(what),
+        Some((_, Some(Location::SameOrigin(to) | Location::Elsewhere(to)))) => add(to),
+        _ => {}
+    }
+    if let Some(detail) = detail {
+        add(detail);
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -1,0 +1,592 @@
+//! The one state machine: what follows for a file from what happened to it.
+//!
+//! [`step`] is pure and total: one exhaustive match over states and events.
+//! The ledger calls it inside the transaction that writes the outcome; workers
+//! perform what it says. No other code names a next state.
+//!
+//! Must not: do I/O, read a clock, or judge an answer (that is `error_table`).
+
+use std::time::Duration;
+
+use super::answer::{Code, TaskState};
+use super::backoff::Backoff;
+use super::error_table::{Judgement, Limit, Then, Verdict};
+use super::ids::{AttemptId, FileId, TaskId};
+use super::state::{Polls, State, Tries};
+use super::time::{Moment, Timestamp};
+
+/// What happened to a file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// An attempt begins: recorded before the first byte of its body.
+    /// `one_chunk`: the whole body goes out at once, so this is its last byte
+    /// too. From `uploading` it is the next hop of a redirect.
+    Begun {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The body has only one chunk.
+        one_chunk: bool,
+    },
+    /// The last chunk of the body is about to be handed to the socket.
+    LastByte,
+    /// The attempt ended with an answer, or with none.
+    Judged(Judgement),
+    /// The attempt ended before the last byte for a reason of ours: a gate
+    /// closed, or the daemon stops.
+    Released,
+    /// The daemon started and found the file as a crash had left it.
+    Recovered,
+    /// The file is not the one that was settled. `newer`: its newer version,
+    /// where that is in the ledger already.
+    Changed {
+        /// The newer version.
+        newer: Option<FileId>,
+    },
+    /// The file is not there any more, though its folder is.
+    Vanished,
+    /// A newer version of the same path was queued.
+    Replaced {
+        /// The newer version.
+        by: FileId,
+    },
+    /// Sorted, and not something the service takes. In words.
+    Unsupported(String),
+    /// The content is another file's.
+    SameAs {
+        /// The file that was, or is being, sent.
+        of: FileId,
+        /// Whether that one has succeeded.
+        imported: bool,
+    },
+    /// The file that this one is a duplicate of has ended.
+    OriginalEnded {
+        /// How.
+        how: OriginalEnd,
+    },
+    /// The route was to blame for the rejection, not the file.
+    Returned,
+    /// An operator wants it tried again.
+    Retry,
+}
+
+/// How the original of a duplicate ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginalEnd {
+    /// It succeeded: so has the duplicate.
+    Imported,
+    /// The service worked on this very content and failed, or the task was
+    /// deleted: sending it again would cost money and end alike.
+    SettledOtherwise,
+    /// It never got through: the duplicate gets a try of its own.
+    NotImported,
+}
+
+/// What a folder's settings say about how its files go on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Between tries.
+    pub backoff: Backoff,
+    /// How long a file is tried at all, from when it was first queued.
+    pub give_up_after: Duration,
+    /// What becomes of a body whose answer was lost.
+    pub unconfirmed: OnUnconfirmed,
+    /// How often a failed task is submitted again.
+    pub resubmit_failed: u32,
+    /// How often a task is asked about.
+    pub poll: PollPace,
+    /// How long a file that changed is left alone.
+    pub quiet: Duration,
+    /// What becomes of the source after success.
+    pub after: AfterSuccess,
+    /// What becomes of the source of a rejected, unsupported or failed file.
+    pub on_reject: OnReject,
+}
+
+/// What becomes of a body whose answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnconfirmed {
+    /// Sent again, at most `times` in a row: nothing is lost, a duplicate is
+    /// possible and recorded as such. A service that never answers would else
+    /// be sent the same file, at a price, for ever.
+    Resend {
+        /// In a row.
+        times: u32,
+    },
+    /// Nothing is sent twice; an operator decides.
+    Hold,
+}
+
+/// How often a task is asked about: after `first`, then ever slower to `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollPace {
+    /// The first wait.
+    pub first: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+impl PollPace {
+    /// The wait after `pending` answers of "still processing": half as long
+    /// again each time, spread by a fifth so that a crowd submitted together
+    /// is not asked about together for ever.
+    fn wait(&self, pending: u32, chance: f64) -> Duration {
+        let factor = 1.5f64.powi(i32::try_from(pending.min(60)).unwrap_or(60));
+        let wait = self.first.as_secs_f64() * factor;
+        let wait = Duration::try_from_secs_f64(wait)
+            .unwrap_or(self.max)
+            .min(self.max);
+        wait.mul_f64(if pending == 0 {
+            1.0
+        } else {
+            0.9 + 0.2 * chance
+        })
+        .min(self.max)
+    }
+}
+
+/// What becomes of the source after success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterSuccess {
+    /// It stays.
+    Keep,
+    /// It is moved to the folder's `done` directory.
+    Move,
+    /// It is deleted.
+    Delete,
+}
+
+/// What becomes of the source of a rejected, unsupported or failed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnReject {
+    /// It stays.
+    Keep,
+    /// It is moved to the folder's `rejected` directory.
+    Move,
+}
+
+/// What is to be done with the source, once the ledger has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceAction {
+    /// Move it to the directory for what succeeded.
+    MoveDone,
+    /// Move it to the directory for what was rejected.
+    MoveRejected,
+    /// Delete it.
+    Delete,
+}
+
+/// What follows.
+#[must_use]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Nothing: the event says nothing new about a file in this state.
+    Stay,
+    /// The next state.
+    Go(Go),
+    /// The event can't happen in this state; where an operator asked for it,
+    /// this is the answer, else it is a fault of the program.
+    Refused(&'static str),
+}
+
+/// A next state, and what goes with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Go {
+    /// The next state.
+    pub next: State,
+    /// What becomes of the source.
+    pub source: Option<SourceAction>,
+    /// An earlier body may have been taken, and the file goes out again.
+    pub possible_duplicate: bool,
+}
+
+fn go(next: State) -> Step {
+    Step::Go(Go {
+        next,
+        source: None,
+        possible_duplicate: false,
+    })
+}
+
+fn go_rejected(next: State, policy: &Policy) -> Step {
+    let source = match policy.on_reject {
+        OnReject::Keep => None,
+        OnReject::Move => Some(SourceAction::MoveRejected),
+    };
+    Step::Go(Go {
+        next,
+        source,
+        possible_duplicate: false,
+    })
+}
+
+fn go_imported(next: State, policy: &Policy) -> Step {
+    let source = match policy.after {
+        AfterSuccess::Keep => None,
+        AfterSuccess::Move => Some(SourceAction::MoveDone),
+        AfterSuccess::Delete => Some(SourceAction::Delete),
+    };
+    Step::Go(Go {
+        next,
+        source,
+        possible_duplicate: false,
+    })
+}
+
+/// What follows for a file in `state` from `event`.
+pub fn step(state: &State, event: &Event, at: Moment, policy: &Policy) -> Step {
+    match state {
+        State::Queued { tries, .. } => queued(*tries, event, at, policy),
+        State::Uploading {
+            attempt,
+            last_byte_sent,
+            tries,
+        } => uploading(*attempt, *last_byte_sent, *tries, event, at, policy),
+        State::Submitted {
+            task, polls, tries, ..
+        } => submitted(task, *polls, *tries, event, at, policy),
+        State::Duplicate { .. } => duplicate(state, event, at, policy),
+        State::Rejected { .. } => match event {
+            Event::Returned => requeue(at.now, Tries::new(at.now)),
+            _ => ended(event, at, "it was rejected"),
+        },
+        State::Unsupported { .. } => ended(event, at, "it is not something the service takes"),
+        State::Failed { .. } => ended(event, at, "its task failed"),
+        State::Cancelled { .. } => ended(event, at, "its task was deleted"),
+        State::Exhausted { .. } => ended(event, at, "it was tried as often as allowed"),
+        State::Unconfirmed { .. } => match event {
+            Event::Retry => resend(at.now, Tries::new(at.now)),
+            _ => ended(event, at, "it may have been taken"),
+        },
+        State::Lost { .. } => match event {
+            Event::Retry => resend(at.now, Tries::new(at.now)),
+            _ => ended(event, at, "the service does not know its task"),
+        },
+        State::Succeeded { .. } => closed(
+            event,
+            "it has succeeded: to import it again, drop it again under another name with `duplicates = \"upload\"`",
+        ),
+        State::Untracked => closed(
+            event,
+            "the service has taken it, though it named no task; it is never sent again",
+        ),
+        State::Superseded { .. } => closed(event, "a newer version took its place: retry that one"),
+        State::Gone => closed(event, "it is not there any more: drop it again"),
+    }
+}
+
+fn requeue(not_before: Timestamp, tries: Tries) -> Step {
+    go(State::Queued { not_before, tries })
+}
+
+/// Back to the queue though an earlier body may have been taken.
+fn resend(not_before: Timestamp, tries: Tries) -> Step {
+    Step::Go(Go {
+        next: State::Queued { not_before, tries },
+        source: None,
+        possible_duplicate: true,
+    })
+}
+
+fn queued(tries: Tries, event: &Event, at: Moment, policy: &Policy) -> Step {
+    match event {
+        Event::Begun { attempt, one_chunk } => go(State::Uploading {
+            attempt: *attempt,
+            last_byte_sent: *one_chunk,
+            tries,
+        }),
+        Event::Changed { newer: Some(by) } | Event::Replaced { by } => {
+            go(State::Superseded { by: *by })
+        }
+        // Not the version that was settled: left alone until the new one is.
+        Event::Changed { newer: None } => requeue(at.now.plus(policy.quiet), tries),
+        Event::Vanished => go(State::Gone),
+        Event::Unsupported(reason) => go_rejected(
+            State::Unsupported {
+                reason: reason.clone(),
+            },
+            policy,
+        ),
+        Event::SameAs { of, imported: true } => go_imported(State::Duplicate { of: *of }, policy),
+        Event::SameAs {
+            of,
+            imported: false,
+        } => go(State::Duplicate { of: *of }),
+        Event::Retry => requeue(at.now, Tries::new(at.now)),
+        Event::Released => requeue(at.now, tries),
+        Event::Recovered => Step::Stay,
+        Event::LastByte | Event::Judged(_) | Event::OriginalEnded { .. } | Event::Returned => {
+            Step::Refused("it is queued: no attempt is under way")
+        }
+    }
+}
+
+fn uploading(
+    attempt: AttemptId,
+    last_byte_sent: bool,
+    tries: Tries,
+    event: &Event,
+    at: Moment,
+    policy: &Policy,
+) -> Step {
+    match event {
+        Event::Begun { attempt, one_chunk } => go(State::Uploading {
+            attempt: *attempt,
+            last_byte_sent: *one_chunk,
+            tries,
+        }),
+        Event::LastByte => go(State::Uploading {
+            attempt,
+            last_byte_sent: true,
+            tries,
+        }),
+        Event::Judged(judgement) => answered(attempt, tries, judgement, at, policy),
+        Event::Recovered if last_byte_sent => unconfirmed(attempt, tries, at, policy),
+        // In-process knowledge beats the record: the worker that releases,
+        // or sees the file change, knows that the last chunk was never handed
+        // over, even where the intent had been recorded together with the
+        // beginning.
+        Event::Recovered | Event::Released => requeue(at.now, tries),
+        Event::Changed { newer: Some(by) } => go(State::Superseded { by: *by }),
+        Event::Changed { newer: None } => requeue(at.now.plus(policy.quiet), tries),
+        Event::Vanished => go(State::Gone),
+        // The worker looks at the file again before its last byte, and the
+        // answer decides after it.
+        Event::Replaced { .. } => Step::Stay,
+        Event::Retry => Step::Refused("it is being uploaded right now"),
+        Event::Unsupported(_)
+        | Event::SameAs { .. }
+        | Event::OriginalEnded { .. }
+        | Event::Returned => Step::Refused("an attempt is under way"),
+    }
+}
+
+fn answered(
+    attempt: AttemptId,
+    tries: Tries,
+    judgement: &Judgement,
+    at: Moment,
+    policy: &Policy,
+) -> Step {
+    let code = || judgement.code.clone();
+    match &judgement.verdict {
+        Verdict::Done(Some(task)) => go(State::Submitted {
+            task: task.clone(),
+            next_poll: at.now.plus(policy.poll.wait(0, at.chance)),
+            polls: Polls::default(),
+            tries: Tries {
+                strikes: 0,
+                failures: 0,
+                resends: 0,
+                ..tries
+            },
+        }),
+        Verdict::Done(None) => go(State::Untracked),
+        Verdict::Reject => go_rejected(State::Rejected { code: code() }, policy),
+        Verdict::Hold => requeue(at.now, tries),
+        Verdict::Retry(limit) => {
+            let failures = tries.failures.saturating_add(1);
+            let strikes = tries.strikes.saturating_add(u32::from(limit.is_some()));
+            if let Some(Limit { times, then }) = limit {
+                if strikes > *times {
+                    return match then {
+                        Then::Rejected => go_rejected(State::Rejected { code: code() }, policy),
+                        Then::Exhausted | Then::Lost => go(State::Exhausted { code: code() }),
+                    };
+                }
+            } else if at.now.since(tries.since) > policy.give_up_after {
+                return go(State::Exhausted { code: code() });
+            }
+            let wait = retry_wait(judgement, failures, at, policy);
+            requeue(
+                at.now.plus(wait),
+                Tries {
+                    strikes,
+                    failures,
+                    ..tries
+                },
+            )
+        }
+        Verdict::Unconfirmed => unconfirmed(attempt, tries, at, policy),
+        Verdict::Follow(..) => Step::Refused("a redirect is followed before it is recorded"),
+        Verdict::Task(_) | Verdict::Unchanged => {
+            Step::Refused("an upload can't have the answer of a query")
+        }
+    }
+}
+
+fn retry_wait(judgement: &Judgement, failures: u32, at: Moment, policy: &Policy) -> Duration {
+    match judgement.retry_after {
+        Some(asked) => asked + policy.backoff.wait(1, at.chance),
+        None => policy.backoff.wait(failures, at.chance),
+    }
+}
+
+fn unconfirmed(attempt: AttemptId, tries: Tries, at: Moment, policy: &Policy) -> Step {
+    match policy.unconfirmed {
+        OnUnconfirmed::Resend { times } if tries.resends < times => {
+            let failures = tries.failures.saturating_add(1);
+            let not_before = at.now.plus(policy.backoff.wait(failures, at.chance));
+            resend(
+                not_before,
+                Tries {
+                    failures,
+                    resends: tries.resends + 1,
+                    ..tries
+                },
+            )
+        }
+        OnUnconfirmed::Resend { .. } | OnUnconfirmed::Hold => go(State::Unconfirmed { attempt }),
+    }
+}
+
+fn submitted(
+    task: &TaskId,
+    polls: Polls,
+    tries: Tries,
+    event: &Event,
+    at: Moment,
+    policy: &Policy,
+) -> Step {
+    let again = |wait: Duration, polls: Polls| {
+        go(State::Submitted {
+            task: task.clone(),
+            next_poll: at.now.plus(wait),
+            polls,
+            tries,
+        })
+    };
+    let judgement = match event {
+        Event::Judged(judgement) => judgement,
+        Event::Retry => return Step::Refused("its task is still being processed"),
+        Event::Recovered | Event::Replaced { .. } => return Step::Stay,
+        Event::Begun { .. }
+        | Event::LastByte
+        | Event::Released
+        | Event::Changed { .. }
+        | Event::Vanished
+        | Event::Unsupported(_)
+        | Event::SameAs { .. }
+        | Event::OriginalEnded { .. }
+        | Event::Returned => return Step::Refused("the service has taken it already"),
+    };
+    match &judgement.verdict {
+        Verdict::Task(TaskState::Success) => {
+            go_imported(State::Succeeded { task: task.clone() }, policy)
+        }
+        Verdict::Task(TaskState::Fail) => {
+            if tries.resubmits < policy.resubmit_failed {
+                let resubmits = tries.resubmits + 1;
+                let wait = policy.backoff.wait(resubmits, at.chance);
+                let tries = Tries { resubmits, ..tries };
+                return requeue(at.now.plus(wait), tries);
+            }
+            let reason = "the service's task ended as FAIL; it gives no reason".to_owned();
+            go_rejected(
+                State::Failed {
+                    task: task.clone(),
+                    reason,
+                },
+                policy,
+            )
+        }
+        Verdict::Task(TaskState::Cancel) => go(State::Cancelled { task: task.clone() }),
+        Verdict::Task(TaskState::Pending | TaskState::Unknown(_)) | Verdict::Unchanged => {
+            let pending = polls.pending.saturating_add(1);
+            again(
+                policy.poll.wait(pending, at.chance),
+                Polls {
+                    pending,
+                    failures: 0,
+                    missing: 0,
+                },
+            )
+        }
+        // A query that is refused outright says as little about the task as
+        // one about a task that is not there.
+        verdict @ (Verdict::Retry(Some(Limit {
+            then: Then::Lost, ..
+        }))
+        | Verdict::Reject) => {
+            let times = match verdict {
+                Verdict::Retry(Some(limit)) => limit.times,
+                _ => 3,
+            };
+            let missing = polls.missing.saturating_add(1);
+            if missing > times {
+                return go(State::Lost { task: task.clone() });
+            }
+            again(
+                policy.poll.wait(missing + 2, at.chance),
+                Polls { missing, ..polls },
+            )
+        }
+        Verdict::Retry(_) | Verdict::Hold | Verdict::Unconfirmed => {
+            let failures = polls.failures.saturating_add(1);
+            let wait = retry_wait(judgement, failures, at, policy).max(policy.poll.first);
+            again(wait, Polls { failures, ..polls })
+        }
+        Verdict::Done(_) => Step::Refused("a query can't have the answer of an upload"),
+        Verdict::Follow(..) => Step::Refused("a redirect is followed before it is recorded"),
+    }
+}
+
+fn duplicate(state: &State, event: &Event, at: Moment, policy: &Policy) -> Step {
+    match event {
+        Event::OriginalEnded { how } => match how {
+            OriginalEnd::Imported => go_imported(state.clone(), policy),
+            OriginalEnd::SettledOtherwise => Step::Stay,
+            OriginalEnd::NotImported => requeue(at.now, Tries::new(at.now)),
+        },
+        _ => ended(event, at, "its content is another file's"),
+    }
+}
+
+/// A state that nothing but an operator moves on from.
+fn ended(event: &Event, at: Moment, why: &'static str) -> Step {
+    match event {
+        Event::Retry => requeue(at.now, Tries::new(at.now)),
+        _ => closed(event, why),
+    }
+}
+
+/// A state that nothing moves on from.
+fn closed(event: &Event, why: &'static str) -> Step {
+    match event {
+        // About the path or the daemon, not about this version's way.
+        Event::Recovered | Event::Replaced { .. } | Event::OriginalEnded { .. } => Step::Stay,
+        // A rejected file may have been retried, or moved on, meanwhile.
+        Event::Returned => Step::Stay,
+        _ => Step::Refused(why),
+    }
+}
+
+/// How a state that a file ended in looks to its duplicates.
+pub fn original_end(state: &State) -> Option<OriginalEnd> {
+    match state {
+        State::Queued { .. } | State::Uploading { .. } | State::Submitted { .. } => None,
+        State::Succeeded { .. } => Some(OriginalEnd::Imported),
+        State::Failed { .. } | State::Cancelled { .. } | State::Untracked => {
+            Some(OriginalEnd::SettledOtherwise)
+        }
+        State::Rejected { .. }
+        | State::Exhausted { .. }
+        | State::Unconfirmed { .. }
+        | State::Lost { .. }
+        | State::Unsupported { .. }
+        | State::Duplicate { .. }
+        | State::Superseded { .. }
+        | State::Gone => Some(OriginalEnd::NotImported),
+    }
+}
+
+/// The code that a state carries, for filters.
+pub fn code_of(state: &State) -> Option<&Code> {
+    match state {
+        State::Rejected { code } | State::Exhausted { code } => Some(code),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;

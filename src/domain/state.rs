@@ -1,0 +1,277 @@
+//! Where a file is: the states of one version of a file, each owning exactly
+//! its data.
+//!
+//! Must not: say which state follows which (that is `lifecycle`), or how a
+//! state is stored (that is `ledger`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::answer::Code;
+use super::ids::{AttemptId, FileId, TaskId};
+use super::time::Timestamp;
+
+/// What a file has behind it on its way to a task. It travels with the states
+/// that can still go back to the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tries {
+    /// When the file was first queued: what "no limit but age" is measured from.
+    pub since: Timestamp,
+    /// Failures in a row that count against a limit of the error table.
+    pub strikes: u32,
+    /// Failures in a row of any kind: the backoff's exponent.
+    pub failures: u32,
+    /// Times in a row that the file was sent again though an earlier body may
+    /// have been taken.
+    pub resends: u32,
+    /// Times it was submitted again after its task failed.
+    pub resubmits: u32,
+}
+
+impl Tries {
+    /// Nothing behind it yet.
+    pub fn new(since: Timestamp) -> Tries {
+        Tries {
+            since,
+            strikes: 0,
+            failures: 0,
+            resends: 0,
+            resubmits: 0,
+        }
+    }
+}
+
+/// How the following of a task goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Polls {
+    /// Answers that said "still processing": the pace slows with them.
+    pub pending: u32,
+    /// Queries in a row that failed in any way: the backoff's exponent.
+    pub failures: u32,
+    /// Answers in a row that said the task does not exist.
+    pub missing: u32,
+}
+
+/// Where one version of a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Waits for its turn, from `not_before` on.
+    Queued {
+        /// Not to be sent earlier.
+        not_before: Timestamp,
+        /// What it has behind it.
+        tries: Tries,
+    },
+    /// An attempt is recorded and may be on the wire.
+    Uploading {
+        /// The attempt.
+        attempt: AttemptId,
+        /// `false`: the server cannot have a whole request. `true`: it may.
+        last_byte_sent: bool,
+        /// What it has behind it.
+        tries: Tries,
+    },
+    /// The service took it and named a task.
+    Submitted {
+        /// The task.
+        task: TaskId,
+        /// When to ask again.
+        next_poll: Timestamp,
+        /// How asking has gone.
+        polls: Polls,
+        /// What it has behind it.
+        tries: Tries,
+    },
+    /// The task ended well.
+    Succeeded {
+        /// The task.
+        task: TaskId,
+    },
+    /// The task ended badly.
+    Failed {
+        /// The task.
+        task: TaskId,
+        /// What the service said; it gives no reason of its own.
+        reason: String,
+    },
+    /// The task was deleted.
+    Cancelled {
+        /// The task.
+        task: TaskId,
+    },
+    /// The service took it and named no task: it can't be followed.
+    Untracked,
+    /// The service refused this file for good.
+    Rejected {
+        /// What it said.
+        code: Code,
+    },
+    /// Tried as often, or as long, as the rules allow.
+    Exhausted {
+        /// What the last try ended with.
+        code: Code,
+    },
+    /// The service may or may not have it; an operator decides.
+    Unconfirmed {
+        /// The attempt whose answer was lost.
+        attempt: AttemptId,
+    },
+    /// The service does not know the task any more.
+    Lost {
+        /// The task.
+        task: TaskId,
+    },
+    /// Not something the service takes; nothing was sent.
+    Unsupported {
+        /// What it is, why not, and what to do; in words.
+        reason: String,
+    },
+    /// The same content was imported, or is on its way, for the same dataset
+    /// with the same options; nothing was sent.
+    Duplicate {
+        /// The file that was sent.
+        of: FileId,
+    },
+    /// Replaced by a newer version before it was sent.
+    Superseded {
+        /// The newer version.
+        by: FileId,
+    },
+    /// Deleted or moved away before it was sent.
+    Gone,
+}
+
+/// The name of a state, without its data: what lists, filters and the ledger's
+/// column use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "each is documented at the state of its name")]
+pub enum StateKind {
+    Queued,
+    Uploading,
+    Submitted,
+    Succeeded,
+    Failed,
+    Cancelled,
+    Untracked,
+    Rejected,
+    Exhausted,
+    Unconfirmed,
+    Lost,
+    Unsupported,
+    Duplicate,
+    Superseded,
+    Gone,
+}
+
+impl StateKind {
+    /// All of them, in the order of a file's way.
+    pub const ALL: [StateKind; 15] = [
+        StateKind::Queued,
+        StateKind::Uploading,
+        StateKind::Submitted,
+        StateKind::Succeeded,
+        StateKind::Failed,
+        StateKind::Cancelled,
+        StateKind::Untracked,
+        StateKind::Rejected,
+        StateKind::Exhausted,
+        StateKind::Unconfirmed,
+        StateKind::Lost,
+        StateKind::Unsupported,
+        StateKind::Duplicate,
+        StateKind::Superseded,
+        StateKind::Gone,
+    ];
+
+    /// The name used in the ledger, the logs and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            StateKind::Queued => "queued",
+            StateKind::Uploading => "uploading",
+            StateKind::Submitted => "submitted",
+            StateKind::Succeeded => "succeeded",
+            StateKind::Failed => "failed",
+            StateKind::Cancelled => "cancelled",
+            StateKind::Untracked => "untracked",
+            StateKind::Rejected => "rejected",
+            StateKind::Exhausted => "exhausted",
+            StateKind::Unconfirmed => "unconfirmed",
+            StateKind::Lost => "lost",
+            StateKind::Unsupported => "unsupported",
+            StateKind::Duplicate => "duplicate",
+            StateKind::Superseded => "superseded",
+            StateKind::Gone => "gone",
+        }
+    }
+
+    /// No event but an operator's moves a file on from here.
+    pub const fn is_final(self) -> bool {
+        !matches!(
+            self,
+            StateKind::Queued | StateKind::Uploading | StateKind::Submitted
+        )
+    }
+
+    /// An operator should look at it: what makes `scan` exit with a failure.
+    pub const fn needs_attention(self) -> bool {
+        matches!(
+            self,
+            StateKind::Failed
+                | StateKind::Rejected
+                | StateKind::Exhausted
+                | StateKind::Unconfirmed
+                | StateKind::Lost
+                | StateKind::Unsupported
+        )
+    }
+}
+
+impl fmt::Display for StateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `pad`, so that tables can align it.
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that names no state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a state: use one of queued, uploading, submitted, succeeded, failed, cancelled, untracked, rejected, exhausted, unconfirmed, lost, unsupported, duplicate, superseded, gone"
+)]
+pub struct UnknownState(pub String);
+
+impl FromStr for StateKind {
+    type Err = UnknownState;
+    fn from_str(text: &str) -> Result<StateKind, UnknownState> {
+        StateKind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| UnknownState(text.to_owned()))
+    }
+}
+
+impl State {
+    /// Its name.
+    pub const fn kind(&self) -> StateKind {
+        match self {
+            State::Queued { .. } => StateKind::Queued,
+            State::Uploading { .. } => StateKind::Uploading,
+            State::Submitted { .. } => StateKind::Submitted,
+            State::Succeeded { .. } => StateKind::Succeeded,
+            State::Failed { .. } => StateKind::Failed,
+            State::Cancelled { .. } => StateKind::Cancelled,
+            State::Untracked => StateKind::Untracked,
+            State::Rejected { .. } => StateKind::Rejected,
+            State::Exhausted { .. } => StateKind::Exhausted,
+            State::Unconfirmed { .. } => StateKind::Unconfirmed,
+            State::Lost { .. } => StateKind::Lost,
+            State::Unsupported { .. } => StateKind::Unsupported,
+            State::Duplicate { .. } => StateKind::Duplicate,
+            State::Superseded { .. } => StateKind::Superseded,
+            State::Gone => StateKind::Gone,
+        }
+    }
+}

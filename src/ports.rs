@@ -1,0 +1,205 @@
+//! What the daemon needs from the world, as traits: time, chance and the
+//! service. Tests give their own; nothing else may stand between.
+//!
+//! The ledger is no port: tests use a real one. Must not: hold logic.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+
+use crate::domain::answer::Outcome;
+use crate::domain::ids::TaskId;
+use crate::domain::time::{Moment, Timestamp};
+
+/// A future that can be sent to another thread.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The time of day. Waiting is tokio's, on the monotonic clock.
+pub trait Clock: Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Chance.
+pub trait Jitter: Send + Sync + 'static {
+    /// Uniform in `0.0..1.0`.
+    fn chance(&self) -> f64;
+}
+
+/// A clock and a source of chance, drawn together.
+#[derive(Clone)]
+pub struct World {
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub jitter: Arc<dyn Jitter>,
+}
+
+impl World {
+    /// The system's clock and a fast generator.
+    pub fn real() -> World {
+        World {
+            clock: Arc::new(SystemClock),
+            jitter: Arc::new(Random),
+        }
+    }
+
+    /// Now, with a fresh draw.
+    pub fn moment(&self) -> Moment {
+        Moment {
+            now: self.clock.now(),
+            chance: self.jitter.chance(),
+        }
+    }
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        // A clock set before 1970 reads as 1970.
+        Timestamp(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+struct Random;
+
+impl Jitter for Random {
+    fn chance(&self) -> f64 {
+        fastrand::f64()
+    }
+}
+
+/// The secret that belongs to one dataset. Shows nowhere but in its header.
+#[derive(Clone)]
+pub struct AccessKey(SecretString);
+
+impl AccessKey {
+    /// Holds the key as read, trimmed by whoever read it.
+    pub fn new(key: String) -> AccessKey {
+        AccessKey(key.into())
+    }
+
+    /// The key itself: for the `Access-Key` header, and nothing else.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Sixteen hex digits that change with the key and don't give it away: a
+    /// derived hash, of no use anywhere else.
+    pub fn fingerprint(&self) -> String {
+        let hash = blake3::derive_key(
+            "supametas-sync 2026 key fingerprint",
+            self.expose().as_bytes(),
+        );
+        hash[..8].iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessKey(…)")
+    }
+}
+
+/// The service, as the daemon calls it. One call is one request: it neither
+/// retries nor follows a redirect.
+pub trait ImportApi: Send + Sync + 'static {
+    /// Sends one import.
+    fn upload<'a>(
+        &'a self,
+        key: &'a AccessKey,
+        to: Target<'a>,
+        what: Import,
+    ) -> BoxFuture<'a, Outcome>;
+
+    /// Asks how far a task is.
+    fn query<'a>(
+        &'a self,
+        key: &'a AccessKey,
+        task: &'a TaskId,
+        to: Option<&'a str>,
+    ) -> BoxFuture<'a, Outcome>;
+
+    /// Gets the result of an import that lies at another address (303).
+    fn see_other<'a>(&'a self, key: &'a AccessKey, at: &'a str) -> BoxFuture<'a, Outcome>;
+}
+
+/// Where an import goes.
+#[derive(Debug, Clone, Copy)]
+pub enum Target<'a> {
+    /// The endpoint's path behind the base URL, such as `/file-task`.
+    Path(&'a str),
+    /// The full address of a redirect, already known to be on the same origin.
+    Address(&'a str),
+}
+
+/// What an import sends.
+pub enum Import {
+    /// A file and its options, as multipart.
+    File {
+        /// The file name as the service is to see it: safe in a header.
+        name: String,
+        /// The route's options, sent as the part `data`.
+        options: Map<String, Value>,
+        /// The content.
+        body: UploadBody,
+    },
+    /// A web page's address and its options, as JSON: one chunk.
+    Web {
+        /// An `https://` address.
+        url: String,
+        /// The route's options.
+        options: Map<String, Value>,
+        /// Set when the request is handed to the socket.
+        progress: Arc<Progress>,
+    },
+}
+
+/// The content of a file on its way: a stream of exactly `len` bytes that
+/// itself holds back its last chunk until it may go.
+pub struct UploadBody {
+    /// Bytes.
+    pub len: u64,
+    /// The chunks; an error ends the request before its last byte.
+    pub chunks: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send + Sync>>,
+    /// Advanced by the stream as chunks are taken from it.
+    pub progress: Arc<Progress>,
+}
+
+/// How far a body is, seen from outside while it is sent.
+#[derive(Debug, Default)]
+pub struct Progress {
+    bytes: AtomicU64,
+    last: AtomicBool,
+}
+
+impl Progress {
+    /// A chunk of `len` bytes is handed over; `last` if none follows. To be
+    /// called *before* the chunk is given away.
+    pub fn hand_over(&self, len: u64, last: bool) {
+        self.bytes.fetch_add(len, Ordering::Relaxed);
+        if last {
+            self.last.store(true, Ordering::Release);
+        }
+    }
+
+    /// Bytes of content handed over.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last chunk was handed over: if not, the service cannot have
+    /// a whole request.
+    pub fn last_byte_sent(&self) -> bool {
+        self.last.load(Ordering::Acquire)
+    }
+}
