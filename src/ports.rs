@@ -170,7 +170,7 @@ pub struct UploadBody {
     /// Bytes.
     pub len: u64,
     /// The chunks; an error ends the request before its last byte.
-    pub chunks: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send + Sync>>,
+    pub chunks: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
     /// Advanced by the stream as chunks are taken from it.
     pub progress: Arc<Progress>,
 }

@@ -14,5 +14,6 @@ pub mod gate;
 pub mod ids;
 pub mod lifecycle;
 pub mod media;
+pub mod pace;
 pub mod state;
 pub mod time;

@@ -1,0 +1,36 @@
+//! The exit codes, documented in the README and in `--help`.
+//!
+//! Must not: print.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Success,
+    /// It could not be done; standard error says why.
+    Failure,
+    /// The command line or the configuration is wrong; nothing was done.
+    Usage,
+    /// Done, but files need attention: failed, rejected, exhausted,
+    /// unconfirmed, lost or unsupported.
+    Attention,
+    /// Another daemon works on this ledger.
+    Locked,
+    /// What was asked for is not in the ledger.
+    NotFound,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Success => 0,
+            Exit::Failure => 1,
+            Exit::Usage => 2,
+            Exit::Attention => 3,
+            Exit::Locked => 4,
+            Exit::NotFound => 5,
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! The command line: one file for each command, each with examples in its long
+//! help. Standard output is a command's answer, standard error all else.
+//!
+//! Must not: decide anything about a file. Commands ask the ledger and the
+//! configuration, and let the daemon do the work.
+
+mod check;
+mod errors;
+pub mod exit;
+mod list;
+pub mod logging;
+mod resume;
+mod retry;
+mod run;
+mod sandbox;
+mod scan;
+mod show;
+mod status;
+mod table;
+mod try_it;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use self::exit::Exit;
+
+/// Where the configuration is looked for.
+pub const DEFAULT_CONFIG: &str = "/etc/supametas-sync/config.toml";
+
+/// Uploads what is dropped into local folders to Supametas.AI, each file to the
+/// import of its media type, and follows every task to its end.
+#[derive(Debug, Parser)]
+#[command(name = "supametas-sync", version, after_long_help = AFTER, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration file.
+    #[arg(long, short, global = true, env = "SUPAMETAS_CONFIG", default_value = DEFAULT_CONFIG, value_name = "FILE")]
+    pub config: PathBuf,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER: &str = "\
+Exit codes:
+  0  done
+  1  it could not be done; standard error says why
+  2  the command line or the configuration is wrong; nothing was done
+  3  done, but files need attention (failed, rejected, exhausted, unconfirmed,
+     lost or unsupported): see `list --attention`
+  4  another supametas-sync works on this ledger
+  5  what was asked for is not in the ledger
+  130  stopped by a second signal, without finishing what was on the wire
+
+Signals, while it runs: SIGTERM and SIGINT stop it, finishing what is on the
+wire; SIGHUP reloads the configuration; SIGUSR1 scans all folders now.
+
+First steps:
+  supametas-sync try              a daemon and an emulated service, to play with
+  supametas-sync check            is my configuration right?
+  supametas-sync run              the daemon";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon: watch the folders, upload, follow the tasks.
+    Run(run::Args),
+    /// Work until nothing is due or waiting, then exit: for cron.
+    Scan(scan::Args),
+    /// Check the configuration and its surroundings; say all problems at once.
+    Check(check::Args),
+    /// How things stand: folders, counts by state, closed gates.
+    Status(status::Args),
+    /// List files, newest first.
+    List(list::Args),
+    /// Everything known about one file: every attempt, answer and change.
+    Show(show::Args),
+    /// Send files again that came to a bad end.
+    Retry(retry::Args),
+    /// Open closed gates: let files go again that wait for a pause to end.
+    Resume(resume::Args),
+    /// The error table in force: what each answer of the service leads to.
+    Errors(errors::Args),
+    /// An emulated service on this machine, to try things on.
+    Sandbox(sandbox::Args),
+    /// Try it now: an emulated service and a daemon on a fresh drop folder.
+    Try(try_it::Args),
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; their output may meet a closed
+            // pipe, which is none either.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            let _ = error.print();
+            return exit;
+        }
+    };
+    let done = match cli.command {
+        Command::Run(args) => run::main(&cli.config, args),
+        Command::Scan(args) => scan::main(&cli.config, args),
+        Command::Check(args) => check::main(&cli.config, args),
+        Command::Status(args) => status::main(&cli.config, args),
+        Command::List(args) => list::main(&cli.config, args),
+        Command::Show(args) => show::main(&cli.config, args),
+        Command::Retry(args) => retry::main(&cli.config, args),
+        Command::Resume(args) => resume::main(&cli.config, args),
+        Command::Errors(args) => errors::main(&cli.config, args),
+        Command::Sandbox(args) => sandbox::main(args),
+        Command::Try(args) => try_it::main(args),
+    };
+    done.unwrap_or_else(|failed| {
+        eprintln!("supametas-sync: {:#}", failed.error);
+        failed.exit
+    })
+}
+
+/// A command that could not be done, and the exit code that says so.
+#[derive(Debug)]
+pub struct Failed {
+    exit: Exit,
+    error: anyhow::Error,
+}
+
+impl Failed {
+    /// With an exit code other than that of a plain failure.
+    pub fn with(exit: Exit, error: impl Into<anyhow::Error>) -> Failed {
+        Failed { exit, error: error.into() }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failed {
+    fn from(error: E) -> Failed {
+        Failed { exit: Exit::Failure, error: error.into() }
+    }
+}
+
+/// How a command ends.
+pub type Outcome = Result<Exit, Failed>;

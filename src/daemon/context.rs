@@ -1,0 +1,113 @@
+//! What every task of the daemon has at hand: the ledger, the world, what runs
+//! now, and the bells by which tasks wake each other.
+//!
+//! A bell is a hint: whoever is woken looks into the ledger. A lost one costs
+//! a second, never a file. Must not: hold a file's state.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use super::folders::Folders;
+use crate::config::valid::Config;
+use crate::domain::gate::GateKey;
+use crate::ledger::{Ledger, Policies};
+use crate::ports::{ImportApi, World};
+
+/// Shared by all tasks.
+pub struct Context {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Time and chance.
+    pub world: World,
+    /// The drop folders, watched.
+    pub folders: Folders,
+    /// Wakes the uploader: something was queued, or may go again.
+    pub uploads: Notify,
+    /// Wakes the poller: something was submitted.
+    pub polls: Notify,
+    /// Wakes the task that moves and deletes sources.
+    pub sources: Notify,
+    /// Wakes the task that sorts what an operator wants sorted again.
+    pub unsorted: Notify,
+    now: watch::Sender<Arc<Running>>,
+}
+
+/// What a reload replaces as a whole.
+pub struct Running {
+    /// The configuration in force.
+    pub config: Config,
+    /// The service.
+    pub api: Arc<dyn ImportApi>,
+}
+
+impl Context {
+    /// Puts it together.
+    pub fn new(ledger: Ledger, world: World, folders: Folders, running: Running) -> Context {
+        Context {
+            ledger,
+            world,
+            folders,
+            uploads: Notify::new(),
+            polls: Notify::new(),
+            sources: Notify::new(),
+            unsorted: Notify::new(),
+            now: watch::Sender::new(Arc::new(running)),
+        }
+    }
+
+    /// What is in force now. Work under way keeps what it began with.
+    pub fn running(&self) -> Arc<Running> {
+        self.now.borrow().clone()
+    }
+
+    /// Puts another configuration in force and wakes everybody.
+    pub fn replace(&self, running: Running) {
+        self.now.send_replace(Arc::new(running));
+        self.wake_all();
+    }
+
+    /// Rings every bell.
+    pub fn wake_all(&self) {
+        self.uploads.notify_one();
+        self.polls.notify_one();
+        self.sources.notify_one();
+        self.unsorted.notify_one();
+    }
+}
+
+impl Running {
+    /// The policies of all folders, as the ledger wants them.
+    pub fn policies(&self) -> Policies {
+        self.config
+            .folders
+            .values()
+            .map(|folder| (folder.name.clone(), folder.policy.clone()))
+            .collect()
+    }
+
+    /// Every gate that the configuration knows, with the fingerprint of the
+    /// settings behind it.
+    pub fn fingerprints(&self) -> Vec<(GateKey, String)> {
+        use crate::domain::media::Media;
+        let config = &self.config;
+        let datasets = config.datasets.keys().cloned().map(GateKey::Dataset);
+        let routes = config
+            .folders
+            .values()
+            .flat_map(|folder| Media::ALL.map(|media| GateKey::Route(folder.route(media))));
+        std::iter::once(GateKey::Service)
+            .chain(datasets)
+            .chain(routes)
+            .map(|key| {
+                let fingerprint = config.gate_fingerprint(&key);
+                (key, fingerprint)
+            })
+            .collect()
+    }
+}
+
+/// How often a task looks for itself, should a bell be lost, and how soon an
+/// operator's change to the ledger is seen.
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -1,0 +1,89 @@
+//! Small things that come round every second: changes that an operator's
+//! command made to the ledger from outside, signs of life for systemd, a line
+//! of status, and a word about each gate that closes or opens.
+//!
+//! Must not: do a file's work.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::context::{Context, LOOK_EVERY};
+use super::service_manager;
+use super::supervise::TaskFailure;
+use crate::domain::gate::GateKey;
+use crate::domain::naming::shown_text;
+use crate::domain::time::Timestamp;
+
+/// How often systemd gets a new line of status.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+
+/// Runs until `stop`.
+pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskFailure> {
+    let watchdog = service_manager::watchdog_interval();
+    let mut tick = tokio::time::interval(LOOK_EVERY.min(watchdog.unwrap_or(LOOK_EVERY)));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut status_due = Instant::now();
+    let mut closed = BTreeMap::new();
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+        match ctx.ledger.changed_outside().await {
+            Ok(true) => ctx.wake_all(),
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%error, "the ledger can't be looked at"),
+        }
+        tell_gates(&ctx, &mut closed);
+        // The tick ran and the ledger's thread answered: that is being alive.
+        if watchdog.is_some() {
+            service_manager::alive();
+        }
+        if status_due <= Instant::now() {
+            status_due = Instant::now() + STATUS_EVERY;
+            tell_status(&ctx).await;
+        }
+    }
+}
+
+/// One line when a gate closes or its time changes, one when it opens.
+fn tell_gates(ctx: &Context, known: &mut BTreeMap<GateKey, Timestamp>) {
+    let gates = ctx.ledger.gates();
+    for (key, gate) in gates.iter() {
+        let Some(closed) = gate.closed() else { continue };
+        if known.insert(key.clone(), closed.until) != Some(closed.until) {
+            tracing::warn!(
+                gate = %key, code = %closed.code, until = %closed.until,
+                "paused: {}", shown_text(&closed.why, 300)
+            );
+        }
+    }
+    known.retain(|key, _| {
+        let still = gates.get(key).is_some_and(|gate| gate.closed().is_some());
+        if !still {
+            tracing::info!(gate = %key, "going on: the gate is open");
+        }
+        still
+    });
+}
+
+async fn tell_status(ctx: &Context) {
+    let Ok(pending) = ctx.ledger.pending(ctx.world.clock.now()).await else { return };
+    let closed = ctx.ledger.gates().values().filter(|gate| gate.closed().is_some()).count();
+    let offline = ctx.folders.offline();
+    let mut line = format!(
+        "{} queued, {} uploading, {} at the service",
+        pending.queued(), pending.uploading, pending.submitted
+    );
+    if closed > 0 {
+        line.push_str(&format!("; {closed} gates closed"));
+    }
+    if offline > 0 {
+        line.push_str(&format!("; {offline} folders offline"));
+    }
+    service_manager::status(&line);
+}

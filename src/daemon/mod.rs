@@ -1,0 +1,132 @@
+//! The daemon: the only place that spawns. [`run`] wires everything together
+//! and returns when it has stopped.
+//!
+//! Each stage is a task under one supervisor: [`intake`] settles and queues
+//! what the folders show, [`upload`] sends it, [`poll`] follows the tasks,
+//! [`source`] moves or deletes sources, [`control`] hears signals and reloads,
+//! [`idle`] ends a `scan` run when nothing is left to do. They meet in the
+//! ledger; the bells between them ([`context`]) are hints.
+//!
+//! Must not: decide about a file, or read the command line.
+
+pub mod context;
+pub mod control;
+pub mod folders;
+pub mod housekeeping;
+pub mod idle;
+pub mod intake;
+pub mod poll;
+pub mod report;
+pub mod service_manager;
+pub mod signals;
+pub mod source;
+pub mod supervise;
+pub mod upload;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use self::context::{Context, Running};
+use self::folders::Folders;
+use self::supervise::{Supervisor, TaskEnded};
+use self::upload::dispatch::Stop;
+use crate::api::client::{HttpApi, SetupError, Settings};
+use crate::config::valid::{Config, Service};
+use crate::ledger::{Ledger, LedgerError};
+use crate::ports::{ImportApi, World};
+
+/// How a run of the daemon differs from another.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Read again on SIGHUP.
+    pub config_path: Option<PathBuf>,
+    /// End when nothing is due or waiting for longer than this.
+    pub until_idle: Option<Duration>,
+    /// Ends it from within the process, as SIGTERM does.
+    pub stop: CancellationToken,
+}
+
+/// Why the daemon did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The ledger can't be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The HTTP client can't be built.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// Signals can't be heard.
+    #[error("signals can't be listened to: {0}")]
+    Signals(std::io::Error),
+    /// A task ended that should not have.
+    #[error(transparent)]
+    Task(#[from] TaskEnded),
+}
+
+/// Sightings that wait for the intake, in batches: bounded, so that a scan of
+/// a million files waits for the ledger and not in memory.
+const SIGHTINGS: usize = 16;
+
+/// Runs the daemon until it is asked to stop, or one of its tasks dies.
+pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
+    let listener = signals::listen().map_err(DaemonError::Signals)?;
+    let ledger = Ledger::open_owner(&config.ledger).await?;
+    let world = World::real();
+    let running = Running { api: api(&config.service, &world)?, config };
+
+    let recovered = ledger.recover(world.moment(), running.policies()).await?;
+    recovered.report();
+    for gate in ledger.settings_are(running.fingerprints(), world.clock.now()).await? {
+        tracing::info!(%gate, "gate opened: its settings have changed");
+    }
+
+    let (sightings, seen) = mpsc::channel(SIGHTINGS);
+    let folders = Folders::start(&running.config, sightings);
+    let ctx = Arc::new(Context::new(ledger, world, folders, running));
+
+    let stop = Stop { drain: options.stop.clone(), cut: CancellationToken::new() };
+    let mut tasks = Supervisor::new(stop.drain.clone());
+    tasks.spawn("intake", intake::run(ctx.clone(), seen, stop.drain.clone()));
+    tasks.spawn("upload", upload::dispatch::run(ctx.clone(), stop.clone()));
+    tasks.spawn("poll", poll::run(ctx.clone(), stop.drain.clone()));
+    tasks.spawn("source", source::run(ctx.clone(), stop.drain.clone()));
+    tasks.spawn("housekeeping", housekeeping::run(ctx.clone(), stop.drain.clone()));
+    tasks.spawn(
+        "control",
+        control::run(ctx.clone(), listener, stop.clone(), options.config_path.clone()),
+    );
+    if let Some(patience) = options.until_idle {
+        tasks.spawn("idle", idle::run(ctx.clone(), stop.drain.clone(), patience));
+    }
+    service_manager::ready();
+    tracing::info!(
+        folders = ctx.running().config.folders.len(),
+        ledger = %ctx.running().config.ledger.display(),
+        service = %ctx.running().config.service.base_url,
+        "running"
+    );
+
+    let ended = tasks.run().await;
+    ctx.folders.stop();
+    ctx.ledger.close().await;
+    ended?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The client of the service, as the settings say.
+pub fn api(service: &Service, world: &World) -> Result<Arc<dyn ImportApi>, SetupError> {
+    let settings = Settings {
+        base_url: service.base_url.clone(),
+        query_path: service.query_path.clone(),
+        connect_timeout: service.connect_timeout,
+        stall_timeout: service.stall_timeout,
+        answer_timeout: service.answer_timeout,
+        idle_timeout: service.idle_timeout,
+    };
+    Ok(Arc::new(HttpApi::new(settings, world.clone())?))
+}

@@ -1,0 +1,200 @@
+//! The body of an upload: the file's bytes as a stream that holds back its
+//! last chunk until it may go.
+//!
+//! Everything about "may the service have it?" rests on this: the chunk that
+//! completes the request is handed to the HTTP client only after `release` has
+//! said yes, and what `release` does (look at the file again, commit
+//! `last_byte_sent`) is the worker's. Must not: know the ledger or the service.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
+use futures_util::stream;
+use tokio::sync::mpsc;
+
+use super::lane::Lanes;
+use crate::ports::{BoxFuture, Progress, UploadBody};
+
+/// Bytes read, and handed over, at a time. Large enough for the disk and the
+/// socket, small enough that 64 uploads at once stay within a few MiB each.
+pub const CHUNK: usize = 256 << 10;
+
+/// Chunks read ahead of the socket.
+const AHEAD: usize = 2;
+
+/// Says whether the last chunk may go; an error ends the request before it.
+pub type Release = Box<dyn FnOnce() -> BoxFuture<'static, io::Result<()>> + Send>;
+
+/// A body that is one chunk, already in memory.
+pub fn in_memory(content: Bytes, lanes: Arc<Lanes>, release: Release) -> UploadBody {
+    let len = content.len() as u64;
+    let progress = Arc::new(Progress::default());
+    let handed = progress.clone();
+    let chunks = stream::once(async move {
+        lanes.pay(len).await;
+        release().await?;
+        handed.hand_over(len, true);
+        Ok(content)
+    });
+    UploadBody { len, chunks: Box::pin(chunks), progress }
+}
+
+/// A body of exactly `len` bytes, read from `file` as it is sent.
+///
+/// A file that ends early fails the stream before its last byte; one that goes
+/// on is read no further (`release` sees that it has grown).
+pub fn from_file(file: File, len: u64, lanes: Arc<Lanes>, release: Release) -> UploadBody {
+    let progress = Arc::new(Progress::default());
+    let chunks = Box::pin(stream::unfold(
+        Sending {
+            chunks: read_ahead(file, len),
+            left: len,
+            lanes,
+            release: Some(release),
+            progress: progress.clone(),
+        },
+        Sending::next,
+    )) as Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+    UploadBody { len, chunks, progress }
+}
+
+struct Sending {
+    chunks: mpsc::Receiver<io::Result<Bytes>>,
+    left: u64,
+    lanes: Arc<Lanes>,
+    release: Option<Release>,
+    progress: Arc<Progress>,
+}
+
+impl Sending {
+    async fn next(mut self) -> Option<(io::Result<Bytes>, Sending)> {
+        let chunk = match self.chunks.recv().await? {
+            Ok(chunk) => chunk,
+            Err(error) => return Some((Err(error), self)),
+        };
+        let len = chunk.len() as u64;
+        self.left -= len;
+        self.lanes.pay(len).await;
+        let last = self.left == 0;
+        if last
+            && let Some(release) = self.release.take()
+            && let Err(error) = release().await
+        {
+            self.chunks.close();
+            return Some((Err(error), self));
+        }
+        self.progress.hand_over(len, last);
+        Some((Ok(chunk), self))
+    }
+}
+
+/// Reads on a blocking thread, [`AHEAD`] chunks ahead; ends when `len` bytes
+/// were read or nobody listens any more.
+fn read_ahead(mut file: File, len: u64) -> mpsc::Receiver<io::Result<Bytes>> {
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut left = len;
+        while left > 0 {
+            let want = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+            let chunk = read_exactly(&mut file, want);
+            let failed = chunk.is_err();
+            if sender.blocking_send(chunk).is_err() || failed {
+                return;
+            }
+            left -= want as u64;
+        }
+    });
+    receiver
+}
+
+fn read_exactly(file: &mut File, want: usize) -> io::Result<Bytes> {
+    let mut chunk = BytesMut::zeroed(want);
+    file.read_exact(&mut chunk).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was read")
+        }
+        _ => error,
+    })?;
+    Ok(chunk.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::config::valid::Dataset;
+    use crate::domain::ids::DatasetName;
+    use crate::ports::AccessKey;
+    use futures_util::StreamExt;
+    use std::io::{Seek, Write};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    fn lanes() -> Arc<Lanes> {
+        Lanes::new(&Dataset {
+            name: DatasetName("d".into()),
+            key: AccessKey::new("k".into()),
+            concurrency: 1,
+            polls_per_second: 1.0,
+            requests_per_second: None,
+            bytes_per_second: None,
+        })
+    }
+
+    fn file_of(len: usize) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![7; len]).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    #[tokio::test]
+    async fn the_last_chunk_waits_for_its_release() {
+        let len = CHUNK * 2 + 5;
+        let asked = Arc::new(AtomicBool::new(false));
+        let seen = asked.clone();
+        let release: Release = Box::new(move || {
+            Box::pin(async move {
+                seen.store(true, Ordering::SeqCst);
+                Ok(())
+            })
+        });
+        let mut body = from_file(file_of(len), len as u64, lanes(), release);
+        for _ in 0..2 {
+            assert_eq!(body.chunks.next().await.unwrap().unwrap().len(), CHUNK);
+            assert!(!asked.load(Ordering::SeqCst) && !body.progress.last_byte_sent());
+        }
+        assert_eq!(body.chunks.next().await.unwrap().unwrap().len(), 5);
+        assert!(asked.load(Ordering::SeqCst) && body.progress.last_byte_sent());
+        assert_eq!(body.progress.bytes(), len as u64);
+        assert!(body.chunks.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_refused_release_ends_the_stream_without_the_last_chunk() {
+        let refuse = || -> Release {
+            Box::new(|| Box::pin(async { Err(io::Error::other("changed")) }))
+        };
+        let mut large = from_file(file_of(CHUNK + 1), CHUNK as u64 + 1, lanes(), refuse());
+        assert!(large.chunks.next().await.unwrap().is_ok());
+        assert!(large.chunks.next().await.unwrap().is_err());
+        assert!(!large.progress.last_byte_sent());
+
+        let mut small = in_memory(Bytes::from_static(b"abc"), lanes(), refuse());
+        assert!(small.chunks.next().await.unwrap().is_err());
+        assert!(!small.progress.last_byte_sent());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_shrank_fails_before_the_last_chunk() {
+        let release: Release = Box::new(|| Box::pin(async { Ok(()) }));
+        let mut body = from_file(file_of(CHUNK + 9), CHUNK as u64 * 2, lanes(), release);
+        assert!(body.chunks.next().await.unwrap().is_ok());
+        let error = body.chunks.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(!body.progress.last_byte_sent());
+    }
+}

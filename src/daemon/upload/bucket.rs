@@ -1,0 +1,108 @@
+//! A token bucket on tokio's time: request rates, poll rates, bandwidth.
+//!
+//! It may run into debt: whoever takes more than there is waits until the debt
+//! is paid, and those after it wait behind. So a chunk larger than the bucket
+//! still passes, and the rate holds on average. Must not: decide what is
+//! limited.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Hands out tokens at a steady rate.
+#[derive(Debug)]
+pub struct Bucket {
+    rate: f64,
+    burst: f64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    tokens: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    /// `rate` tokens a second, at most `burst` saved up. Both above zero.
+    pub fn new(rate: f64, burst: f64) -> Bucket {
+        debug_assert!(rate > 0.0 && burst > 0.0);
+        Bucket { rate, burst, state: Mutex::new(State { tokens: burst, at: Instant::now() }) }
+    }
+
+    /// Takes `tokens` and waits as long as that costs.
+    pub async fn take(&self, tokens: f64) {
+        let wait = self.book(tokens);
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Takes one token if there is one; else says how long until there is.
+    pub fn try_one(&self) -> Result<(), Duration> {
+        let mut state = self.lock();
+        if state.tokens >= 1.0 {
+            state.tokens -= 1.0;
+            return Ok(());
+        }
+        Err(self.until(1.0 - state.tokens))
+    }
+
+    fn book(&self, tokens: f64) -> Duration {
+        let mut state = self.lock();
+        state.tokens -= tokens;
+        self.until(-state.tokens)
+    }
+
+    fn until(&self, missing: f64) -> Duration {
+        if missing <= 0.0 {
+            return Duration::ZERO;
+        }
+        Duration::try_from_secs_f64(missing / self.rate).unwrap_or(Duration::MAX)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // A panic while it is held leaves two numbers, both of them usable.
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let now = Instant::now();
+        let earned = now.saturating_duration_since(state.at).as_secs_f64() * self.rate;
+        state.tokens = (state.tokens + earned).min(self.burst);
+        state.at = now;
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rate_holds_on_average() {
+        let bucket = Bucket::new(10.0, 1.0);
+        let start = Instant::now();
+        for _ in 0..101 {
+            bucket.take(1.0).await;
+        }
+        let took = start.elapsed().as_secs_f64();
+        assert!((9.9..10.2).contains(&took), "{took}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_big_bite_is_paid_for_afterwards() {
+        let bucket = Bucket::new(100.0, 100.0);
+        let start = Instant::now();
+        bucket.take(600.0).await;
+        assert!((4.9..5.1).contains(&start.elapsed().as_secs_f64()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn asking_does_not_wait() {
+        let bucket = Bucket::new(2.0, 1.0);
+        assert_eq!(bucket.try_one(), Ok(()));
+        let wait = bucket.try_one();
+        assert!(matches!(wait, Err(w) if w <= Duration::from_millis(500)), "{wait:?}");
+        tokio::time::advance(Duration::from_millis(500)).await;
+        assert_eq!(bucket.try_one(), Ok(()));
+    }
+}

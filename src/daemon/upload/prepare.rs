@@ -1,0 +1,154 @@
+//! Opens a file for sending and makes sure that it is the one that was
+//! settled: the same version, still what it was sorted as, hashed if asked.
+//!
+//! Runs on a blocking thread. Must not: change anything, or decide what
+//! becomes of a file that is not ready.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+
+use bytes::Bytes;
+
+use super::body::CHUNK;
+use crate::domain::media::{Media, Sorted, TypeLists, sort};
+use crate::domain::naming;
+use crate::domain::version::FileVersion;
+use crate::media;
+use crate::watch::root::{FolderRoot, NotTaken};
+
+/// A file that can be sent.
+pub struct Prepared {
+    /// What is sent.
+    pub content: Content,
+    /// The name that the service is given.
+    pub name: String,
+    /// blake3 of the content, where it was asked for.
+    pub hash: Option<[u8; 32]>,
+}
+
+/// What is sent.
+pub enum Content {
+    /// One chunk.
+    Small(Bytes),
+    /// Read while it is sent, from its beginning.
+    Large(File),
+    /// A web page's address.
+    Link(String),
+}
+
+/// Why a file can't be sent now.
+#[derive(Debug)]
+pub enum NotReady {
+    /// It is not the version that was settled.
+    Changed,
+    /// It is not there any more, though its folder is.
+    Gone,
+    /// Its folder is not there.
+    Offline,
+    /// It can't be read.
+    Unreadable(io::Error),
+    /// Looked at again, it is not what it was sorted as.
+    Unsupported(String),
+}
+
+/// What to prepare.
+pub struct Wanted<'a> {
+    /// The version that was settled.
+    pub version: &'a FileVersion,
+    /// How it was sorted.
+    pub media: Media,
+    /// The folder's type lists.
+    pub types: &'a TypeLists,
+    /// Whether to take the hash.
+    pub hash: bool,
+}
+
+/// Opens, checks and, up to one chunk, reads the file.
+pub fn prepare(root: &FolderRoot, wanted: &Wanted<'_>) -> Result<Prepared, NotReady> {
+    let version = wanted.version;
+    let opened = root.open_file(&version.path).map_err(|error| not_taken(root, error))?;
+    if opened.version != *version {
+        return Err(NotReady::Changed);
+    }
+    let mut file = opened.file;
+    let name = upload_name(&mut file, wanted)?;
+    file.rewind().map_err(NotReady::Unreadable)?;
+    let (content, hash) = if wanted.media == Media::Web {
+        let bytes = read_all(&mut file, version.size.min(media::link::MAX_LINK_FILE))?;
+        let url = media::link::read_link(&bytes, version.name())
+            .map_err(|error| NotReady::Unsupported(error.to_string()))?;
+        let hash = wanted.hash.then(|| *blake3::hash(url.as_bytes()).as_bytes());
+        (Content::Link(url), hash)
+    } else if version.size <= CHUNK as u64 {
+        let bytes = read_all(&mut file, version.size)?;
+        let hash = wanted.hash.then(|| *blake3::hash(&bytes).as_bytes());
+        (Content::Small(bytes.into()), hash)
+    } else {
+        let hash = if wanted.hash { Some(hash_of(&mut file, version.size)?) } else { None };
+        (Content::Large(file), hash)
+    };
+    if !root.is_still(version) {
+        return Err(NotReady::Changed);
+    }
+    Ok(Prepared { content, name, hash })
+}
+
+fn not_taken(root: &FolderRoot, error: NotTaken) -> NotReady {
+    match error {
+        NotTaken::Gone if root.is_online() => NotReady::Gone,
+        NotTaken::Gone => NotReady::Offline,
+        NotTaken::Io(error) => NotReady::Unreadable(error),
+        // A symlink, a pipe, another mount: the file that was settled is gone.
+        _ => NotReady::Gone,
+    }
+}
+
+/// The name that the service is given; on the way the content is looked at
+/// once more, since the type lists may have changed since it was queued.
+fn upload_name(file: &mut File, wanted: &Wanted<'_>) -> Result<String, NotReady> {
+    let name = wanted.version.name();
+    let content =
+        media::detect(file, name, wanted.version.size).map_err(NotReady::Unreadable)?;
+    match sort(&content, name, wanted.types) {
+        Sorted::Route { media, extension_fix } if media == wanted.media => {
+            Ok(naming::upload_name(name, extension_fix))
+        }
+        Sorted::Route { media, .. } => Err(NotReady::Unsupported(format!(
+            "it was sorted as {} and is {media} now: the type lists have changed; `retry` sorts it again",
+            wanted.media
+        ))),
+        Sorted::Unsupported(reason) => Err(NotReady::Unsupported(reason.to_string())),
+        Sorted::Incomplete => Err(NotReady::Unsupported(Sorted::Incomplete.to_string())),
+    }
+}
+
+/// Reads exactly `len` bytes and makes sure that there are no more.
+fn read_all(file: &mut File, len: u64) -> Result<Vec<u8>, NotReady> {
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
+    file.take(len + 1).read_to_end(&mut bytes).map_err(NotReady::Unreadable)?;
+    if bytes.len() as u64 == len { Ok(bytes) } else { Err(NotReady::Changed) }
+}
+
+fn hash_of(file: &mut File, len: u64) -> Result<[u8; 32], NotReady> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; CHUNK];
+    let mut read = 0u64;
+    loop {
+        let n = match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(NotReady::Unreadable(error)),
+        };
+        hasher.update(&buffer[..n]);
+        read += n as u64;
+        if read > len {
+            break;
+        }
+    }
+    if read != len {
+        return Err(NotReady::Changed);
+    }
+    file.rewind().map_err(NotReady::Unreadable)?;
+    Ok(*hasher.finalize().as_bytes())
+}
