@@ -768,6 +768,42 @@ async fn early_slow_and_dripping_answers() {
 }
 
 #[tokio::test]
+async fn an_upload_whose_client_left_before_the_answer_stays() {
+    let sandbox = with_faults("[[fault]]\ndelay_ms = 600000").await;
+    let body = form("a.txt", b"x", TEXT);
+    let mut stream = TcpStream::connect(sandbox.addr()).await.unwrap();
+    stream
+        .write_all(&head("/file-task", MULTIPART, body.len()))
+        .await
+        .unwrap();
+    stream.write_all(&body).await.unwrap();
+    until("it is taken", || sandbox.uploads().len() == 1).await;
+    assert_eq!(sandbox.uploads()[0].status, Outcome::Open);
+    drop(stream);
+    until("the leaving is seen", || {
+        outcomes(&sandbox) == [Outcome::Left]
+    })
+    .await;
+    assert_eq!(sandbox.uploads()[0].status, Outcome::Left);
+    assert_eq!(sandbox.tasks().len(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_after_each_kind_of_answer() {
+    let sandbox = with_faults("[[fault]]\nnth = 2\nstatus = 500").await;
+    let body = form("a.txt", b"x", TEXT);
+    let head = String::from_utf8(head("/file-task", MULTIPART, body.len())).unwrap();
+    let keep = head.replace("Connection: close\r\n", "");
+    let one = [keep.as_bytes(), &body].concat();
+    let last = [head.as_bytes(), &body].concat();
+    let seen = raw(&sandbox, &[one.clone(), one, last].concat()).await;
+    let statuses: Vec<&str> = seen.text.matches("HTTP/1.1 ").collect();
+    assert_eq!((statuses.len(), seen.reset), (3, false), "{}", seen.text);
+    let all = outcomes(&sandbox);
+    assert_eq!(all, [200, 500, 200].map(Outcome::Answered));
+}
+
+#[tokio::test]
 async fn queries_and_deletions_have_faults_too() {
     let sandbox = with_faults(
         "[[fault]]\nroute = \"query\"\nfile = \"odd*\"\ntask_state = \"THINKING\"\n\

@@ -75,8 +75,8 @@ impl Answer {
         }
     }
 
-    /// What a fault makes of the ordinary answer. `carried_out` holds the data
-    /// and the task of a request that was carried out.
+    /// What a fault makes of the ordinary answer. `task` is the one that the
+    /// request made.
     pub(super) fn of_fault(fault: &Fault, ordinary: Answer, task: Option<&str>) -> Answer {
         let fill = |text: &str| text.replace("{task_id}", task.unwrap_or(""));
         let mut answer = if fault.replaces_answer() {

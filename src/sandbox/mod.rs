@@ -18,9 +18,12 @@
 mod admin;
 mod answer;
 mod app;
+mod calls;
+mod check;
 mod connection;
 pub mod faults;
 mod intake;
+mod names;
 pub mod record;
 pub mod rules;
 mod script;
@@ -88,7 +91,8 @@ pub struct SandboxConfig {
     pub upload_cap: usize,
     /// Requests that are kept in the listing. Default 100,000.
     pub request_cap: usize,
-    /// Every answer comes so much later. Default 0.
+    /// Every answer comes so much later; a fault's `delay_ms` comes in its
+    /// place. Default 0.
     pub answer_delay: Duration,
     /// With more imports than this in flight, further ones are answered 429
     /// with `Retry-After: 1`. Default none.

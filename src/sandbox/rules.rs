@@ -166,10 +166,7 @@ pub(super) fn check_options(call: Call, data: &Value) -> Result<(), Refusal> {
             "[getDemandFormat] must be the text \"1\" or \"2\"",
         ));
     }
-    let keys = match data.get("customKeys") {
-        None => None,
-        Some(keys) => Some(count_keys(keys)),
-    };
+    let keys = data.get("customKeys").map(count_keys);
     if call != Call::Text {
         if call == Call::Image {
             flag(data, "getImageText")?;

@@ -3,13 +3,12 @@
 //! The order is always the same: ask the faults, read the whole body (asking
 //! the faults with `file` on the way), carry the request out if it deserves
 //! it, then delay, cut, fall silent or answer. Must not: know how a fault is
-//! matched (`script`) or what the API refuses (`rules`).
+//! matched (`script`) or what a call does (`calls`, `rules`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::Response;
 use tokio::time::Instant;
@@ -17,15 +16,15 @@ use tokio::time::Instant;
 use super::admin;
 use super::answer::Answer;
 use super::app::{App, Key, Ticket};
+use super::calls::{Done, Job, Whole};
 use super::connection::Hold;
 use super::faults::{Cut, Fault, Silence};
-use super::intake::{Broken, Form, Source, read_form};
-use super::record::{Outcome, UploadRecord};
-use super::rules::{self, Call, Refusal};
+use super::intake::{Broken, Source, read_form};
+use super::record::Outcome;
+use super::rules::{Call, Refusal};
 use super::script::Head;
 use super::sink;
-use super::tasks::End;
-use crate::api::wire::{Imported, OptResult, TaskDetails, TaskQuery, WebImport, WebhookUrl};
+use crate::api::wire::{TaskQuery, WebImport};
 
 /// How often a silent handler looks whether its client is still there.
 const SILENT_TICK: Duration = Duration::from_millis(50);
@@ -89,7 +88,7 @@ pub(super) enum Stop {
     /// Reset now.
     Cut,
     /// Reset in the middle of this answer.
-    CutAnswer(Answer),
+    CutAnswer(Box<Answer>),
     /// Never answer.
     Silent,
 }
@@ -189,7 +188,7 @@ async fn exchange(
         return Ok((answer, None));
     };
     match (fault.cut, fault.silence) {
-        (Some(Cut::MidAnswer), _) => Err(Stop::CutAnswer(answer)),
+        (Some(Cut::MidAnswer), _) => Err(Stop::CutAnswer(Box::new(answer))),
         (Some(_), _) => Err(Stop::Cut),
         (_, Some(_)) => Err(Stop::Silent),
         _ => Ok((answer, fault.drip_ms.map(Duration::from_millis))),
@@ -201,12 +200,6 @@ pub(super) async fn wait(delay: Duration) {
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-}
-
-/// A body that was read whole.
-enum Whole {
-    Form(Form),
-    Json(Result<Vec<u8>, Refusal>),
 }
 
 async fn read(
@@ -273,192 +266,4 @@ fn named_in(app: &App, head: &Head<'_>, bytes: &[u8]) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// A request that was carried out.
-#[derive(Debug)]
-struct Done {
-    answer: Answer,
-    task: Option<String>,
-}
-
-impl Default for Done {
-    fn default() -> Done {
-        Done {
-            answer: Answer::success(&serde_json::Value::Null),
-            task: None,
-        }
-    }
-}
-
-struct Job<'a> {
-    app: &'a App,
-    key: &'a Key,
-    fault: Option<&'a Fault>,
-    now: Instant,
-}
-
-impl Job<'_> {
-    fn carry_out(&self, call: Call, body: Whole, ticket: &mut Ticket) -> Result<Done, Refusal> {
-        if !self.app.admits(self.key) {
-            return Err(Refusal::plain(
-                401,
-                "the Access-Key is missing or not valid",
-            ));
-        }
-        match body {
-            Whole::Form(form) => self.import_file(call, form, ticket),
-            Whole::Json(bytes) => self.json_call(call, &bytes?, ticket),
-        }
-    }
-
-    fn import_file(&self, call: Call, form: Form, ticket: &mut Ticket) -> Result<Done, Refusal> {
-        if let Some(problem) = form.problem {
-            return Err(problem);
-        }
-        let missing = Refusal::ops("OPS40002", "[contentType] the part `data` is missing");
-        let data = form.data.ok_or(missing)?;
-        let value = rules::parse_object(&data.bytes);
-        let options = value
-            .as_ref()
-            .map_or(Ok(()), |value| rules::check_options(call, value));
-        // The smallest code first.
-        if let Err(refusal) = &options
-            && refusal.code == "OPS40001"
-        {
-            return Err(refusal.clone());
-        }
-        rules::check_content_type(data.content_type.as_deref(), "application/json")?;
-        let value = value?;
-        let no_file = Refusal::ops("OPS40004", "[file] the part `file` is missing");
-        let file = form.file.ok_or(no_file)?;
-        if self.app.settings.check_types {
-            rules::check_file_name(call, &file.name)?;
-        }
-        options?;
-        let task_id = self.make_task(&file.name);
-        let record = UploadRecord {
-            seq: 0,
-            request: ticket.seq(),
-            endpoint: call,
-            key: self.key.shared(),
-            file_name: file.name,
-            file_name_raw: file.raw_name,
-            size: file.size,
-            blake3: Some(file.blake3),
-            data: self.app.records().share(value),
-            task_id: task_id.clone(),
-            at_ms: self.app.at_ms(),
-            status: Outcome::Open,
-        };
-        ticket.made(self.app.records().upload(record));
-        Ok(imported(task_id))
-    }
-
-    fn json_call(&self, call: Call, bytes: &[u8], ticket: &mut Ticket) -> Result<Done, Refusal> {
-        let value = rules::parse_object(bytes)?;
-        let wrong = |what: &str| Refusal::ops("OPS40004", format!("[{what}] is missing or wrong"));
-        match call {
-            Call::Web => {
-                let web: WebImport = serde_json::from_value(value).map_err(|_| wrong("url"))?;
-                let options = serde_json::Value::Object(web.options);
-                rules::check_options(call, &options)?;
-                rules::check_https(&web.url, true)?;
-                let name: Arc<str> = web.url.into();
-                let task_id = self.make_task(&name);
-                let record = UploadRecord {
-                    seq: 0,
-                    request: ticket.seq(),
-                    endpoint: call,
-                    key: self.key.shared(),
-                    file_name: Arc::clone(&name),
-                    file_name_raw: name,
-                    size: 0,
-                    blake3: None,
-                    data: self.app.records().share(options),
-                    task_id: task_id.clone(),
-                    at_ms: self.app.at_ms(),
-                    status: Outcome::Open,
-                };
-                ticket.made(self.app.records().upload(record));
-                Ok(imported(task_id))
-            }
-            Call::Query => {
-                let asked: TaskQuery =
-                    serde_json::from_value(value).map_err(|_| wrong("taskId"))?;
-                let found = self
-                    .app
-                    .tasks()
-                    .look(&asked.task_id, self.key.shown(), self.now);
-                let (name, state) = found.ok_or_else(no_such_task)?;
-                let told = self.fault.and_then(|f| f.task_state.clone());
-                Ok(plain(&TaskDetails {
-                    task_id: asked.task_id,
-                    task_name: Some(name.to_string()),
-                    state: told.unwrap_or(state),
-                }))
-            }
-            Call::Delete => {
-                let asked: TaskQuery =
-                    serde_json::from_value(value).map_err(|_| wrong("taskId"))?;
-                match self.app.tasks().delete(&asked.task_id, self.key.shown()) {
-                    true => Ok(plain(&OptResult {
-                        opt_result: "success".to_owned(),
-                    })),
-                    false => Err(no_such_task()),
-                }
-            }
-            Call::Webhook => {
-                let hook: WebhookUrl = serde_json::from_value(value).map_err(|_| wrong("url"))?;
-                rules::check_https(&hook.url, false)?;
-                Ok(plain(&OptResult {
-                    opt_result: "success".to_owned(),
-                }))
-            }
-            Call::Text | Call::Image | Call::Audio | Call::Video => Err(Refusal::plain(400, "")),
-        }
-    }
-
-    /// The answer of an earlier import, for redirects that lead to it.
-    fn import_result(&self, parts: &Parts) -> Option<Done> {
-        let id = parts
-            .uri
-            .path()
-            .strip_prefix(rules::PREFIX)?
-            .strip_prefix("/import-result/")?;
-        let found = self.app.tasks().look(id, self.key.shown(), self.now);
-        found
-            .filter(|_| parts.method == Method::GET)
-            .map(|_| imported(id.to_owned()))
-    }
-
-    fn make_task(&self, name: &Arc<str>) -> String {
-        let by_name = || self.app.settings.end_of(name);
-        let end: End = self.fault.and_then(|f| f.outcome).unwrap_or_else(by_name);
-        self.app
-            .tasks()
-            .make(self.key.shared(), Arc::clone(name), end, self.now)
-    }
-}
-
-fn imported(task_id: String) -> Done {
-    let answer = Answer::success(&Imported {
-        num: 0,
-        task_id: task_id.clone(),
-    });
-    Done {
-        answer,
-        task: Some(task_id),
-    }
-}
-
-fn plain(data: &impl serde::Serialize) -> Done {
-    Done {
-        answer: Answer::success(data),
-        task: None,
-    }
-}
-
-fn no_such_task() -> Refusal {
-    Refusal::plain(404, "no such task")
 }
