@@ -909,7 +909,7 @@ async fn too_many_at_once_are_told_429() {
     for sink in [false, true] {
         let config = SandboxConfig {
             refuse_above: Some(2),
-            answer_delay: Duration::from_millis(300),
+            answer_delay: Duration::from_secs(1),
             sink,
             ..SandboxConfig::default()
         };
