@@ -20,8 +20,8 @@ pub struct Envelope {
     /// `"0"` or an error code such as `OPS40001`. A number is read as its text.
     #[serde(deserialize_with = "text_or_number")]
     pub code: String,
-    /// What the service says about the error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What the service says about the error; `null` on success.
+    #[serde(default)]
     pub message: Option<String>,
     /// The payload; its shape depends on the call.
     #[serde(default)]
@@ -69,6 +69,21 @@ pub struct WebImport {
     /// The route's options.
     #[serde(flatten)]
     pub options: serde_json::Map<String, Value>,
+}
+
+/// `data` of the answer to `set-webhook` (documented) and `delete-task` (assumed).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OptResult {
+    /// `success`.
+    pub opt_result: String,
+}
+
+/// Body of `set-webhook` (documented).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WebhookUrl {
+    /// An `https://` address without a query string.
+    pub url: String,
 }
 
 fn text_or_number<'de, D: serde::Deserializer<'de>>(d: D) -> Result<String, D::Error> {
