@@ -139,5 +139,16 @@ impl<E: Into<anyhow::Error>> From<E> for Failed {
     }
 }
 
+/// Two workers are enough: the work is waiting, and hashing has threads of its
+/// own.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(128)
+        .thread_name("supametas")
+        .enable_all()
+        .build()
+}
+
 /// How a command ends.
 pub type Outcome = Result<Exit, Failed>;

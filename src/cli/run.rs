@@ -1,0 +1,50 @@
+//! `run`: the daemon.
+
+use std::path::Path;
+
+use super::exit::Exit;
+use super::{Failed, Outcome, logging, runtime};
+use crate::config::{Config, Loaded};
+use crate::daemon::{self, DaemonError, Options};
+use crate::ledger::LedgerError;
+
+/// Run the daemon: watch the folders, upload, follow the tasks.
+///
+/// Examples:
+///   supametas-sync run
+///   supametas-sync run --config ./config.toml
+///   SUPAMETAS_LOG=debug supametas-sync run
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {}
+
+/// Runs until a signal.
+pub fn main(config: &Path, _: Args) -> Outcome {
+    let loaded = load(config)?;
+    let options = Options { config_path: Some(config.to_owned()), ..Options::default() };
+    daemon(loaded.config, options)?;
+    Ok(Exit::Success)
+}
+
+/// Loads the configuration, starts logging as it says, and logs its warnings.
+pub fn load(config: &Path) -> Result<Loaded, Failed> {
+    let loaded = Config::load(config).map_err(|e| Failed::with(Exit::Usage, e))?;
+    logging::start(&loaded.config.log).map_err(|e| Failed::with(Exit::Usage, e))?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded)
+}
+
+/// Runs the daemon on a runtime of its own.
+pub fn daemon(config: Config, options: Options) -> Result<(), Failed> {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(daemon::run(config, options));
+    // A read that hangs on a dead network file system must not hold up the
+    // end of the process: everything that matters is in the ledger.
+    runtime.shutdown_background();
+    ended.map_err(|error| match error {
+        DaemonError::Ledger(LedgerError::Locked { .. }) => Failed::with(Exit::Locked, error),
+        error => error.into(),
+    })
+}

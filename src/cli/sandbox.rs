@@ -1,0 +1,81 @@
+//! `sandbox`: an emulated service on this machine.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::exit::Exit;
+use super::{Outcome, runtime};
+use crate::config::units;
+use crate::sandbox::{Fault, Sandbox, SandboxConfig};
+
+/// An emulated service on this machine, to try things on.
+///
+/// It speaks the documented API on loopback, keeps every upload's name, size
+/// and hash, and lists them at /_sandbox/uploads, /_sandbox/requests and
+/// /_sandbox/tasks. A fault script makes it misbehave; its format is described
+/// in the README.
+///
+/// Examples:
+///   supametas-sync sandbox --port 8399
+///   supametas-sync sandbox --faults faults.toml --pending-for 10s
+///   curl http://127.0.0.1:8399/_sandbox/uploads
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Port on loopback; 0 takes a free one.
+    #[arg(long, default_value_t = 8399)]
+    port: u16,
+    /// Loopback address.
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    bind: IpAddr,
+    /// A fault script, TOML or JSON.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// How long a task is PENDING.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = units::duration)]
+    pending_for: Duration,
+    /// Accept only this Access-Key; may be given several times. Without it,
+    /// every key that is not empty is accepted.
+    #[arg(long = "key", value_name = "KEY", hide_env_values = true)]
+    keys: Vec<String>,
+    /// Files of these names end as FAIL; a glob.
+    #[arg(long, value_name = "GLOB")]
+    fail: Vec<String>,
+    /// Every answer late by this much.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = units::duration)]
+    delay: Duration,
+    /// Answer 429 while more than this many uploads are under way.
+    #[arg(long, value_name = "N")]
+    refuse_above: Option<usize>,
+    /// A fast sink for benchmarks: counts, and keeps nothing.
+    #[arg(long)]
+    sink: bool,
+}
+
+/// Runs until a signal.
+pub fn main(args: Args) -> Outcome {
+    let faults = args.faults.as_deref().map(Fault::load).transpose()?.unwrap_or_default();
+    let config = SandboxConfig {
+        bind: args.bind,
+        port: args.port,
+        faults,
+        pending_for: args.pending_for,
+        keys: args.keys.into_iter().map(Into::into).collect(),
+        fail_names: args.fail,
+        answer_delay: args.delay,
+        refuse_above: args.refuse_above,
+        sink: args.sink,
+        ..SandboxConfig::default()
+    };
+    runtime()?.block_on(async {
+        let sandbox = Sandbox::start(config).await?;
+        println!("base_url = \"{}\"", sandbox.base_url());
+        eprintln!("an emulated service; Ctrl-C ends it. What it has seen: http://{}/_sandbox/uploads", sandbox.addr());
+        tokio::signal::ctrl_c().await?;
+        sandbox.shutdown().await;
+        let counts = sandbox.counts();
+        eprintln!("{} uploads, {} bytes", counts.uploads, counts.upload_bytes);
+        Ok(Exit::Success)
+    })
+}
