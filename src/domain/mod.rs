@@ -9,10 +9,12 @@
 
 pub mod answer;
 pub mod backoff;
+pub mod content;
 pub mod error_table;
 pub mod gate;
 pub mod ids;
 pub mod lifecycle;
 pub mod media;
+pub mod naming;
 pub mod state;
 pub mod time;
