@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use url::Url;
 
+use crate::domain::media::extension;
 use crate::domain::naming::shown_text;
 
 use super::be;
@@ -65,7 +66,7 @@ pub fn read_link(bytes: &[u8], name: &[u8]) -> Result<String, LinkError> {
         binary_plist(bytes).ok_or(LinkError::NoAddress)?
     } else {
         let text = decode(bytes);
-        match crate::domain::media::extension(name).as_deref() {
+        match extension(name).as_deref() {
             Some("webloc") => xml_plist(&text)?,
             _ if text.trim_start().starts_with('<') => xml_plist(&text)?,
             Some("desktop") => desktop(&text)?,

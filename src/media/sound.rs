@@ -41,7 +41,7 @@ pub(super) fn frames(bytes: &[u8]) -> Option<Content> {
     let zeros = bytes.iter().take_while(|b| **b == 0).count();
     let starts = (0..bytes.len().min(JUNK)).filter(|at| bytes[*at] == 0xff);
     for at in starts {
-        // Random bytes look like one frame easily, like three in a row hardly.
+        // Any bytes look like one frame easily, like four in a row hardly.
         let needed = if at == 0 || at == zeros { 2 } else { 4 };
         if let Some(content) = chain(bytes, at, needed) {
             return Some(content);
@@ -50,22 +50,32 @@ pub(super) fn frames(bytes: &[u8]) -> Option<Content> {
     None
 }
 
-/// `needed` frames of one kind after another from `at`, or as many as the bytes
-/// hold if they end with a frame.
+/// `needed` frames of one make after another from `at`. One less will do where
+/// the bytes end just with a frame.
 fn chain(bytes: &[u8], mut at: usize, needed: usize) -> Option<Content> {
-    let (first, _) = frame(bytes, at)?;
+    let first = frame(bytes, at)?;
     for seen in 0..needed {
         match frame(bytes, at) {
-            Some((content, len)) if content == first => at += len,
-            None if seen > 0 && at >= bytes.len() => break,
+            Some(next) if next.make == first.make => at += next.len,
+            None if seen + 1 == needed && at == bytes.len() => break,
             _ => return None,
         }
     }
-    Some(first)
+    Some(first.content)
 }
 
-/// The frame at `at`: what it is, and its length in bytes.
-fn frame(bytes: &[u8], at: usize) -> Option<(Content, usize)> {
+/// One frame's header.
+struct Frame {
+    content: Content,
+    /// In bytes, the header counted.
+    len: usize,
+    /// What stays the same from frame to frame: version, layer, sample rate.
+    make: u64,
+}
+
+/// The frame at `at`.
+fn frame(bytes: &[u8], at: usize) -> Option<Frame> {
+    const RATES: [usize; 3] = [44_100, 48_000, 32_000];
     let header = be(bytes, at, 4)?;
     if header >> 21 != 0x7ff {
         return None;
@@ -73,22 +83,25 @@ fn frame(bytes: &[u8], at: usize) -> Option<(Content, usize)> {
     let bits = |shift: u32, mask: u64| (header >> shift & mask) as usize;
     let (version, layer) = (bits(19, 3), bits(17, 3));
     if layer == 0 {
-        // AAC in ADTS: 12 bits of sync, and a length in the bytes after.
+        // AAC in ADTS: 12 bits of sync, 13 sample rates, and the length in the
+        // bytes after.
         let len = (be(bytes, at + 3, 3)? >> 5 & 0x1fff) as usize;
-        let sound = bits(20, 1) == 1 && len >= 7;
-        return sound.then_some((Content::AAC, len));
+        let sound = bits(20, 1) == 1 && bits(10, 15) < 13 && len > 7;
+        return sound.then_some(Frame {
+            content: Content::AAC,
+            len,
+            make: header >> 10,
+        });
     }
-    let (rate_index, bit_rate_index, padding) = (bits(10, 3), bits(12, 15), bits(9, 1));
-    if version == 1 || rate_index == 3 {
-        return None;
-    }
-    const RATES: [usize; 3] = [44_100, 48_000, 32_000];
-    let rate = match version {
-        3 => RATES[rate_index],
-        2 => RATES[rate_index] / 2,
-        _ => RATES[rate_index] / 4,
-    };
-    let kbit = bit_rate(version == 3, layer, bit_rate_index)?;
+    let rate = RATES.get(bits(10, 3))?
+        / match version {
+            3 => 1,
+            2 => 2,
+            0 => 4,
+            _ => return None,
+        };
+    let kbit = bit_rate(version == 3, layer, bits(12, 15))?;
+    let padding = bits(9, 1);
     let len = match (layer, version) {
         (3, _) => (12_000 * kbit / rate + padding) * 4,
         (1, 0 | 2) => 72_000 * kbit / rate + padding,
@@ -99,7 +112,13 @@ fn frame(bytes: &[u8], at: usize) -> Option<(Content, usize)> {
     } else {
         Content::MP2
     };
-    (len >= 4).then_some((content, len))
+    // The bit beside the layer says whether a checksum follows; the bit rate
+    // between it and the sample rate may change.
+    Some(Frame {
+        content,
+        len,
+        make: header >> 17 << 2 | header >> 10 & 3,
+    })
 }
 
 /// Kbit/s by index; `None` for the free and the forbidden one. `layer` is the

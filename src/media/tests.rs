@@ -4,7 +4,7 @@ use std::io::{Cursor, SeekFrom};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::media::{LinkKind, TextEncoding, TextKind};
+use crate::domain::media::{LinkKind, Media, TextEncoding, TextKind};
 
 fn of(bytes: &[u8], name: &str) -> Content {
     detect(&mut Cursor::new(bytes), name.as_bytes(), bytes.len() as u64).unwrap()
@@ -53,6 +53,7 @@ fn text_in_every_dress() {
         (b"<?xml version='1.0'?><a/>", text(Xml, Utf8)),
         (b"# A heading\n", Content::PLAIN),
         (b"#!/bin/sh\n", text(Script, Utf8)),
+        (b"#![allow(dead_code)]\n", Content::PLAIN),
         (
             b"-----BEGIN OPENSSH PRIVATE KEY-----\n",
             text(PrivateKey, Utf8),
@@ -300,7 +301,18 @@ fn a_long_tag_and_leading_zeros_do_not_hide_an_mp3() {
         Content::FLAC
     );
     // One frame by chance is none.
-    assert_eq!(of(&[frame, vec![1; 900]].concat(), "x"), Content::Unknown);
+    assert_eq!(
+        of(&[frame.clone(), vec![1; 900]].concat(), "x"),
+        Content::Unknown
+    );
+    // Nor is one that runs past the end of the file.
+    assert_eq!(
+        of(&[vec![7; 50], frame[..100].to_vec()].concat(), "x"),
+        Content::Unknown
+    );
+    assert_eq!(of(&frame[..100], "x"), Content::Unknown);
+    // A file of one frame is.
+    assert_eq!(of(&frame, "x"), Content::Mp3);
 }
 
 #[test]
@@ -469,8 +481,12 @@ proptest! {
     }
 
     #[test]
-    fn noise_is_never_text(bytes in proptest::collection::vec(any::<u8>(), 400..2000)) {
-        let is_text = matches!(of(&bytes, "x.txt"), Content::Text { .. });
-        prop_assert!(!is_text);
+    fn noise_is_neither_text_nor_sound(
+        bytes in proptest::collection::vec(any::<u8>(), 400..2000),
+    ) {
+        let content = of(&bytes, "x.txt");
+        let media = content.sure_media();
+        let wrong = matches!(content, Content::Text { .. }) || media == Some(Media::Audio);
+        prop_assert!(!wrong, "{:?}", content);
     }
 }

@@ -121,7 +121,7 @@ impl Text {
                 None => TextKind::Plain,
             },
             Some(b'#') if start.starts_with("#!AMR") => return Content::AMR,
-            Some(b'#') if start.starts_with("#!") => TextKind::Script,
+            Some(b'#') if start.starts_with("#!/") || start.starts_with("#! /") => TextKind::Script,
             // A comment may stand before the section.
             Some(b'#' | b';') => match ini_link(start) {
                 Some(link) => return Content::Link(link),

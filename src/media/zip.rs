@@ -21,11 +21,6 @@ pub(super) fn look<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<Con
     };
     let want = usize::try_from(len).map_or(DIRECTORY, |len| len.min(DIRECTORY));
     let bytes = window.at(offset, want)?;
-    if len > 0 && !bytes.starts_with(b"PK\x01\x02") {
-        // The end was found, but not where it says the rest is: bytes between
-        // are missing.
-        return Ok(Content::IncompleteZip);
-    }
     let mut seen = Seen::default();
     let mut at = 0;
     while let Some((name, next)) = entry(&bytes, at) {
@@ -63,7 +58,8 @@ fn directory<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<Option<(u
     Ok(None)
 }
 
-/// The directory that the end record at `tail[at..]` points to, if it fits.
+/// The directory that the end record at `tail[at..]` points to, if it is there.
+/// If it isn't, bytes before the end are missing.
 fn end_record<F: Read + Seek>(
     window: &mut Window<'_, F>,
     tail: &[u8],
@@ -71,7 +67,7 @@ fn end_record<F: Read + Seek>(
     at: usize,
 ) -> io::Result<Option<(u64, u64)>> {
     let record = &tail[at..];
-    let (Some(len), Some(offset), Some(comment)) =
+    let (Some(mut len), Some(mut offset), Some(comment)) =
         (le(record, 12, 4), le(record, 16, 4), le(record, 20, 2))
     else {
         return Ok(None);
@@ -80,28 +76,31 @@ fn end_record<F: Read + Seek>(
     if end + 22 + comment > window.size() {
         return Ok(None);
     }
-    if len != u64::from(u32::MAX) && offset != u64::from(u32::MAX) {
-        // Junk in front of a zip shifts it: the directory ends where the end
-        // record starts, whatever the offset says.
-        return Ok(end
-            .checked_sub(len)
-            .filter(|start| *start >= offset)
-            .map(|s| (s, len)));
-    }
-    let locator = window.at(end.saturating_sub(20), 20)?;
-    let Some(at64) = le(&locator, 8, 8).filter(|_| locator.starts_with(b"PK\x06\x07")) else {
-        return Ok(None);
-    };
-    let record = window.at(at64, 56)?;
-    Ok(match (le(&record, 40, 8), le(&record, 48, 8)) {
-        (Some(len), Some(offset))
-            if record.starts_with(b"PK\x06\x06")
-                && offset.checked_add(len).is_some_and(|e| e <= end) =>
-        {
-            Some((offset, len))
+    if len == u64::from(u32::MAX) || offset == u64::from(u32::MAX) {
+        // Larger than 4 GiB: the numbers stand in a record before this one.
+        let locator = window.at(end.saturating_sub(20), 20)?;
+        let Some(at64) = le(&locator, 8, 8).filter(|_| locator.starts_with(b"PK\x06\x07")) else {
+            return Ok(None);
+        };
+        let record = window.at(at64, 56)?;
+        match (le(&record, 40, 8), le(&record, 48, 8)) {
+            (Some(l), Some(o)) if record.starts_with(b"PK\x06\x06") => (len, offset) = (l, o),
+            _ => return Ok(None),
         }
-        _ => None,
-    })
+    }
+    if len == 0 {
+        return Ok(Some((offset, 0)));
+    }
+    // Where it says; or, junk in front of a zip having shifted it, right before
+    // the end record.
+    let shifted = end.checked_sub(len).filter(|start| *start > offset);
+    for start in [Some(offset), shifted].into_iter().flatten() {
+        let fits = start.checked_add(len).is_some_and(|stop| stop <= end);
+        if fits && window.at(start, 4)? == b"PK\x01\x02" {
+            return Ok(Some((start, len)));
+        }
+    }
+    Ok(None)
 }
 
 /// The name of the directory entry at `at`, and where the next one is.
