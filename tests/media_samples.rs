@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::Cursor;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -190,6 +191,43 @@ fn a_wrong_name_changes_nothing_for_sure_content() {
                 panic!("{name} as {wrong}: {sorted:?}");
             };
             assert_eq!(got, *media, "{name} as {wrong}");
+        }
+    }
+}
+
+/// Real files cut short or damaged: no panic, no error, and a cut Word document
+/// is never taken for a whole one.
+#[test]
+fn cut_and_damaged_samples_are_survived() {
+    for (name, _) in TABLE {
+        let bytes = fs::read(folder().join(name)).unwrap();
+        let look = |bytes: &[u8]| {
+            detect(&mut Cursor::new(bytes), name.as_bytes(), bytes.len() as u64).unwrap()
+        };
+        // Some 150 places in every file, the ends closely.
+        let step = (bytes.len() / 100).max(1);
+        let ends = (0..25).chain(bytes.len().saturating_sub(25)..bytes.len());
+        for at in (0..bytes.len())
+            .step_by(step)
+            .chain(ends)
+            .filter(|at| *at < bytes.len())
+        {
+            let cut = look(&bytes[..at]);
+            if name.ends_with(".docx") && at >= 4 {
+                assert_eq!(cut, Content::IncompleteZip, "{name} cut at {at}");
+            }
+            for damage in [0x00, 0xff] {
+                let mut damaged = bytes.clone();
+                damaged[at] = damage;
+                look(&damaged);
+                // Whatever comes out, it is an address or a reason.
+                if let Ok(page) = read_link(&damaged, name.as_bytes()) {
+                    assert!(
+                        page.starts_with("https://"),
+                        "{name} damaged at {at}: {page}"
+                    );
+                }
+            }
         }
     }
 }
