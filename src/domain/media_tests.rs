@@ -223,6 +223,12 @@ fn the_operator_adds_and_removes_types() {
             "{content:?} as {name}: {sorted:?}"
         );
     }
+    // Only links go to the web import, whatever its list says.
+    lists.insert(Web, vec!["log".to_owned()]);
+    assert!(matches!(
+        sort(&Content::PLAIN, b"a.log", &lists),
+        Sorted::Unsupported(_)
+    ));
     assert!(matches!(
         sort(&Content::Jpeg, b"a.jpg", &TypeLists::new()),
         Sorted::Unsupported(_)

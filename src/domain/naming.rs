@@ -79,7 +79,7 @@ fn cut(units: &[String]) -> String {
     let dot = units
         .iter()
         .rposition(|u| u.starts_with('.'))
-        .filter(|at| *at > 0 && len(&units[*at..]) <= MAX_KEPT_EXTENSION)
+        .filter(|at| len(&units[*at..]) <= MAX_KEPT_EXTENSION)
         .unwrap_or(units.len());
     let (stem, extension) = units.split_at(dot);
     let mut room = MAX_UPLOAD_NAME - len(extension);

@@ -87,6 +87,7 @@ fn bytes_that_are_no_text() {
         b"\x01\x02",
         b"\xff\xff\xff",
         b"ab\x7f",
+        b"a\x80b\x81\x20\x82\x20",
     ] {
         assert!(!matches!(of(bytes, "x"), Content::Text { .. }), "{bytes:?}");
     }
@@ -413,6 +414,24 @@ fn common_types_take_one_read() {
     ] {
         let (_, file) = counted(head, 1 << 33);
         assert_eq!((file.calls, file.read), (1, HEAD), "{head:?}");
+    }
+}
+
+#[test]
+fn reads_beside_the_head_end_with_the_budget() {
+    for len in [1, 700, 100_000] {
+        let mut file = Counted {
+            head: vec![7],
+            at: 0,
+            size: 1 << 40,
+            read: 0,
+            calls: 0,
+        };
+        let mut window = Window::open(&mut file, 1 << 40).unwrap();
+        let reads = (1..5000).map(|n| window.at(n << 20, len).unwrap().len());
+        let lens: Vec<usize> = reads.collect();
+        assert_eq!((lens[0], lens[4998]), (len, 0));
+        assert!(file.read <= MAX_READ && file.calls <= 1 + (MAX_READ - HEAD) / 512);
     }
 }
 
