@@ -2,5 +2,6 @@
 pub mod api;
 pub mod config;
 pub mod domain;
+pub mod media;
 pub mod ports;
 pub mod sandbox;

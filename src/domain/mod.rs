@@ -9,11 +9,13 @@
 
 pub mod answer;
 pub mod backoff;
+pub mod content;
 pub mod error_table;
 pub mod gate;
 pub mod ids;
 pub mod lifecycle;
 pub mod media;
 pub mod pace;
+pub mod naming;
 pub mod state;
 pub mod time;

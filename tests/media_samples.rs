@@ -1,0 +1,233 @@
+//! Every file of `tests/samples/`, made with real tools, is sorted as the table
+//! says; a sample that the table misses fails the test, and so does a row whose
+//! sample is gone.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Cursor;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use supametas_sync::domain::media::{Content, Media, Sorted, default_lists, sort};
+use supametas_sync::domain::naming::upload_name;
+use supametas_sync::media::{detect, link::read_link};
+
+/// What is expected of one sample.
+enum Want {
+    /// Routed, and uploaded under this name.
+    To(Media, &'static str),
+    /// A link to this page.
+    Page(&'static str),
+    /// Unsupported; the reason contains this.
+    No(&'static str),
+    /// The end is missing.
+    Incomplete,
+}
+
+use Media::{Audio, Image, Text, Video};
+use Want::{Incomplete, No, Page, To};
+
+const TABLE: &[(&str, Want)] = &[
+    ("text-utf8.txt", To(Text, "text-utf8.txt")),
+    ("text-latin1.txt", To(Text, "text-latin1.txt")),
+    ("text-utf16.txt", To(Text, "text-utf16.txt")),
+    ("text-gbk.txt", To(Text, "text-gbk.txt")),
+    ("text-ansi.txt", To(Text, "text-ansi.txt")),
+    ("notes.md", To(Text, "notes.md")),
+    ("data.json", To(Text, "data.json")),
+    ("README-plain", To(Text, "README-plain.txt")),
+    ("pandoc.docx", To(Text, "pandoc.docx")),
+    ("python-docx.docx", To(Text, "python-docx.docx")),
+    ("plain.pdf", To(Text, "plain.pdf")),
+    ("报告.pdf", To(Text, "报告.pdf")),
+    ("leading-junk.pdf", To(Text, "leading-junk.pdf")),
+    ("gradient.jpg", To(Image, "gradient.jpg")),
+    ("gradient.jpeg", To(Image, "gradient.jpeg")),
+    ("gradient.png", To(Image, "gradient.png")),
+    ("png-named.jpg", To(Image, "png-named.jpg.png")),
+    ("id3.mp3", To(Audio, "id3.mp3")),
+    ("bare.mp3", To(Audio, "bare.mp3")),
+    ("tone.wav", To(Audio, "tone.wav")),
+    ("rf64.wav", To(Audio, "rf64.wav")),
+    ("bars.mp4", To(Video, "bars.mp4")),
+    ("faststart.mp4", To(Video, "faststart.mp4")),
+    ("fragmented.mp4", To(Video, "fragmented.mp4")),
+    ("bars.mov", To(Video, "bars.mov")),
+    ("program-stream.mpv", To(Video, "program-stream.mpv")),
+    ("video-stream.mpv", To(Video, "video-stream.mpv")),
+    ("mp4-named.mpv", To(Video, "mp4-named.mpv")),
+    ("link.url", Page("https://example.com/report?id=7")),
+    ("link-utf16.url", Page("https://example.com/utf16")),
+    (
+        "link-xml.webloc",
+        Page("https://example.com/report?id=7&x=1"),
+    ),
+    (
+        "link-binary.webloc",
+        Page("https://example.com/report?id=7&x=1"),
+    ),
+    ("link.desktop", Page("https://example.com/report")),
+    ("cut.docx", Incomplete),
+    ("cut.mp4", Incomplete),
+    ("empty.pdf", No("empty")),
+    ("program.pdf", No("a program")),
+    ("old.doc", No("an old Word document")),
+    ("letter.rtf", No("an RTF document")),
+    ("open.odt", No("an OpenDocument text")),
+    ("book.xlsx", No("an Excel workbook")),
+    ("page.html", No("rename it to .txt")),
+    ("table.csv", No("\"csv\" to the text types")),
+    ("archive.zip", No("a zip archive")),
+    ("stored-pdf.zip", No("a zip archive")),
+    ("files.tar", No("a tar archive")),
+    ("notes.md.gz", No("a gzip file")),
+    ("script-without-extension", No("a script")),
+    ("program.desktop", No("not a link")),
+    ("gradient.gif", No("a GIF image")),
+    ("gradient.heic", No("\"heic\" to the image types")),
+    ("heic-named.jpg", No("a HEIC image")),
+    ("tone.w64", No("a Wave64 sound")),
+    ("tone.caf", No("a CAF sound")),
+    ("tone.flac", No("a FLAC sound")),
+    ("tone.m4a", No("sound only")),
+    ("sound-only.mp4", No("sound only")),
+    ("sound-only.webm", No("a WebM with sound only")),
+    ("tone.ogg", No("an Ogg sound")),
+    ("bars.webm", No("a WebM video")),
+    ("bars.mkv", No("a Matroska video")),
+    ("bars.ts", No("an MPEG transport stream")),
+    ("program-stream.mpg", No("\"mpg\" to the video types")),
+];
+
+/// Files beside the samples that are none.
+const BESIDE: &[&str] = &["README.md", "make.sh"];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples")
+}
+
+fn look(path: &Path) -> (Content, Sorted) {
+    let name = path.file_name().unwrap().as_bytes();
+    let mut file = File::open(path).unwrap();
+    let size = file.metadata().unwrap().len();
+    let content = detect(&mut file, name, size).unwrap();
+    let sorted = sort(&content, name, &default_lists());
+    (content, sorted)
+}
+
+#[test]
+fn every_sample_is_in_the_table_and_small() {
+    let mut there = BTreeSet::new();
+    for entry in fs::read_dir(folder()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        assert!(
+            entry.metadata().unwrap().len() < 50_000,
+            "{name} is too large"
+        );
+        if !BESIDE.contains(&name.as_str()) {
+            there.insert(name);
+        }
+    }
+    let table: BTreeSet<String> = TABLE.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(
+        table.len(),
+        TABLE.len(),
+        "a sample stands in the table twice"
+    );
+    assert_eq!(there, table);
+}
+
+#[test]
+fn every_sample_is_sorted_as_the_table_says() {
+    let mut wrong = Vec::new();
+    for (name, want) in TABLE {
+        let path = folder().join(name);
+        let (content, sorted) = look(&path);
+        let fits = match (want, &sorted) {
+            (
+                To(media, sent),
+                Sorted::Route {
+                    media: got,
+                    extension_fix,
+                },
+            ) => media == got && upload_name(name.as_bytes(), *extension_fix) == *sent,
+            (
+                Page(page),
+                Sorted::Route {
+                    media: Media::Web,
+                    extension_fix: None,
+                },
+            ) => read_link(&fs::read(&path).unwrap(), name.as_bytes()).as_deref() == Ok(*page),
+            (No(words), Sorted::Unsupported(why)) => why.to_string().contains(words),
+            (Incomplete, Sorted::Incomplete) => true,
+            _ => false,
+        };
+        if !fits {
+            wrong.push(format!("{name}: {content:?}: {sorted:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Content decides, so under another type's name (or none) a sample goes to the
+/// same import.
+#[test]
+fn a_wrong_name_changes_nothing_for_sure_content() {
+    for (name, want) in TABLE {
+        let To(media, _) = want else { continue };
+        let (content, _) = look(&folder().join(name));
+        if content.sure_media().is_none() || content == Content::MpegVideo {
+            continue;
+        }
+        for wrong in ["x.gif", "x.txt", "x.zip", "x"] {
+            let sorted = sort(&content, wrong.as_bytes(), &default_lists());
+            let Sorted::Route {
+                media: got,
+                extension_fix: Some(_),
+            } = sorted
+            else {
+                panic!("{name} as {wrong}: {sorted:?}");
+            };
+            assert_eq!(got, *media, "{name} as {wrong}");
+        }
+    }
+}
+
+/// Real files cut short or damaged: no panic, no error, and a cut Word document
+/// is never taken for a whole one.
+#[test]
+fn cut_and_damaged_samples_are_survived() {
+    for (name, _) in TABLE {
+        let bytes = fs::read(folder().join(name)).unwrap();
+        let look = |bytes: &[u8]| {
+            detect(&mut Cursor::new(bytes), name.as_bytes(), bytes.len() as u64).unwrap()
+        };
+        // Some 150 places in every file, the ends closely.
+        let step = (bytes.len() / 100).max(1);
+        let ends = (0..25).chain(bytes.len().saturating_sub(25)..bytes.len());
+        for at in (0..bytes.len())
+            .step_by(step)
+            .chain(ends)
+            .filter(|at| *at < bytes.len())
+        {
+            let cut = look(&bytes[..at]);
+            if name.ends_with(".docx") && at >= 4 {
+                assert_eq!(cut, Content::IncompleteZip, "{name} cut at {at}");
+            }
+            for damage in [0x00, 0xff] {
+                let mut damaged = bytes.clone();
+                damaged[at] = damage;
+                look(&damaged);
+                // Whatever comes out, it is an address or a reason.
+                if let Ok(page) = read_link(&damaged, name.as_bytes()) {
+                    assert!(
+                        page.starts_with("https://"),
+                        "{name} damaged at {at}: {page}"
+                    );
+                }
+            }
+        }
+    }
+}
