@@ -219,7 +219,9 @@ fn wait(first: Duration, max: Duration, level: u32) -> Duration {
 pub struct OnTheWay {
     /// The gate.
     pub gate: Gate,
-    /// What its settings are now.
+    /// What its settings were when the request was sent. Where they have been
+    /// changed since, [`Gate::settings_are`] with the new ones, called after
+    /// [`weigh`], opens again what the old ones closed.
     pub fingerprint: String,
 }
 
@@ -255,7 +257,6 @@ pub struct Weighed {
 
 /// Lets an answer about `file` act on the gates on its way.
 pub fn weigh(way: &mut Way, file: FileId, judgement: Judgement, at: Moment) -> Weighed {
-    let success = matches!(judgement.verdict, Verdict::Done(_) | Verdict::Task(_));
     let mut weighed = Weighed {
         judgement,
         returned: Vec::new(),
@@ -272,7 +273,7 @@ pub fn weigh(way: &mut Way, file: FileId, judgement: Judgement, at: Moment) -> W
                     weighed.returned = returned;
                 }
             }
-            None => pass(here, scope, file, judgement, success, at),
+            None => pass(here, scope, file, judgement, at),
         }
     }
     weighed
@@ -326,19 +327,23 @@ fn close_or_count(
 }
 
 /// The answer does not name this gate.
-fn pass(
-    here: &mut OnTheWay,
-    scope: Scope,
-    file: FileId,
-    judgement: &Judgement,
-    success: bool,
-    at: Moment,
-) {
+fn pass(here: &mut OnTheWay, scope: Scope, file: FileId, judgement: &Judgement, at: Moment) {
     let gate = &mut here.gate;
-    if success || (judgement.heard && scope != Scope::Route) {
+    // Only an upload proves a route's options: the queries about files that it
+    // sent before must not hide that it is rejecting everything now.
+    let clears = match scope {
+        Scope::Route => matches!(judgement.verdict, Verdict::Done(_)),
+        Scope::Dataset | Scope::Service => judgement.heard,
+    };
+    if clears {
         gate.streak = None;
     }
     if !gate.is_probed_by(file) {
+        return;
+    }
+    let query = matches!(judgement.verdict, Verdict::Task(_) | Verdict::Unchanged);
+    if query && scope == Scope::Route {
+        gate.reclose(|_| {});
         return;
     }
     // The probe was stopped further out, or never got an answer: nothing is

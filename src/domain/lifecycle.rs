@@ -20,7 +20,9 @@ use super::time::{Moment, Timestamp};
 pub enum Event {
     /// An attempt begins: recorded before the first byte of its body.
     /// `one_chunk`: the whole body goes out at once, so this is its last byte
-    /// too. From `uploading` it is the next hop of a redirect.
+    /// too. From `uploading` it is the next hop of a redirect that sends the
+    /// body again (307); the GET that follows a 303 has no body and begins
+    /// nothing, since the upload before it may have been taken.
     Begun {
         /// The attempt.
         attempt: AttemptId,
@@ -42,7 +44,8 @@ pub enum Event {
         /// The newer version.
         newer: Option<FileId>,
     },
-    /// The file is not there any more, though its folder is.
+    /// The file is not there any more, though its folder is. About a file in
+    /// `uploading`, only its own worker says so.
     Vanished,
     /// A newer version of the same path was queued.
     Replaced {
@@ -75,7 +78,9 @@ pub enum OriginalEnd {
     /// It succeeded: so has the duplicate.
     Imported,
     /// The service worked on this very content and failed, or the task was
-    /// deleted: sending it again would cost money and end alike.
+    /// deleted: sending it again would cost money and end alike. Or the service
+    /// may have it, and an operator decides about the original: a copy must not
+    /// decide for them.
     SettledOtherwise,
     /// It never got through: the duplicate gets a try of its own.
     NotImported,
@@ -86,7 +91,7 @@ pub enum OriginalEnd {
 pub struct Policy {
     /// Between tries.
     pub backoff: Backoff,
-    /// How long a file is tried at all, from when it was first queued.
+    /// How long a file is tried at all, from the first of its failures in a row.
     pub give_up_after: Duration,
     /// What becomes of a body whose answer was lost.
     pub unconfirmed: OnUnconfirmed,
@@ -382,9 +387,20 @@ fn answered(
         }),
         Verdict::Done(None) => go(State::Untracked),
         Verdict::Reject => go_rejected(State::Rejected { code: code() }, policy),
-        Verdict::Hold => requeue(at.now, tries),
+        // The closed gate holds it: it is due as soon as the gate opens. Where
+        // an override lets such answers pass some times before the gate closes,
+        // or never closes one, the file itself must wait, or it would go out
+        // again and again without a pause.
+        Verdict::Hold if judgement.pause.is_some_and(|pause| pause.after <= 1) => {
+            requeue(at.now, tries)
+        }
+        Verdict::Hold => {
+            let tries = failed(tries, at.now);
+            let wait = retry_wait(judgement, tries.failures, at, policy);
+            requeue(at.now.plus(wait), tries)
+        }
         Verdict::Retry(limit) => {
-            let failures = tries.failures.saturating_add(1);
+            let tries = failed(tries, at.now);
             let strikes = tries.strikes.saturating_add(u32::from(limit.is_some()));
             if let Some(Limit { times, then }) = limit {
                 if strikes > *times {
@@ -396,15 +412,14 @@ fn answered(
             } else if at.now.since(tries.since) > policy.give_up_after {
                 return go(State::Exhausted { code: code() });
             }
-            let wait = retry_wait(judgement, failures, at, policy);
-            requeue(
-                at.now.plus(wait),
-                Tries {
-                    strikes,
-                    failures,
-                    ..tries
-                },
-            )
+            let wait = match limit {
+                Some(Limit {
+                    then: Then::Exhausted,
+                    ..
+                }) if judgement.retry_after.is_none() => slow_wait(strikes, at, policy),
+                _ => retry_wait(judgement, tries.failures, at, policy),
+            };
+            requeue(at.now.plus(wait), Tries { strikes, ..tries })
         }
         Verdict::Unconfirmed => unconfirmed(attempt, tries, at, policy),
         Verdict::Follow(..) => Step::Refused("a redirect is followed before it is recorded"),
@@ -414,22 +429,46 @@ fn answered(
     }
 }
 
+/// One more failure in a row. Its age as a failing file is counted from the
+/// first of them: a file that only waited for its turn, behind a closed gate or
+/// while the daemon was stopped for a week, is not given up at its first try.
+fn failed(tries: Tries, now: Timestamp) -> Tries {
+    Tries {
+        since: if tries.failures == 0 {
+            now
+        } else {
+            tries.since
+        },
+        failures: tries.failures.saturating_add(1),
+        ..tries
+    }
+}
+
 fn retry_wait(judgement: &Judgement, failures: u32, at: Moment, policy: &Policy) -> Duration {
     match judgement.retry_after {
-        Some(asked) => asked + policy.backoff.wait(1, at.chance),
+        Some(asked) => asked.saturating_add(policy.backoff.wait(1, at.chance)),
         None => policy.backoff.wait(failures, at.chance),
     }
+}
+
+/// The wait of a file whose tries are counted until it is given up: its few
+/// tries must outlast an outage, so they are eight times further apart each
+/// time, up to the backoff's cap, and chance takes a fifth of it at most. With
+/// the default backoff, eight of them are spread over more than an hour.
+fn slow_wait(strikes: u32, at: Moment, policy: &Policy) -> Duration {
+    policy
+        .backoff
+        .wait(strikes.saturating_mul(3), 0.8 + 0.2 * at.chance)
 }
 
 fn unconfirmed(attempt: AttemptId, tries: Tries, at: Moment, policy: &Policy) -> Step {
     match policy.unconfirmed {
         OnUnconfirmed::Resend { times } if tries.resends < times => {
-            let failures = tries.failures.saturating_add(1);
-            let not_before = at.now.plus(policy.backoff.wait(failures, at.chance));
+            let tries = failed(tries, at.now);
+            let not_before = at.now.plus(policy.backoff.wait(tries.failures, at.chance));
             resend(
                 not_before,
                 Tries {
-                    failures,
                     resends: tries.resends + 1,
                     ..tries
                 },
@@ -458,12 +497,11 @@ fn submitted(
     let judgement = match event {
         Event::Judged(judgement) => judgement,
         Event::Retry => return Step::Refused("its task is still being processed"),
-        Event::Recovered | Event::Replaced { .. } => return Step::Stay,
+        Event::Recovered | Event::Replaced { .. } | Event::Vanished => return Step::Stay,
         Event::Begun { .. }
         | Event::LastByte
         | Event::Released
         | Event::Changed { .. }
-        | Event::Vanished
         | Event::Unsupported(_)
         | Event::SameAs { .. }
         | Event::OriginalEnded { .. }
@@ -516,7 +554,7 @@ fn submitted(
                 return go(State::Lost { task: task.clone() });
             }
             again(
-                policy.poll.wait(missing + 2, at.chance),
+                policy.poll.wait(missing.saturating_add(2), at.chance),
                 Polls { missing, ..polls },
             )
         }
@@ -552,8 +590,12 @@ fn ended(event: &Event, at: Moment, why: &'static str) -> Step {
 /// A state that nothing moves on from.
 fn closed(event: &Event, why: &'static str) -> Step {
     match event {
-        // About the path or the daemon, not about this version's way.
-        Event::Recovered | Event::Replaced { .. } | Event::OriginalEnded { .. } => Step::Stay,
+        // About the path or the daemon, not about this version's way. A file
+        // may well vanish while the one that saw it go had it as queued.
+        Event::Recovered
+        | Event::Replaced { .. }
+        | Event::Vanished
+        | Event::OriginalEnded { .. } => Step::Stay,
         // A rejected file may have been retried, or moved on, meanwhile.
         Event::Returned => Step::Stay,
         _ => Step::Refused(why),
@@ -565,13 +607,13 @@ pub fn original_end(state: &State) -> Option<OriginalEnd> {
     match state {
         State::Queued { .. } | State::Uploading { .. } | State::Submitted { .. } => None,
         State::Succeeded { .. } => Some(OriginalEnd::Imported),
-        State::Failed { .. } | State::Cancelled { .. } | State::Untracked => {
-            Some(OriginalEnd::SettledOtherwise)
-        }
+        State::Failed { .. }
+        | State::Cancelled { .. }
+        | State::Untracked
+        | State::Unconfirmed { .. }
+        | State::Lost { .. } => Some(OriginalEnd::SettledOtherwise),
         State::Rejected { .. }
         | State::Exhausted { .. }
-        | State::Unconfirmed { .. }
-        | State::Lost { .. }
         | State::Unsupported { .. }
         | State::Duplicate { .. }
         | State::Superseded { .. }

@@ -17,7 +17,8 @@ use super::time::Timestamp;
 /// that can still go back to the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tries {
-    /// When the file was first queued: what "no limit but age" is measured from.
+    /// When the file was queued; once tries have failed, when the first of the
+    /// failures in a row was. What "no limit but age" is measured from.
     pub since: Timestamp,
     /// Failures in a row that count against a limit of the error table.
     pub strikes: u32,

@@ -83,17 +83,21 @@ impl ErrorTable {
     }
 
     /// Puts `row` in the place of the rows that match the same answer for the
-    /// same calls, or adds it.
+    /// same calls, or adds it. A row for every call keeps the other call where
+    /// only one is overridden. No row is left that could never decide: what is
+    /// printed is what is in force.
     pub fn override_row(&mut self, row: Row) {
-        let same = |r: &Row| {
-            r.on == row.on
-                && (row.calls == Calls::Any || r.calls == row.calls || r.calls == Calls::Any)
-        };
-        let at = self.rows.iter().position(same).unwrap_or(self.rows.len());
-        if row.calls == Calls::Any {
-            self.rows.retain(|r| !same(r));
+        let at = self.rows.iter().position(|r| r.on == row.on);
+        let at = at.unwrap_or(self.rows.len());
+        self.rows
+            .retain(|r| r.on != row.on || (row.calls != Calls::Any && r.calls != row.calls));
+        for r in self.rows.iter_mut().filter(|r| r.on == row.on) {
+            r.calls = match row.calls {
+                Calls::Upload => Calls::Query,
+                _ => Calls::Upload,
+            };
         }
-        self.rows.insert(at.min(self.rows.len()), row);
+        self.rows.insert(at, row);
     }
 
     /// The row that decides about `on` for this call: the exact match, else
@@ -119,21 +123,36 @@ impl ErrorTable {
 
     /// Judges one outcome that was come to by way of `trail`.
     pub fn judge(&self, call: Call, outcome: &Outcome, trail: Trail) -> Judgement {
-        let on = classify(call, outcome, trail.hops);
-        let row = self.row(call, &on);
         let (answer, detail) = match outcome {
             Outcome::Answer(answer) => (Some(answer), None),
             Outcome::NoConnection { detail } | Outcome::Broken { detail, .. } => {
                 (None, Some(detail.as_str()))
             }
         };
+        let mut on = classify(call, outcome);
+        let mut row = self.row(call, &on);
+        // Asked of the rule and not of the status: an override may have other
+        // statuses followed, and those must not go in circles or abroad either.
+        if matches!(row.rule, Rule::Follow(_)) {
+            let location = answer.and_then(|a| a.location.as_ref());
+            if trail.hops >= MAX_HOPS {
+                on = On::TooManyHops;
+                row = self.row(call, &on);
+            } else if !matches!(location, Some(Location::SameOrigin(_))) {
+                on = On::Elsewhere;
+                row = self.row(call, &on);
+            }
+        }
         // A query says nothing about a route's options or its endpoint.
         let pause = row
             .pause
             .filter(|p| call == Call::Upload || p.scope != Scope::Route);
         let mut verdict = verdict(call, row.rule, answer);
         let settled = matches!(verdict, Verdict::Done(_) | Verdict::Follow(Follow::Get, _));
-        if trail.see_other && call == Call::Upload && !settled {
+        // A 303 that can't be followed says "taken" as much as one that can.
+        let stranded = matches!(on, On::Elsewhere | On::TooManyHops)
+            && answer.is_some_and(|a| a.status == 303);
+        if (trail.see_other || stranded) && call == Call::Upload && !settled {
             verdict = Verdict::Unconfirmed;
         }
         Judgement {
@@ -142,10 +161,14 @@ impl ErrorTable {
             why: words(row.meaning, answer, detail),
             advice: row.advice,
             pause,
+            // "At once", or a date that has passed, is no wait: the backoff is,
+            // else such a service is called without a pause by a whole backlog.
             retry_after: answer
                 .and_then(|a| a.retry_after)
+                .filter(|w| !w.is_zero())
                 .map(|w| w.min(MAX_RETRY_AFTER)),
-            heard: answer.is_some() && !matches!(on, On::NotEnvelope),
+            // A 206 that gets here as such had no whole envelope.
+            heard: answer.is_some() && !matches!(on, On::NotEnvelope | On::Status(206)),
         }
     }
 }
@@ -165,7 +188,7 @@ fn class_of(on: &On) -> Vec<On> {
 /// How many redirects in a row are followed.
 const MAX_HOPS: u8 = 3;
 
-fn classify(call: Call, outcome: &Outcome, hops: u8) -> On {
+fn classify(call: Call, outcome: &Outcome) -> On {
     let answer = match outcome {
         Outcome::NoConnection { .. } => return On::NoConnection,
         Outcome::Broken {
@@ -201,10 +224,6 @@ fn classify(call: Call, outcome: &Outcome, hops: u8) -> On {
         (206, _) => On::Status(206),
         (200..=299, Body::Empty) => On::NoTask,
         (200..=299, Body::NotEnvelope { .. }) => On::NotEnvelope,
-        (303 | 307, _) if hops >= MAX_HOPS => On::TooManyHops,
-        (303 | 307, _) if !matches!(answer.location, Some(Location::SameOrigin(_))) => {
-            On::Elsewhere
-        }
         (status, _) => On::Status(status),
     }
 }
@@ -222,14 +241,19 @@ fn verdict(call: Call, rule: Rule, answer: Option<&Answer>) -> Verdict {
             (Call::Query, Some((_, Some(state)))) => Verdict::Task(state),
             (Call::Query, _) => Verdict::Unchanged,
         },
-        Rule::Unchanged => Verdict::Unchanged,
+        // "As before" is an answer to a query; an override may give it to an
+        // upload, which had nothing before.
+        Rule::Unchanged => match call {
+            Call::Query => Verdict::Unchanged,
+            Call::Upload => Verdict::Unconfirmed,
+        },
         Rule::Retry { limit } => Verdict::Retry(limit),
         Rule::Reject => Verdict::Reject,
         Rule::Hold => Verdict::Hold,
         Rule::Unconfirmed => Verdict::Unconfirmed,
         Rule::Follow(how) => match answer.and_then(|a| a.location.as_ref()) {
             Some(Location::SameOrigin(to)) => Verdict::Follow(how, to.clone()),
-            // An override may say "follow" where there is nowhere to go.
+            // Only where the rows for such redirects are overridden to "follow".
             _ => Verdict::Hold,
         },
     }
@@ -253,19 +277,22 @@ fn words(meaning: &str, answer: Option<&Answer>, detail: Option<&str>) -> String
         text.push_str(": ");
         text.push_str(more);
     };
-    match answer.map(|a| (&a.body, &a.location)) {
-        Some((
-            Body::Envelope {
-                message: Some(message),
-                ..
-            },
-            _,
-        )) if !message.is_empty() => {
-            add(message);
+    if let Some(answer) = answer {
+        match (&answer.body, &answer.location) {
+            (
+                Body::Envelope {
+                    message: Some(message),
+                    ..
+                },
+                _,
+            ) if !message.is_empty() => add(message),
+            (Body::NotEnvelope { what }, None) => add(what),
+            _ => {}
         }
-        Some((Body::NotEnvelope { what }, None)) => add(what),
-        Some((_, Some(Location::SameOrigin(to) | Location::Elsewhere(to)))) => add(to),
-        _ => {}
+        // A redirect's operator needs the address, whatever else was said.
+        if let Some(Location::SameOrigin(to) | Location::Elsewhere(to)) = &answer.location {
+            add(to);
+        }
     }
     if let Some(detail) = detail {
         add(detail);
