@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// How long a task is PENDING.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = units::duration)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = units::time)]
     pending_for: Duration,
     /// Accept only this Access-Key; may be given several times. Without it,
     /// every key that is not empty is accepted.
@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(long, value_name = "GLOB")]
     fail: Vec<String>,
     /// Every answer late by this much.
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = units::duration)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = units::time)]
     delay: Duration,
     /// Answer 429 while more than this many uploads are under way.
     #[arg(long, value_name = "N")]

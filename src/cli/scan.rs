@@ -22,7 +22,7 @@ use crate::ledger::Ledger;
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// What can't go on within this time is left for the next run.
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = units::duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = units::time)]
     patience: Duration,
 }
 

@@ -9,22 +9,25 @@ use std::time::Duration;
 use super::upload::worker::Job;
 use crate::domain::error_table::Verdict;
 use crate::domain::gate::GateKey;
-use crate::domain::ids::{DatasetName, FileId, FolderName};
+use crate::domain::ids::FileId;
 use crate::domain::naming::{shown, shown_text};
 use crate::domain::state::{State, StateKind};
-use crate::ledger::{DueTask, Finish, Finished, Polled};
+use crate::ledger::{DuePoll, Finish, Finished, NewFile, NewSorted, Polled};
 
 /// The longest text of the service in a log line, in characters.
 const WORDS: usize = 300;
 
 /// A file was queued, or sorted out at once.
-pub fn queued(id: FileId, folder: &FolderName, dataset: &DatasetName, path: &[u8], state: &State) {
-    let file = shown(path);
-    match state {
-        State::Unsupported { reason } => tracing::warn!(
-            %file, %id, %folder, %dataset, state = "unsupported", "not taken: {reason}"
+pub fn queued(id: FileId, file: &NewFile) {
+    let (name, folder, dataset) = (shown(&file.version.path), &file.folder, &file.dataset);
+    match &file.sorted {
+        NewSorted::Media(media) => tracing::info!(
+            file = %name, %id, %folder, %dataset, route = %format_args!("{folder}/{media}"),
+            state = "queued", "queued"
         ),
-        state => tracing::info!(%file, %id, %folder, %dataset, state = %state.kind(), "queued"),
+        NewSorted::Unsupported(reason) => tracing::warn!(
+            file = %name, %id, %folder, %dataset, state = "unsupported", "not taken: {reason}"
+        ),
     }
 }
 
@@ -90,7 +93,7 @@ pub fn answered(job: &Job, finish: &Finish, finished: &Finished, took: Duration)
 }
 
 /// A task was asked about.
-pub fn polled(due: &DueTask, polled: &Polled, finished: &Finished) {
+pub fn polled(due: &DuePoll, polled: &Polled, finished: &Finished) {
     let file = shown(&due.path);
     let (id, folder, task, code) = (due.id, &due.folder, &due.task, &polled.judgement.code);
     let GateKey::Route(route) = &polled.way[2] else { return };

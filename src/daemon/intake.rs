@@ -1,0 +1,355 @@
+//! From a sighting to the queue: is it known? is it finished? what is it?
+//!
+//! Every sighting, of an event or a scan, goes through the same questions, and
+//! asking them again is harmless. What is not known settles in a bounded set;
+//! what has settled is sorted by name and content and put into the ledger.
+//! Must not: send anything, or remember a file that the ledger has.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::context::{Context, Running};
+use super::report;
+use super::supervise::TaskFailure;
+use crate::config::valid::Folder;
+use crate::domain::ids::FolderName;
+use crate::domain::media::{Sorted, sort, still_incomplete};
+use crate::domain::naming::shown;
+use crate::domain::settle::{Decision, Look, Openness, SettleRules, SteadyClock};
+use crate::domain::version::FileVersion;
+use crate::ledger::{LedgerError, NewFile, NewSorted};
+use crate::media;
+use crate::watch::Sighting;
+use crate::watch::lease;
+use crate::watch::not_taken::NotTaken;
+use crate::watch::root::FolderRoot;
+use crate::watch::settling::{DEFAULT_CAPACITY, Key, SettlingSet};
+
+/// Files looked at together; each is held open meanwhile.
+const BATCH: usize = 128;
+
+/// How long a file that looks cut off may take to be completed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the folders are left alone when the ledger can't record.
+const LEDGER_TROUBLE: Duration = Duration::from_secs(5);
+
+/// Asks whether nothing is sighted or settling.
+pub type IdleQuestion = oneshot::Sender<bool>;
+
+/// Runs until `stop`.
+pub async fn run(
+    ctx: Arc<Context>,
+    mut seen: mpsc::Receiver<Vec<Sighting>>,
+    mut questions: mpsc::Receiver<IdleQuestion>,
+    stop: CancellationToken,
+) -> Result<(), TaskFailure> {
+    let mut intake = Intake {
+        ctx,
+        set: SettlingSet::new(DEFAULT_CAPACITY),
+        clock: SteadyClock::new(),
+        start: Instant::now(),
+    };
+    loop {
+        let due = intake.set.next_due().map(|at| intake.start + at);
+        let ctx = intake.ctx.clone();
+        tokio::select! {
+            // In this order, so that a question is answered only when all that
+            // was sighted before it has been looked through.
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            batch = seen.recv(), if intake.set.has_room() => {
+                let Some(batch) = batch else { return Ok(()) };
+                intake.sighted(batch).await;
+            }
+            () = ctx.unsorted.notified() => intake.sort_again().await,
+            Some(question) = questions.recv() => {
+                let _ = question.send(intake.set.is_empty());
+            }
+            () = sleep_until(due) => {}
+        }
+        intake.look_at_due().await;
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Intake {
+    ctx: Arc<Context>,
+    set: SettlingSet,
+    clock: SteadyClock,
+    /// Where the monotonic times of the set begin.
+    start: Instant,
+}
+
+/// A file that was opened for a look.
+struct Looked {
+    key: Arc<Key>,
+    opened: Result<(File, FileVersion, Openness), NotTaken>,
+}
+
+/// A file that is finished, and is still open.
+struct Finished {
+    key: Arc<Key>,
+    file: File,
+    version: FileVersion,
+}
+
+/// What a finished file turned out to be.
+enum Found {
+    New(NewSorted),
+    Incomplete(String),
+    Trouble(std::io::Error),
+}
+
+impl Intake {
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    async fn sighted(&mut self, batch: Vec<Sighting>) {
+        let mut by_folder: BTreeMap<FolderName, Vec<Sighting>> = BTreeMap::new();
+        for sighting in batch {
+            by_folder.entry(sighting.folder.clone()).or_default().push(sighting);
+        }
+        let running = self.ctx.running();
+        for (folder, sightings) in by_folder {
+            if !running.config.folders.contains_key(&folder) {
+                continue;
+            }
+            let versions = sightings.iter().map(|s| s.version.clone()).collect();
+            match self.ctx.ledger.known(folder.clone(), versions).await {
+                Ok(known) => {
+                    let now = self.now();
+                    for (sighting, known) in sightings.into_iter().zip(known) {
+                        if !known {
+                            // Refused when full: its folder is scanned again.
+                            self.set.sight(sighting, now);
+                        }
+                    }
+                }
+                Err(error) => self.ledger_trouble(&folder, &error).await,
+            }
+        }
+    }
+
+    /// Nothing is lost: what could not be asked or recorded is found again by
+    /// the next scan.
+    async fn ledger_trouble(&mut self, folder: &FolderName, error: &LedgerError) {
+        tracing::error!(%folder, %error, "the ledger can't record what is in this folder; scanning again until it can");
+        tokio::time::sleep(LEDGER_TROUBLE).await;
+        self.ctx.folders.rescan(folder);
+    }
+
+    async fn look_at_due(&mut self) {
+        for folder in self.set.take_rescans() {
+            self.ctx.folders.rescan(&folder);
+        }
+        let due = self.set.due(self.now(), BATCH);
+        if due.is_empty() {
+            return;
+        }
+        let running = self.ctx.running();
+        let mut by_folder: BTreeMap<FolderName, Vec<Arc<Key>>> = BTreeMap::new();
+        for key in due {
+            by_folder.entry(key.folder.clone()).or_default().push(key);
+        }
+        for (name, keys) in by_folder {
+            let folder = running.config.folders.get(&name);
+            match folder.zip(self.ctx.folders.root(&name)) {
+                Some((folder, root)) => self.look_at(&running, folder, root, keys).await,
+                None => self.set.forget_folder(&name),
+            }
+        }
+    }
+
+    async fn look_at(
+        &mut self,
+        running: &Running,
+        folder: &Arc<Folder>,
+        root: Arc<FolderRoot>,
+        keys: Vec<Arc<Key>>,
+    ) {
+        let again = keys.clone();
+        let looked = tokio::task::spawn_blocking(move || open_all(&root, keys)).await;
+        let Ok(looked) = looked else {
+            // A panic in there is logged by the runtime; the keys go on.
+            return self.forget_all(&again);
+        };
+        let rules = SettleRules { quiet: folder.quiet, quiet_unsure: folder.quiet_unsure };
+        let now = self.now();
+        let wall = self.clock.read(now, self.ctx.world.clock.now(), folder.quiet_unsure);
+        let mut finished = Vec::new();
+        for Looked { key, opened } in looked {
+            let (file, version, open_for_writing) = match opened {
+                Ok(opened) => opened,
+                Err(why) => {
+                    tell_not_taken(&key, &why);
+                    self.set.forget(&key, now);
+                    continue;
+                }
+            };
+            let look = Look { version: version.clone(), now, wall, open_for_writing };
+            if self.set.looked(&key, &look, &rules) == Some(Decision::Finished) {
+                finished.push(Finished { key, file, version });
+            }
+        }
+        if !finished.is_empty() {
+            self.take_up(running, folder, finished).await;
+        }
+    }
+
+    fn forget_all(&mut self, keys: &[Arc<Key>]) {
+        let now = self.now();
+        for key in keys {
+            self.set.forget(key, now);
+        }
+    }
+
+    /// Sorts finished files and puts them into the ledger.
+    async fn take_up(&mut self, running: &Running, folder: &Arc<Folder>, finished: Vec<Finished>) {
+        let keys: Vec<Arc<Key>> = finished.iter().map(|f| f.key.clone()).collect();
+        let sorting = folder.clone();
+        let sorted = tokio::task::spawn_blocking(move || {
+            finished
+                .into_iter()
+                .map(|mut f| (sort_one(&sorting, &mut f.file, &f.version), f.key, f.version))
+                .collect::<Vec<_>>()
+        });
+        let Ok(sorted) = sorted.await else { return self.forget_all(&keys) };
+        let mut new = Vec::new();
+        let mut keys = Vec::new();
+        let now = self.now();
+        for (found, key, version) in sorted {
+            let sorted = match found {
+                Found::New(sorted) => sorted,
+                Found::Incomplete(_) if self.set.looks_incomplete(&key, now, PATIENCE) => continue,
+                Found::Incomplete(reason) => NewSorted::Unsupported(reason),
+                Found::Trouble(error) => {
+                    tell_not_taken(&key, &error);
+                    self.set.forget(&key, now);
+                    continue;
+                }
+            };
+            new.push(NewFile {
+                folder: folder.name.clone(),
+                dataset: folder.dataset.clone(),
+                version,
+                sorted,
+            });
+            keys.push(key);
+        }
+        if new.is_empty() {
+            return;
+        }
+        let at = self.ctx.world.moment();
+        match self.ctx.ledger.enqueue(new.clone(), at, running.policies.clone()).await {
+            Ok(enqueued) => {
+                for (file, enqueued) in new.iter().zip(enqueued) {
+                    if enqueued.new {
+                        report::queued(enqueued.id, file);
+                    }
+                }
+                self.ctx.uploads.notify_one();
+                self.ctx.sources.notify_one();
+            }
+            Err(error) => self.ledger_trouble(&folder.name, &error).await,
+        }
+        self.forget_all(&keys);
+    }
+
+    /// Sorts what an operator wants tried again though it was not taken: the
+    /// type lists may say something else now.
+    async fn sort_again(&mut self) {
+        let running = self.ctx.running();
+        let mut after = None;
+        loop {
+            let batch = match self.ctx.ledger.unsorted(after, BATCH).await {
+                Ok(batch) => batch,
+                Err(error) => {
+                    tracing::error!(%error, "the ledger can't be asked what is to be sorted again");
+                    return;
+                }
+            };
+            let Some(last) = batch.last() else { return };
+            after = Some(last.id);
+            for file in batch {
+                let folder = running.config.folders.get(&file.folder).cloned();
+                let Some((folder, root)) = folder.zip(self.ctx.folders.online_root(&file.folder))
+                else {
+                    continue;
+                };
+                let id = file.id;
+                let sorted = tokio::task::spawn_blocking(move || {
+                    let mut opened = root.open_file(&file.version.path).ok()?;
+                    (opened.version == file.version)
+                        .then(|| sort_one(&folder, &mut opened.file, &file.version))
+                });
+                let (at, policies) = (self.ctx.world.moment(), running.policies.clone());
+                let done = match sorted.await.ok().flatten() {
+                    Some(Found::New(sorted)) => self.ctx.ledger.sorted(id, sorted, at, policies).await.map(drop),
+                    Some(Found::Incomplete(reason)) => {
+                        let sorted = NewSorted::Unsupported(reason);
+                        self.ctx.ledger.sorted(id, sorted, at, policies).await.map(drop)
+                    }
+                    Some(Found::Trouble(_)) => Ok(()),
+                    None => self.ctx.ledger.changed(id, None, at, policies).await.map(drop),
+                };
+                if let Err(error) = done {
+                    tracing::error!(%id, %error, "could not be sorted again");
+                }
+            }
+            self.ctx.uploads.notify_one();
+        }
+    }
+}
+
+fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
+    let handle = root.handle();
+    keys.into_iter()
+        .map(|key| {
+            let opened = match &handle {
+                Ok(handle) => handle.open_file(&key.path).map(|opened| {
+                    let open = lease::open_for_writing(&opened.file);
+                    (opened.file, opened.version, open)
+                }),
+                Err(offline) => Err(NotTaken::Offline(*offline)),
+            };
+            Looked { key, opened }
+        })
+        .collect()
+}
+
+/// What a finished file is, by its name, its content and the folder's lists.
+fn sort_one(folder: &Folder, file: &mut File, version: &FileVersion) -> Found {
+    if version.size > folder.max_size {
+        return Found::New(NewSorted::Unsupported(format!(
+            "it is larger than `max_size` ({} bytes over {}): split it, or raise `max_size` and `retry` it",
+            version.size, folder.max_size
+        )));
+    }
+    let content = match media::detect(file, version.name(), version.size) {
+        Ok(content) => content,
+        Err(error) => return Found::Trouble(error),
+    };
+    match sort(&content, version.name(), &folder.types) {
+        Sorted::Route { media, .. } => Found::New(NewSorted::Media(media)),
+        Sorted::Unsupported(reason) => Found::New(NewSorted::Unsupported(reason.to_string())),
+        Sorted::Incomplete => Found::Incomplete(still_incomplete(&content).to_string()),
+    }
+}
+
+fn tell_not_taken(key: &Key, why: &dyn std::fmt::Display) {
+    tracing::info!(file = %shown(&key.path), folder = %key.folder, "not taken: {why}");
+}
