@@ -1,2 +1,20 @@
-//! x
+//! The service over HTTP: the wire types, and the client that speaks them.
+//!
+//! One call is one request ([`client::HttpApi`]). The parts of it:
+//! - `multipart` puts an import's body together,
+//! - `valve` hands that body out, and can stop it for good at any byte,
+//! - `exchange` sends a request, watches over it and fetches the answer,
+//! - `answer` reads what came, `failure` says in words why nothing did.
+//!
+//! Must not: retry, follow a redirect, or decide what an answer means for a
+//! file (that is `domain::error_table`).
+
+mod answer;
+pub mod client;
+mod exchange;
+mod failure;
+mod multipart;
+mod retry_after;
+mod text;
+mod valve;
 pub mod wire;

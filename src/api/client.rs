@@ -1,0 +1,353 @@
+//! [`HttpApi`]: the service over HTTP. One call is one request.
+//!
+//! What it does not do, on purpose: retry, follow a redirect, keep cookies,
+//! ask for or unpack compressed answers, send `Referer`. The error table is the
+//! only place that decides about a second request.
+//!
+//! Choices:
+//! - **HTTP/1.1 only.** An upload has its connection for itself: "the last
+//!   byte was handed over" then means that one connection's, and one stalled
+//!   upload holds up no other.
+//! - **The key** goes to the base URL's scheme, host and port and nowhere else:
+//!   each address is checked here again, whoever made it.
+//! - **Proxies** of the environment (`HTTPS_PROXY`, `NO_PROXY`) are used for
+//!   `https`, where they see a tunnel. For `http` they are not: they would see
+//!   the key.
+//! - **Plain `http`** is for loopback; elsewhere only where it was allowed.
+//! - **An unused connection** is kept for `idle_timeout`. A service that closes
+//!   one just as it is used breaks that request off; `Broken` says so, and the
+//!   error table takes it from there.
+//! - **The wait for the answer** begins when the last byte is handed over. Up
+//!   to a few MiB of it may then still lie in the system's buffers, so
+//!   `answer_timeout` must cover their way over a slow line too.
+//! - **An early refusal** (413, 401) whose sender closes at once may be lost:
+//!   the reset can overtake it, as far as this library lets one see. Then it
+//!   is `Broken` with the last byte not sent, and the next try has a new chance.
+//!   See `valve` for what is done about it.
+//!
+//! Must not: judge an answer, or read files.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+};
+use reqwest::{Body, Client, Method, Request, Url};
+use serde_json::{Map, Value};
+
+use super::answer::{self, Asked, same_origin};
+use super::exchange::exchange;
+use super::multipart;
+use super::valve::{Limits, Source, Valve};
+use super::wire;
+use crate::domain::answer::Outcome;
+use crate::domain::ids::TaskId;
+use crate::ports::{AccessKey, BoxFuture, Clock, Import, ImportApi, Progress, Target, UploadBody};
+
+/// How the service is spoken to.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What every path is put behind: `http` or `https`, with no login, query
+    /// or fragment.
+    pub base_url: Url,
+    /// Path of the task query, with a slash in front.
+    pub query_path: String,
+    /// Whether `http` may be spoken to a host that is not this machine.
+    pub allow_plain_http: bool,
+    /// More certificate authorities, in PEM, beside the system's.
+    pub extra_ca_pem: Option<Vec<u8>>,
+    /// Longest wait for a connection: name, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// Longest time in which the connection takes nothing while there is
+    /// something to take. A wait for the content itself does not count.
+    pub stall_timeout: Duration,
+    /// Longest wait for the answer after the last byte, and again for the
+    /// answer's body to end.
+    pub answer_timeout: Duration,
+    /// How long an unused connection is kept; zero: each request has its own.
+    pub idle_timeout: Duration,
+}
+
+/// Why the client can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Neither `http` nor `https`.
+    #[error("the base URL's scheme is `{0}`: it must be https (or http on this machine)")]
+    Scheme(String),
+    /// A login, query or fragment in the base URL.
+    #[error("the base URL must have no user name, password, `?` or `#`: leave it at the path")]
+    Extras,
+    /// `http` to another machine.
+    #[error(
+        "the base URL is plain http and `{0}` is not this machine: the Access-Key would be \
+         readable on the way. Use https, or allow it by name"
+    )]
+    PlainHttp(String),
+    /// The additional authorities can't be read.
+    #[error("the additional certificate authorities are not readable PEM: {0}")]
+    Authorities(String),
+    /// The TLS set-up failed.
+    #[error(
+        "HTTPS can't be set up: {0}. If it says that no certificates were found, install the \
+         system's certificate authorities (package `ca-certificates`)"
+    )]
+    Client(String),
+}
+
+/// The service over HTTP. Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub struct HttpApi {
+    client: Client,
+    settings: Arc<Settings>,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for HttpApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpApi")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HttpApi {
+    /// Sets the client up; nothing is sent. `clock` dates answers, for a
+    /// `Retry-After` that is a date.
+    ///
+    /// # Errors
+    /// If the base URL is not one to send a key to, or TLS can't be set up.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<HttpApi, SetupError> {
+        let base = &settings.base_url;
+        let plain = match base.scheme() {
+            "https" => false,
+            "http" => true,
+            other => return Err(SetupError::Scheme(other.to_owned())),
+        };
+        let login = !base.username().is_empty() || base.password().is_some();
+        if login || base.query().is_some() || base.fragment().is_some() {
+            return Err(SetupError::Extras);
+        }
+        if plain && !settings.allow_plain_http && !is_loopback(base) {
+            let host = base.host_str().unwrap_or_default().to_owned();
+            return Err(SetupError::PlainHttp(host));
+        }
+        let client = build(&settings, plain)?;
+        Ok(HttpApi {
+            client,
+            settings: Arc::new(settings),
+            clock,
+        })
+    }
+
+    /// Sends one request and reads its answer.
+    async fn send(&self, key: &AccessKey, url: Result<Url, String>, what: Payload) -> Outcome {
+        let prepared = url.and_then(|url| Ok((url, self.headers(key)?)));
+        let (url, mut headers) = match prepared {
+            Ok(prepared) => prepared,
+            Err(detail) => return Outcome::NoConnection { detail },
+        };
+        let (method, valve, body) = match what {
+            Payload::Nothing => (Method::GET, None, None),
+            Payload::Content(kind, source) => {
+                headers.insert(CONTENT_TYPE, kind);
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(source.total()));
+                let (valve, outlet) = Valve::new(source);
+                (Method::POST, Some(valve), Some(Body::wrap_stream(outlet)))
+            }
+        };
+        let mut request = Request::new(method, url.clone());
+        *request.headers_mut() = headers;
+        *request.body_mut() = body;
+        match exchange(&self.client, request, valve, self.limits()).await {
+            Err(outcome) => outcome,
+            Ok(raw) => Outcome::Answer(answer::read(
+                &raw,
+                &Asked {
+                    url: &url,
+                    base: &self.settings.base_url,
+                    now: self.clock.now(),
+                    key: key.expose(),
+                },
+            )),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            connect: self.settings.connect_timeout,
+            stall: self.settings.stall_timeout,
+            answer: self.settings.answer_timeout,
+        }
+    }
+
+    fn headers(&self, key: &AccessKey) -> Result<HeaderMap, String> {
+        let mut value = HeaderValue::from_str(key.expose()).map_err(
+            |_| "the Access-Key holds characters that can't go into a header: nothing was sent",
+        )?;
+        value.set_sensitive(true);
+        let name = HeaderName::from_bytes(wire::ACCESS_KEY.as_bytes())
+            .expect("the documented header name is a valid one");
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        Ok(headers)
+    }
+
+    fn behind_base(&self, path: &str) -> Result<Url, String> {
+        let base = self.settings.base_url.as_str().trim_end_matches('/');
+        self.checked(&format!("{base}{path}"))
+    }
+
+    /// The last look at an address before the key goes there.
+    fn checked(&self, address: &str) -> Result<Url, String> {
+        let url = Url::parse(address)
+            .map_err(|_| "the address can't be read: nothing was sent".to_owned())?;
+        let login = !url.username().is_empty() || url.password().is_some();
+        if login || !same_origin(&url, &self.settings.base_url) {
+            return Err(
+                "the address is not on the base URL's host: nothing was sent, the Access-Key \
+                 goes nowhere else"
+                    .to_owned(),
+            );
+        }
+        Ok(url)
+    }
+
+    fn target(&self, to: Target<'_>) -> Result<Url, String> {
+        match to {
+            Target::Path(path) => self.behind_base(path),
+            Target::Address(address) => self.checked(address),
+        }
+    }
+}
+
+impl ImportApi for HttpApi {
+    fn upload<'a>(
+        &'a self,
+        key: &'a AccessKey,
+        to: Target<'a>,
+        what: Import,
+    ) -> BoxFuture<'a, Outcome> {
+        let payload = match what {
+            Import::File {
+                name,
+                options,
+                body,
+            } => file(&name, &options, body),
+            Import::Web {
+                url,
+                options,
+                progress,
+            } => json(&wire::WebImport { url, options }, progress),
+        };
+        Box::pin(self.send(key, self.target(to), payload))
+    }
+
+    fn query<'a>(
+        &'a self,
+        key: &'a AccessKey,
+        task: &'a TaskId,
+        to: Option<&'a str>,
+    ) -> BoxFuture<'a, Outcome> {
+        let url = match to {
+            Some(address) => self.checked(address),
+            None => self.behind_base(&self.settings.query_path),
+        };
+        let ask = wire::TaskQuery {
+            task_id: task.as_str().to_owned(),
+        };
+        Box::pin(self.send(key, url, json(&ask, Arc::default())))
+    }
+
+    fn see_other<'a>(&'a self, key: &'a AccessKey, at: &'a str) -> BoxFuture<'a, Outcome> {
+        Box::pin(self.send(key, self.checked(at), Payload::Nothing))
+    }
+}
+
+/// What a request carries.
+enum Payload {
+    /// Nothing: a GET.
+    Nothing,
+    /// A body of this type: a POST.
+    Content(HeaderValue, Source),
+}
+
+fn file(name: &str, options: &Map<String, Value>, body: UploadBody) -> Payload {
+    let frame = multipart::frame(name, options);
+    let kind = HeaderValue::from_str(&frame.content_type)
+        .expect("a boundary of hex digits fits into a header");
+    Payload::Content(
+        kind,
+        Source {
+            head: frame.head,
+            content: body.chunks,
+            len: body.len,
+            tail: frame.tail,
+            progress: body.progress,
+        },
+    )
+}
+
+fn json(what: &impl serde::Serialize, progress: Arc<Progress>) -> Payload {
+    let bytes = serde_json::to_vec(what).expect("text keys and plain values always serialize");
+    Payload::Content(
+        HeaderValue::from_static("application/json"),
+        Source::chunk(Bytes::from(bytes), progress),
+    )
+}
+
+fn build(settings: &Settings, plain: bool) -> Result<Client, SetupError> {
+    let pooled = if settings.idle_timeout.is_zero() {
+        0
+    } else {
+        usize::MAX
+    };
+    let mut builder = Client::builder()
+        .user_agent(concat!("supametas-sync/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .http1_only()
+        .tcp_nodelay(true)
+        .connect_timeout(settings.connect_timeout)
+        .pool_idle_timeout(settings.idle_timeout)
+        .pool_max_idle_per_host(pooled);
+    #[cfg(target_os = "linux")]
+    {
+        // The kernel's own limit on unacknowledged bytes. It comes after ours,
+        // whose words say more.
+        builder = builder.tcp_user_timeout(settings.stall_timeout + Duration::from_secs(10));
+    }
+    if plain {
+        builder = builder.no_proxy();
+    }
+    if let Some(pem) = &settings.extra_ca_pem {
+        let certificates = reqwest::Certificate::from_pem_bundle(pem)
+            .map_err(|error| SetupError::Authorities(innermost(&error)))?;
+        if certificates.is_empty() {
+            return Err(SetupError::Authorities("it holds no certificate".into()));
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder
+        .build()
+        .map_err(|error| SetupError::Client(innermost(&error)))
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut at = error;
+    while let Some(next) = at.source() {
+        at = next;
+    }
+    at.to_string()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

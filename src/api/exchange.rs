@@ -1,0 +1,185 @@
+//! One exchange: a request goes out, under watch, and what comes back is
+//! fetched to its end, in bounded time and space.
+//!
+//! The limits are not the library's: its `timeout` counts the upload in and
+//! its `read_timeout` runs while the body is sent, so either would kill a long
+//! upload that goes well.
+//!
+//! Must not: read the answer's meaning (that is `answer`).
+
+use std::sync::Arc;
+
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use reqwest::{Client, Request, Response};
+use tokio::time::Instant;
+
+use super::failure;
+use super::text;
+use super::valve::{Limits, Overrun, Valve};
+use crate::domain::answer::Outcome;
+
+/// The most that is read of an answer, in bytes. The service's are under a
+/// thousand; JSON takes up to sixteen times its length once it is parsed.
+pub(super) const MAX_ANSWER: usize = 256 * 1024;
+
+/// An answer, as it came over the wire.
+pub(super) struct Raw {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Fetched,
+}
+
+/// What could be had of an answer's body.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// Nothing, where no header said that there would be nothing: it can't be
+    /// told from an answer that broke off.
+    Unsaid,
+    /// Its beginning, and why there is no more.
+    Cut(String),
+}
+
+/// Shuts the valve however the exchange ends, also when it is dropped.
+struct ShutOnDrop(Option<Arc<Valve>>);
+
+impl Drop for ShutOnDrop {
+    fn drop(&mut self) {
+        if let Some(valve) = &self.0 {
+            valve.shut();
+        }
+    }
+}
+
+/// Sends a request whose body comes through `valve`; `None`: it has no body.
+///
+/// # Errors
+/// The outcome, when there was no answer.
+pub(super) async fn exchange(
+    client: &Client,
+    request: Request,
+    valve: Option<Arc<Valve>>,
+    limits: Limits,
+) -> Result<Raw, Outcome> {
+    let guard = ShutOnDrop(valve);
+    let valve = guard.0.as_deref();
+    let response = tokio::select! {
+        biased;
+        response = client.execute(request) => response,
+        over = watch(valve, limits) => return Err(overrun(over, valve, limits)),
+    };
+    let response = response.map_err(|error| broken(&error, valve, limits))?;
+    if let Some(valve) = valve {
+        valve.freeze();
+    }
+    let status = response.status().as_u16();
+    let whole = valve.is_none_or(Valve::last_byte_sent);
+    if status < 200 || (!whole && status < 300) {
+        let detail = if status < 200 {
+            format!("the service answered {status}, which is no final answer")
+        } else {
+            format!("the service answered {status} before it had the whole file")
+        };
+        return Err(Outcome::Broken {
+            last_byte_sent: whole,
+            detail,
+        });
+    }
+    let headers = response.headers().clone();
+    let body = fetch(response, limits).await;
+    Ok(Raw {
+        status,
+        headers,
+        body,
+    })
+}
+
+async fn watch(valve: Option<&Valve>, limits: Limits) -> Overrun {
+    if let Some(valve) = valve {
+        valve.overrun(limits).await
+    } else {
+        tokio::time::sleep(limits.connect + limits.answer).await;
+        Overrun::Unanswered
+    }
+}
+
+fn overrun(over: Overrun, valve: Option<&Valve>, limits: Limits) -> Outcome {
+    // Nothing may be given out any more before it is asked what was.
+    let last_byte_sent = valve.is_none_or(|valve| {
+        valve.shut();
+        valve.last_byte_sent()
+    });
+    let detail = match over {
+        Overrun::Unasked => {
+            let limit = failure::seconds(limits.connect + limits.stall);
+            let detail = format!("no connection within {limit}");
+            // It may have come, and taken all, in the moment of giving up.
+            if !last_byte_sent {
+                return Outcome::NoConnection { detail };
+            }
+            detail
+        }
+        Overrun::Stalled => {
+            let limit = failure::seconds(limits.stall);
+            format!("the service stopped taking the content: nothing went out for {limit}")
+        }
+        Overrun::Unanswered => {
+            let limit = failure::seconds(limits.answer);
+            format!("no answer within {limit} after the last byte")
+        }
+    };
+    Outcome::Broken {
+        last_byte_sent,
+        detail,
+    }
+}
+
+fn broken(error: &reqwest::Error, valve: Option<&Valve>, limits: Limits) -> Outcome {
+    let fault = valve.and_then(|valve| {
+        valve.shut();
+        valve.fault()
+    });
+    if let Some(fault) = fault {
+        let fault = text::visible(&fault, 200);
+        return Outcome::Broken {
+            // The content failed in the place of its next chunk.
+            last_byte_sent: valve.is_some_and(Valve::last_byte_sent),
+            detail: format!("the content could not be sent: {fault}"),
+        };
+    }
+    let detail = failure::words(error, limits);
+    if failure::unsent(error) {
+        return Outcome::NoConnection { detail };
+    }
+    Outcome::Broken {
+        last_byte_sent: valve.is_none_or(Valve::last_byte_sent),
+        detail,
+    }
+}
+
+async fn fetch(mut response: Response, limits: Limits) -> Fetched {
+    let status = response.status().as_u16();
+    let said = matches!(status, 204 | 304)
+        || response.headers().contains_key(CONTENT_LENGTH)
+        || response.headers().contains_key(TRANSFER_ENCODING);
+    let until = Instant::now() + limits.answer;
+    let mut body = Vec::new();
+    loop {
+        match tokio::time::timeout_at(until, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+            Ok(Ok(None)) if body.is_empty() && !said => return Fetched::Unsaid,
+            Ok(Ok(None)) => return Fetched::Whole(body),
+            Ok(Err(_)) => {
+                return Fetched::Cut(format!("a body that broke off after {} bytes", body.len()));
+            }
+            Err(_) => {
+                let limit = failure::seconds(limits.answer);
+                return Fetched::Cut(format!("a body that had not ended after {limit}"));
+            }
+        }
+        if body.len() > MAX_ANSWER {
+            return Fetched::Cut(format!("a body of more than {} KiB", MAX_ANSWER / 1024));
+        }
+    }
+}
