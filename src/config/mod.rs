@@ -1,2 +1,28 @@
 //! From a TOML file to what the program works with.
+//!
+//! The way: text → `source` (TOML, its shape, the line of each key) → `raw`
+//! (as written) → `check` (everything that can be wrong, all at once) →
+//! [`valid`] (what the program uses). [`Config::load`](valid::Config::load)
+//! goes all of it.
+//!
+//! Must not: repeat values of the file in a message; a key that was pasted
+//! into the wrong place must not end in a log.
+
+mod check;
+mod diff;
+mod fingerprint;
+mod keys;
+mod load;
+mod problem;
+mod raw;
+mod source;
+mod surroundings;
+#[cfg(test)]
+mod testing;
+pub mod units;
 pub mod valid;
+
+pub use diff::diff;
+pub use load::Loaded;
+pub use problem::{ConfigErrors, Problem, Severity};
+pub use surroundings::{KeyFile, Look, Machine, Surroundings};

@@ -94,6 +94,9 @@ pub struct Folder {
     pub include: Option<GlobSet>,
     /// What is not.
     pub exclude: GlobSet,
+    /// The patterns of both as written, `include` first: to tell whether a
+    /// reload changed them. Not to be matched.
+    pub patterns: [Vec<String>; 2],
     /// How it is watched.
     pub watch: WatchMode,
     /// Files on other mounts below it are not taken.

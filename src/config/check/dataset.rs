@@ -1,0 +1,157 @@
+//! `[[dataset]]`: names, keys and rates.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::Report;
+use crate::config::keys::{self, KeySource};
+use crate::config::raw::RawDataset;
+use crate::config::surroundings::Surroundings;
+use crate::config::valid::Dataset;
+use crate::domain::ids::DatasetName;
+use crate::ports::AccessKey;
+
+/// The datasets that can be used, and the key files with the key that names
+/// each.
+pub(super) fn check(
+    raw: &[RawDataset],
+    on: &dyn Surroundings,
+    to: &mut Report<'_>,
+) -> (Vec<Dataset>, Vec<(String, PathBuf)>) {
+    if raw.is_empty() {
+        to.error(
+            "dataset",
+            "is missing: nothing says where files go",
+            "add a [[dataset]] with a `name` and a `key_file`",
+        );
+    }
+    let mut found: Vec<Dataset> = Vec::new();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut key_files = Vec::new();
+    for (at, raw) in raw.iter().enumerate() {
+        let here = format!("dataset[{}]", at + 1);
+        let name = to.name(&format!("{here}.name"), &raw.name);
+        if let Some(first) = raw.name.clone().and_then(|n| seen.insert(n, at + 1)) {
+            let what = format!("is the name of dataset[{first}] already");
+            to.error(
+                &format!("{here}.name"),
+                what,
+                "give each dataset a name of its own",
+            );
+        }
+        if let Some(path) = raw.key_file.as_deref().filter(|p| p.starts_with('/')) {
+            key_files.push((format!("{here}.key_file"), PathBuf::from(path)));
+        }
+        let key = key(&here, raw, on, to);
+        let rest = Dataset {
+            name: DatasetName(name.clone().unwrap_or_default()),
+            key: key.clone().unwrap_or_else(|| AccessKey::new(String::new())),
+            concurrency: concurrency(&format!("{here}.concurrency"), raw.concurrency, to),
+            polls_per_second: to
+                .rate(&format!("{here}.polls_per_second"), raw.polls_per_second)
+                .unwrap_or(5.0),
+            requests_per_second: to.rate(
+                &format!("{here}.requests_per_second"),
+                raw.requests_per_second,
+            ),
+            bytes_per_second: bytes_per_second(&here, raw, to),
+        };
+        if let (Some(_), Some(key)) = (name, key) {
+            let same = |other: &&Dataset| other.key.fingerprint() == key.fingerprint();
+            if let Some(other) = found.iter().find(same) {
+                to.warning(
+                    &here,
+                    format!("has the same Access-Key as the dataset {}", other.name),
+                    "use one [[dataset]] for both: the service sees one, and limits and pauses count for each",
+                );
+            }
+            found.push(rest);
+        }
+    }
+    (found, key_files)
+}
+
+fn key(
+    here: &str,
+    raw: &RawDataset,
+    on: &dyn Surroundings,
+    to: &mut Report<'_>,
+) -> Option<AccessKey> {
+    if raw.key.is_some() {
+        to.error(
+            &format!("{here}.key"),
+            "holds the Access-Key itself",
+            "put the key into a file that only the daemon can read and name it with `key_file` \
+             (or `credential`, or `key_env`); a key that others may have read should be replaced",
+        );
+    }
+    let places: Vec<(&str, KeySource<'_>)> = [
+        ("key_file", raw.key_file.as_deref().map(KeySource::File)),
+        ("key_env", raw.key_env.as_deref().map(KeySource::Env)),
+        (
+            "credential",
+            raw.credential.as_deref().map(KeySource::Credential),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(name, place)| place.map(|place| (name, place)))
+    .collect();
+    let [(name, place)] = places.as_slice() else {
+        let one = "name the key's place with exactly one of `key_file`, `key_env` and `credential`";
+        if places.len() > 1 {
+            to.error(here, "names more than one place for its Access-Key", one);
+        } else if raw.key.is_none() && !cut_key(here, to) {
+            to.error(here, "names no place for its Access-Key", one);
+        }
+        return None;
+    };
+    let at = format!("{here}.{name}");
+    match keys::read(*place, on) {
+        Err(why) => {
+            to.error(&at, why.to_string(), why.remedy());
+            None
+        }
+        Ok(read) => {
+            if read.open_to_all {
+                to.warning(
+                    &at,
+                    "names a file that every user of this machine can read",
+                    "chmod 600 the file, and give it to the daemon's user",
+                );
+            }
+            Some(read.key)
+        }
+    }
+}
+
+/// Whether a place was named, but in a shape that was refused already.
+fn cut_key(here: &str, to: &Report<'_>) -> bool {
+    ["key_file", "key_env", "credential"]
+        .iter()
+        .any(|name| to.cut.contains(&format!("{here}.{name}")))
+}
+
+fn concurrency(key: &str, written: Option<u32>, to: &mut Report<'_>) -> usize {
+    match written {
+        None => 4,
+        Some(n @ 1..=64) => usize::try_from(n).unwrap_or(4),
+        Some(_) => {
+            to.error(key, "is out of range", "write a number from 1 to 64");
+            4
+        }
+    }
+}
+
+fn bytes_per_second(here: &str, raw: &RawDataset, to: &mut Report<'_>) -> Option<u64> {
+    let key = format!("{here}.bytes_per_second");
+    let rate = to.size(&key, &raw.bytes_per_second)?;
+    if rate < 1024 {
+        to.error(
+            &key,
+            "is too little to work with",
+            "write at least \"1KiB\", or leave it out for no limit",
+        );
+        return None;
+    }
+    Some(rate)
+}

@@ -1,0 +1,69 @@
+//! Loading a configuration: the file is read once, everything is checked, and
+//! the outcome is a [`Config`] or all that stands in its way.
+//!
+//! Must not: check anything itself.
+
+use std::fs;
+use std::path::Path;
+
+use super::check;
+use super::problem::{ConfigErrors, Problem, Severity};
+use super::source;
+use super::surroundings::{Machine, Surroundings};
+use super::valid::Config;
+
+/// A configuration that can be used.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// It.
+    pub config: Config,
+    /// What needs a look all the same, and what is assumed (severity
+    /// [`Severity::Note`]), in the order of the file.
+    pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`, the keys that it names, and what
+    /// its paths lead to on this machine.
+    pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
+        let text = fs::read_to_string(path).map_err(|e| {
+            let remedy = "name the file with `--config`, and let the daemon's user read it";
+            let what = match e.kind() {
+                std::io::ErrorKind::InvalidData => "is not UTF-8 text".to_owned(),
+                _ => format!("can't be read: {e}"),
+            };
+            ConfigErrors {
+                file: path.to_owned(),
+                problems: vec![Problem {
+                    severity: Severity::Error,
+                    file: path.to_owned(),
+                    key: String::new(),
+                    line: None,
+                    what,
+                    remedy: remedy.to_owned(),
+                }],
+            }
+        })?;
+        Config::read(path, &text, &Machine)
+    }
+
+    /// Checks `text`, which is said to come from `path`, against a machine.
+    pub fn read(path: &Path, text: &str, on: &dyn Surroundings) -> Result<Loaded, ConfigErrors> {
+        let (config, mut problems) = match source::read(text) {
+            Err(flaws) => (None, check::flaws(path, flaws)),
+            Ok(source) => check::check(path, source, on),
+        };
+        problems.sort_by(Problem::by_place);
+        let refused = problems.iter().any(|p| p.severity == Severity::Error);
+        match config {
+            Some(config) if !refused => Ok(Loaded {
+                config,
+                warnings: problems,
+            }),
+            _ => Err(ConfigErrors {
+                file: path.to_owned(),
+                problems,
+            }),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What is wrong with a configuration, said so that it can be mended: the
+//! file and line, the key, what is wrong, what to write instead.
+//!
+//! Must not: carry a value out of the file. What is written in a wrong place
+//! may well be an Access-Key, so no text here repeats it.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// The configuration can't be used.
+    Error,
+    /// It can be used, and something in it or on the disk needs a look.
+    Warning,
+    /// Nothing is wrong; something is assumed that an operator should know.
+    Note,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        })
+    }
+}
+
+/// One thing that is wrong, or worth a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The configuration file.
+    pub file: PathBuf,
+    /// The key, such as `folder[2].text.format`; folders, datasets and
+    /// overrides are counted from 1. Empty where it is about the whole file.
+    pub key: String,
+    /// The line that the key is on, from 1; that of its table where the key
+    /// is not in the file.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it; may be empty in a note.
+    pub remedy: String,
+}
+
+impl Problem {
+    /// In the order of the file; the worse first on one line.
+    pub fn by_place(&self, other: &Problem) -> Ordering {
+        (self.line, self.severity, &self.key).cmp(&(other.line, other.severity, &other.key))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Plain(&self.file))?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": {}: ", self.severity)?;
+        if !self.key.is_empty() {
+            write!(f, "`{}` ", self.key)?;
+        }
+        f.write_str(&self.what)?;
+        if !self.remedy.is_empty() {
+            write!(f, "; {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a configuration was refused: everything that was found, warnings too.
+/// At least one is an error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigErrors {
+    /// The configuration file.
+    pub file: PathBuf,
+    /// In the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+impl ConfigErrors {
+    /// How many of the problems are errors.
+    pub fn errors(&self) -> usize {
+        let error = |p: &&Problem| p.severity == Severity::Error;
+        self.problems.iter().filter(error).count()
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, file) = (self.errors(), Plain(&self.file));
+        let s = if count == 1 { "" } else { "s" };
+        write!(f, "{file} can't be used: {count} error{s}")?;
+        for problem in &self.problems {
+            write!(f, "\n{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A path in a message: control characters made visible, and bounded.
+pub(super) struct Plain<'a>(pub &'a Path);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string_lossy();
+        for c in text.chars().take(400) {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `; did you mean …?` for a name close to one of `known`, else nothing.
+pub(super) fn did_you_mean<'k>(
+    name: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Option<&'k str> {
+    let name = name.to_lowercase();
+    // A long stranger is nobody's typing error, and may be long indeed.
+    if name.is_empty() || name.len() > 64 {
+        return None;
+    }
+    let near = |candidate: &'k str| {
+        let distance = strsim::damerau_levenshtein(&name, candidate);
+        let allowed = (candidate.len().max(name.len()) / 3).clamp(1, 3);
+        (distance <= allowed).then_some((distance, candidate))
+    };
+    known.into_iter().filter_map(near).min().map(|(_, n)| n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognised_and_a_stranger_is_not() {
+        let known = ["concurrency", "quiet", "quiet_unsure", "path"];
+        assert_eq!(did_you_mean("concurency", known), Some("concurrency"));
+        assert_eq!(did_you_mean("Quite", known), Some("quiet"));
+        assert_eq!(did_you_mean("zzz", known), None);
+        assert_eq!(did_you_mean(&"q".repeat(500), known), None);
+    }
+
+    #[test]
+    fn a_problem_is_one_line_with_place_and_remedy() {
+        let problem = Problem {
+            severity: Severity::Error,
+            file: "/etc/x\n.toml".into(),
+            key: "folder[2].path".into(),
+            line: Some(7),
+            what: "is not absolute".into(),
+            remedy: "begin it with /".into(),
+        };
+        assert_eq!(
+            problem.to_string(),
+            "/etc/x\\n.toml:7: error: `folder[2].path` is not absolute; begin it with /"
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! What the configuration is checked against: environment variables, the
+//! state of paths, the files that keys are in. A trait, so that tests can say
+//! what the machine is like.
+//!
+//! Must not: change anything, or wait (a FIFO is not opened).
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+/// What is at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// Nothing.
+    Missing,
+    /// It can't be looked at; in words.
+    Refused(String),
+    /// Something other than a directory.
+    NotADirectory,
+    /// A directory.
+    Directory {
+        /// It can be listed and entered.
+        readable: bool,
+        /// Files can be moved out of it and into it.
+        writable: bool,
+    },
+}
+
+/// A file that a key is in.
+pub struct KeyFile {
+    /// At most [`MAX_KEY_FILE`] and one byte of it.
+    pub content: Vec<u8>,
+    /// Any user of the machine can read it.
+    pub open_to_all: bool,
+}
+
+/// A key file larger than this holds no key. Bytes.
+pub const MAX_KEY_FILE: usize = 4096;
+
+/// The machine, as far as a configuration depends on it.
+pub trait Surroundings {
+    /// An environment variable; `None` if it is not set or not text.
+    fn var(&self, name: &str) -> Option<String>;
+    /// What is at a path.
+    fn look(&self, path: &Path) -> Look;
+    /// The path with its symlinks resolved, as far as it exists.
+    fn resolve(&self, path: &Path) -> PathBuf;
+    /// The file system that the path is on, or would be on.
+    fn device(&self, path: &Path) -> Option<u64>;
+    /// Reads the file that a key is in.
+    fn key_file(&self, path: &Path) -> io::Result<KeyFile>;
+}
+
+/// The machine that the program runs on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Machine;
+
+impl Surroundings for Machine {
+    fn var(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn look(&self, path: &Path) -> Look {
+        match fs::metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Look::Missing,
+            Err(e) => Look::Refused(e.to_string()),
+            Ok(about) if !about.is_dir() => Look::NotADirectory,
+            Ok(_) => {
+                // The effective user is who will open the files.
+                let may = |what| accessat(CWD, path, what, AtFlags::EACCESS).is_ok();
+                Look::Directory {
+                    readable: may(Access::READ_OK | Access::EXEC_OK),
+                    writable: may(Access::WRITE_OK | Access::EXEC_OK),
+                }
+            }
+        }
+    }
+
+    fn resolve(&self, path: &Path) -> PathBuf {
+        for base in path.ancestors() {
+            if let Ok(real) = base.canonicalize() {
+                let rest = path.strip_prefix(base).unwrap_or(Path::new(""));
+                return if rest.as_os_str().is_empty() {
+                    real
+                } else {
+                    real.join(rest)
+                };
+            }
+        }
+        path.to_owned()
+    }
+
+    fn device(&self, path: &Path) -> Option<u64> {
+        path.ancestors()
+            .find_map(|base| fs::metadata(base).ok())
+            .map(|about| about.dev())
+    }
+
+    fn key_file(&self, path: &Path) -> io::Result<KeyFile> {
+        // Looked at before it is opened: opening a FIFO would wait.
+        let about = fs::metadata(path)?;
+        if !about.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut content = Vec::new();
+        File::open(path)?
+            .take(MAX_KEY_FILE as u64 + 1)
+            .read_to_end(&mut content)?;
+        Ok(KeyFile {
+            content,
+            open_to_all: about.mode() & 0o004 != 0,
+        })
+    }
+}
