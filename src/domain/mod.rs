@@ -14,5 +14,7 @@ pub mod gate;
 pub mod ids;
 pub mod lifecycle;
 pub mod media;
+pub mod settle;
 pub mod state;
 pub mod time;
+pub mod version;
