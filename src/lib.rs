@@ -1,4 +1,42 @@
-//! supametas-sync
+//! `supametas-sync`: files dropped into local folders arrive in a Supametas.AI
+//! dataset, each at the import of its media type, and the ledger says of every
+//! file where it is, and why.
+//!
+//! ```text
+//!   drop folder ─► watch ─► settle ─► sort ─► LEDGER: queued
+//!                                                │ pick
+//!                             prepare (open, hash) ─► LEDGER: uploading
+//!                                                          │ send
+//!                                                     LEDGER: submitted (task)
+//!                                                          │ due
+//!                                                  poll ─► LEDGER: succeeded | failed | cancelled
+//!                                                                     │
+//!                                                        source: keep, move or delete
+//! ```
+//!
+//! The ledger *is* the queue: a stage takes what is due, does one thing and
+//! commits the outcome. A restart takes the ordinary path.
+//!
+//! # Who may use whom
+//!
+//! ```text
+//!   domain ◄─ ports ◄─ { config, ledger, watch, media, api } ◄─ daemon ◄─ cli ◄─ main
+//! ```
+//!
+//! Adapters never import each other; `sandbox` shares only [`api::wire`].
+//! `tests/architecture.rs` checks it.
+//!
+//! # Invariants
+//!
+//! - Decisions are pure and in [`domain`]; they are told the time and chance.
+//! - [`domain::lifecycle::step`] is the only code that names a next state.
+//! - The attempt is on disk before a body's first byte, `last_byte_sent` before
+//!   its last chunk.
+//! - Only [`domain::error_table`] decides about retrying.
+//! - Ledger first, source second.
+//!
+//! Must not: grow logic here. This is the map.
+
 pub mod api;
 pub mod config;
 pub mod domain;

@@ -17,5 +17,7 @@ pub mod lifecycle;
 pub mod media;
 pub mod pace;
 pub mod naming;
+pub mod settle;
 pub mod state;
 pub mod time;
+pub mod version;

@@ -1,0 +1,19 @@
+//! One version of a file, as the file system tells it.
+//!
+//! Must not: look at a file. It is told.
+
+/// What makes two looks at a path looks at the same content: the same place,
+/// the same inode, the same size and modification time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FileVersion {
+    /// Relative to the folder, components separated by `/`. Any bytes but NUL.
+    pub path: Vec<u8>,
+    /// `st_dev`.
+    pub dev: u64,
+    /// `st_ino`.
+    pub inode: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Modification time, nanoseconds since the Unix epoch.
+    pub mtime_ns: i64,
+}
