@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::ports::Progress;
 
 /// The chunks of a request's content.
-pub(super) type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send + Sync>>;
+pub(super) type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// A body as it is to be sent: head, content, tail.
 pub(super) struct Source {

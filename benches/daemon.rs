@@ -1,0 +1,278 @@
+//! Whole-process figures: the real binary, a real folder, and the sandbox's
+//! fast sink on loopback.
+//!
+//! `cargo bench --bench daemon` prints a table in Markdown. Smaller runs:
+//! `cargo bench --bench daemon -- --quick`. Where `curl` is installed, the
+//! large file is sent by it as well, in turn with the daemon, since these
+//! figures mean something only side by side.
+//!
+//! Must not: judge. It prints what it measured.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use supametas_sync::sandbox::{Sandbox, SandboxConfig};
+
+/// The longest that one measurement may take.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+struct Sizes {
+    small_files: usize,
+    large_bytes: u64,
+    latencies: usize,
+    rounds: usize,
+}
+
+fn main() {
+    let quick = std::env::args().any(|arg| arg == "--quick" || arg == "--test");
+    let sizes = if quick {
+        Sizes { small_files: 500, large_bytes: 64 << 20, latencies: 20, rounds: 1 }
+    } else {
+        Sizes { small_files: 10_000, large_bytes: 2 << 30, latencies: 300, rounds: 3 }
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        machine();
+        println!("| work | median | min | max | peak memory |");
+        println!("|---|---|---|---|---|");
+        small_files(&sizes, 4).await;
+        small_files(&sizes, 8).await;
+        large_file(&sizes, "skip").await;
+        large_file(&sizes, "upload").await;
+        latency(&sizes).await;
+    });
+}
+
+/// A daemon on a folder of its own, sending to the sink.
+struct Stage {
+    dir: tempfile::TempDir,
+    sink: Sandbox,
+    daemon: Child,
+}
+
+impl Stage {
+    async fn new(folder: &str, dataset: &str) -> Stage {
+        let sink = Sandbox::start(SandboxConfig { sink: true, ..SandboxConfig::default() })
+            .await
+            .expect("the sink starts");
+        let dir = tempfile::tempdir_in(scratch()).expect("a directory");
+        for name in ["drop", "aside"] {
+            fs::create_dir(dir.path().join(name)).expect("a directory");
+        }
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("key"), "bench").expect("written");
+        let text = format!(
+            "[service]\nbase_url = \"{}\"\n[daemon]\nledger = {:?}\n[log]\nfilter = \"warn\"\n\
+             [[dataset]]\nname = \"d\"\nkey_file = {:?}\n{dataset}\n\
+             [[folder]]\nname = \"f\"\npath = {:?}\ndataset = \"d\"\n{folder}\n",
+            sink.base_url(),
+            path("ledger.sqlite"),
+            path("key"),
+            path("drop"),
+        );
+        fs::write(path("config.toml"), text).expect("written");
+        let log = File::create(path("log")).expect("a log");
+        let daemon = Command::new(env!("CARGO_BIN_EXE_supametas-sync"))
+            .args(["run", "--config"])
+            .arg(path("config.toml"))
+            .env_remove("SUPAMETAS_LOG")
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the daemon starts");
+        let stage = Stage { dir, sink, daemon };
+        // A first file through: it is up, and its connection is warm.
+        stage.put("warm.txt", b"warm");
+        stage.drop_in("warm.txt");
+        stage.uploads(1).await;
+        stage
+    }
+
+    fn put(&self, name: &str, content: &[u8]) {
+        fs::write(self.dir.path().join("aside").join(name), content).expect("written");
+    }
+
+    fn drop_in(&self, name: &str) {
+        let from = self.dir.path().join("aside").join(name);
+        fs::rename(from, self.dir.path().join("drop").join(name)).expect("renamed");
+    }
+
+    async fn uploads(&self, wanted: u64) {
+        let start = Instant::now();
+        while self.sink.counts().uploads < wanted {
+            assert!(start.elapsed() < DEADLINE, "it took too long: {}", self.log());
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// The daemon's peak memory so far, in MiB.
+    fn peak(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.daemon.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+        kib.unwrap_or(f64::NAN) / 1024.0
+    }
+
+    async fn end(mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+        self.sink.shutdown().await;
+    }
+}
+
+/// Where the files lie: beside the build, so on a disk and not in memory.
+fn scratch() -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).to_owned();
+    fs::create_dir_all(&dir).expect("a directory");
+    dir
+}
+
+async fn small_files(sizes: &Sizes, concurrency: usize) {
+    let (mut rates, mut peaks) = (Vec::new(), Vec::new());
+    for _ in 0..sizes.rounds {
+        let stage = Stage::new("", &format!("concurrency = {concurrency}")).await;
+        let mut content = vec![b'x'; 4096];
+        for n in 0..sizes.small_files {
+            // Each its own content: none is a duplicate of another.
+            content[..12].copy_from_slice(format!("{n:012}").as_bytes());
+            stage.put(&format!("{n}.txt"), &content);
+        }
+        let start = Instant::now();
+        for n in 0..sizes.small_files {
+            stage.drop_in(&format!("{n}.txt"));
+        }
+        stage.uploads(1 + sizes.small_files as u64).await;
+        rates.push(sizes.small_files as f64 / start.elapsed().as_secs_f64());
+        peaks.push(stage.peak());
+        stage.end().await;
+    }
+    let work = format!(
+        "{} files of 4 KiB dropped at once, {concurrency} at once on the wire, files/s",
+        sizes.small_files
+    );
+    row(&work, &mut rates, 0, &peaks);
+}
+
+async fn large_file(sizes: &Sizes, duplicates: &str) {
+    let (mut rates, mut curls, mut ratios, mut peaks) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..sizes.rounds {
+        let folder = format!("max_size = \"4GiB\"\nduplicates = \"{duplicates}\"");
+        let stage = Stage::new(&folder, "").await;
+        let aside = stage.dir.path().join("aside/large.txt");
+        write_text(&aside, sizes.large_bytes);
+        let mb = sizes.large_bytes as f64 / 1e6;
+        // curl first, so that both read from the page cache.
+        let curl = curl(&stage, &aside).await.map(|seconds| mb / seconds);
+        let before = stage.sink.counts().uploads;
+        let start = Instant::now();
+        stage.drop_in("large.txt");
+        stage.uploads(before + 1).await;
+        let rate = mb / start.elapsed().as_secs_f64();
+        rates.push(rate);
+        peaks.push(stage.peak());
+        if let Some(curl) = curl {
+            curls.push(curl);
+            ratios.push(rate / curl);
+        }
+        stage.end().await;
+    }
+    let size = sizes.large_bytes >> 20;
+    row(&format!("one file of {size} MiB, duplicates = {duplicates:?}, MB/s"), &mut rates, 0, &peaks);
+    if !curls.is_empty() {
+        row("… `curl -F` of the same file in the same run, MB/s", &mut curls, 0, &[]);
+        row("… ratio to curl, pair by pair", &mut ratios, 2, &[]);
+    }
+}
+
+/// Text, so that it is taken; each line differs.
+fn write_text(path: &Path, bytes: u64) {
+    let mut file = File::create(path).expect("created");
+    let mut block = Vec::with_capacity(1 << 20);
+    while block.len() < 1 << 20 {
+        block.extend_from_slice(format!("{:015}\n", block.len()).as_bytes());
+    }
+    for _ in 0..bytes >> 20 {
+        file.write_all(&block).expect("written");
+    }
+    file.sync_all().expect("synced");
+}
+
+async fn curl(stage: &Stage, file: &Path) -> Option<f64> {
+    let url = format!("{}/file-task", stage.sink.base_url());
+    let form = format!("file=@{}", file.display());
+    let start = Instant::now();
+    let status = tokio::task::spawn_blocking(move || {
+        Command::new("curl")
+            .args(["-sS", "-f", "-o", "/dev/null", "-H", "Access-Key: bench", "-H", "Expect:"])
+            .args(["-F", "data={};type=application/json", "-F", &form, &url])
+            .status()
+    });
+    let status = status.await.expect("no panic").ok()?;
+    status.success().then(|| start.elapsed().as_secs_f64())
+}
+
+async fn latency(sizes: &Sizes) {
+    let stage = Stage::new("", "").await;
+    let mut times = Vec::new();
+    for n in 0..sizes.latencies {
+        let name = format!("{n}.txt");
+        stage.put(&name, format!("file number {n}").as_bytes());
+        let before = stage.sink.counts().uploads;
+        let start = Instant::now();
+        stage.drop_in(&name);
+        stage.uploads(before + 1).await;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let peaks = [stage.peak()];
+    stage.end().await;
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+    println!(
+        "| rename to complete request, idle, {} files, ms | p50 {:.1}, p99 {:.1} | {:.1} | {:.1} | {:.0} MiB |",
+        times.len(), at(0.5), at(0.99), at(0.0), at(1.0), peaks[0]
+    );
+}
+
+fn row(work: &str, values: &mut [f64], digits: usize, peaks: &[f64]) {
+    values.sort_by(f64::total_cmp);
+    let peak = peaks.iter().copied().fold(f64::NAN, f64::max);
+    let peak = if peak.is_nan() { String::new() } else { format!("{peak:.0} MiB") };
+    println!(
+        "| {work} | {:.digits$} | {:.digits$} | {:.digits$} | {peak} |",
+        values[values.len() / 2], values[0], values[values.len() - 1]
+    );
+}
+
+fn machine() {
+    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown", |(_, model)| model);
+    println!("{cpus} cores ({model}); one fsync takes {:.1} ms\n", fsync_ms());
+}
+
+/// The median of 50 small synced writes.
+fn fsync_ms() -> f64 {
+    let mut file = tempfile::tempfile_in(scratch()).expect("a file");
+    let mut times: Vec<f64> = (0..50)
+        .map(|_| {
+            let start = Instant::now();
+            file.write_all(b"0123456789abcdef").expect("written");
+            file.sync_data().expect("synced");
+            start.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
