@@ -38,8 +38,12 @@
 //! Must not: grow logic here. This is the map.
 
 pub mod api;
+pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod domain;
+pub mod ledger;
 pub mod media;
 pub mod ports;
 pub mod sandbox;
+pub mod watch;

@@ -1,0 +1,146 @@
+//! How many inotify watches the folders need, against what the kernel gives.
+//!
+//! Must not: set a watch.
+
+use std::sync::Arc;
+
+use super::fstype;
+use super::not_taken::NotTaken;
+use super::root::FolderRoot;
+use super::rules::TakeRules;
+use super::scan::{Go, Visit, walk};
+use crate::config::valid::{Folder, WatchMode};
+use crate::domain::ids::FolderName;
+use crate::domain::version::FileVersion;
+
+/// What all folders together need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchBudget {
+    /// For each folder: watches needed (0 where it is polled), or why that
+    /// can't be told.
+    pub folders: Vec<(FolderName, Result<u64, NotTaken>)>,
+    /// `fs.inotify.max_user_watches`: for all programs of this user together.
+    /// `None` where the system does not tell.
+    pub max_watches: Option<u64>,
+    /// `fs.inotify.max_user_instances`: each folder with events takes one.
+    pub max_instances: Option<u64>,
+}
+
+impl WatchBudget {
+    /// Watches needed.
+    pub fn needed(&self) -> u64 {
+        self.folders
+            .iter()
+            .filter_map(|(_, n)| n.as_ref().ok())
+            .sum()
+    }
+
+    /// Instances needed.
+    pub fn instances(&self) -> u64 {
+        let with_events = self.folders.iter().filter(|(_, n)| !matches!(n, Ok(0)));
+        with_events.count() as u64
+    }
+
+    /// What is short, with the way out; empty if all is well.
+    pub fn problems(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        let needed = self.needed();
+        if let Some(max) = self.max_watches
+            && needed > max
+        {
+            // Room for growth, and for other programs of the user.
+            let wanted = needed.saturating_mul(2).max(65_536);
+            out.push(format!(
+                "the folders need {needed} inotify watches (one for each subfolder), this user may have {max}: `sysctl fs.inotify.max_user_watches={wanted}`, and keep it in /etc/sysctl.d/; without it, folders are scanned every poll_every instead"
+            ));
+        }
+        let instances = self.instances();
+        if let Some(max) = self.max_instances
+            && instances > max
+        {
+            let wanted = instances.saturating_mul(2);
+            out.push(format!(
+                "the folders need {instances} inotify instances, this user may have {max}: `sysctl fs.inotify.max_user_instances={wanted}`"
+            ));
+        }
+        out
+    }
+}
+
+struct Count;
+
+impl Visit for Count {
+    fn enter(&mut self, _: &[u8]) -> Go {
+        Go::On
+    }
+    fn file(&mut self, _: FileVersion) -> Go {
+        Go::On
+    }
+    fn wants_files(&self) -> bool {
+        false
+    }
+}
+
+/// Counts the directories of the folders that are watched by events. Walks
+/// them: takes a while where there are many.
+pub fn watch_budget<'a>(folders: impl IntoIterator<Item = &'a Arc<Folder>>) -> WatchBudget {
+    let limit = |name: &str| {
+        std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}"))
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+    };
+    WatchBudget {
+        folders: folders
+            .into_iter()
+            .map(|folder| (folder.name.clone(), needed(folder)))
+            .collect(),
+        max_watches: limit("max_user_watches"),
+        max_instances: limit("max_user_instances"),
+    }
+}
+
+fn needed(folder: &Arc<Folder>) -> Result<u64, NotTaken> {
+    let events = match folder.watch {
+        WatchMode::Poll => false,
+        WatchMode::Events => true,
+        WatchMode::Auto => fstype::of_path(&folder.path).is_ok_and(fstype::FsKind::is_local),
+    };
+    let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
+    // Says what is wrong with the folder, polled or not.
+    root.check()?;
+    if !events {
+        return Ok(0);
+    }
+    let rules = TakeRules::new(Arc::clone(folder));
+    Ok(walk(&root.handle()?, &rules, b"", &mut Count).dirs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(folders: Vec<Result<u64, NotTaken>>) -> WatchBudget {
+        let name = |i| FolderName(format!("f{i}"));
+        WatchBudget {
+            folders: folders
+                .into_iter()
+                .enumerate()
+                .map(|(i, n)| (name(i), n))
+                .collect(),
+            max_watches: Some(100),
+            max_instances: Some(2),
+        }
+    }
+
+    #[test]
+    fn what_is_short_is_said_with_the_way_out() {
+        let well = budget(vec![Ok(60), Ok(40), Ok(0), Ok(0)]);
+        assert_eq!((well.needed(), well.instances()), (100, 2));
+        assert!(well.problems().is_empty());
+        let short = budget(vec![Ok(60), Ok(41), Err(NotTaken::NoRight)]);
+        let problems = short.problems();
+        assert_eq!(problems.len(), 2);
+        assert!(problems[0].contains("sysctl fs.inotify.max_user_watches=65536"));
+        assert!(problems[1].contains("max_user_instances=6"));
+    }
+}

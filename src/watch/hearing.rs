@@ -1,0 +1,343 @@
+//! The thread that hears: events, timers, and whether the folder is there.
+//!
+//! Must not: walk a directory (it orders that), or wait for anything but its
+//! inbox and a full channel.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::events::{EventWatcher, Hint, HintKind, NoEvents};
+use super::root::{Found, Offline, RootFacts};
+use super::shared::{News, Shared, Stopped};
+use super::{BATCH, Mode, Sighting, fstype};
+use crate::config::valid::WatchMode;
+use crate::domain::settle::Sighted;
+
+/// Between two looks at whether the folder is there, while it is.
+const CHECK_ONLINE: Duration = Duration::from_secs(5);
+/// The same while it is not: doubling from the first to the last.
+const CHECK_OFFLINE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// At least so long between two scans because of lost events.
+const LOST_GAP: Duration = Duration::from_secs(1);
+
+/// What the thread knows.
+struct Hearing<'a> {
+    shared: &'a Arc<Shared>,
+    /// What was at the path when its watches were set; `None`: off line.
+    facts: Option<RootFacts>,
+    why_offline: Option<Offline>,
+    next_check: Instant,
+    offline_wait: Duration,
+    next_scan: Instant,
+    /// Events are to be tried again then.
+    retry_events: Option<Instant>,
+    lost: Option<String>,
+    lost_scan_after: Instant,
+}
+
+/// The thread.
+pub(super) fn run(shared: &Arc<Shared>) {
+    let now = Instant::now();
+    let mut hearing = Hearing {
+        shared,
+        facts: None,
+        why_offline: None,
+        next_check: now,
+        offline_wait: CHECK_OFFLINE.0,
+        next_scan: now,
+        retry_events: None,
+        lost: None,
+        lost_scan_after: now,
+    };
+    while hearing.round().is_ok() {}
+    // The watches end with the watch.
+    *shared.watcher() = None;
+}
+
+impl Hearing<'_> {
+    fn round(&mut self) -> Result<(), Stopped> {
+        let now = Instant::now();
+        if now >= self.next_check {
+            self.check(now);
+        }
+        if self.facts.is_some() {
+            self.timers(now);
+        }
+        let (hints, news) = self.shared.listen(self.wake_at(), BATCH);
+        if self.shared.is_stopped() {
+            return Err(Stopped);
+        }
+        self.take_news(news, Instant::now());
+        self.take_hints(hints)
+    }
+
+    fn wake_at(&self) -> Instant {
+        let mut at = self.next_check;
+        if self.facts.is_some() {
+            at = at.min(self.next_scan);
+            at = self.retry_events.map_or(at, |retry| at.min(retry));
+            if self.lost.is_some() {
+                at = at.min(self.lost_scan_after);
+            }
+        }
+        at
+    }
+
+    fn timers(&mut self, now: Instant) {
+        if self.retry_events.is_some_and(|at| now >= at) {
+            self.set_mode(now);
+            self.scan(now);
+        }
+        if now >= self.next_scan {
+            self.scan(now);
+        }
+        if self.lost.is_some() && now >= self.lost_scan_after {
+            let why = self.lost.take().unwrap_or_default();
+            tracing::warn!(folder = %self.shared.folder.name, "scanning the folder again: {why}");
+            self.lost_scan_after = now + LOST_GAP;
+            self.scan(now);
+        }
+    }
+
+    /// Orders a whole scan and sets the timer for the next.
+    fn scan(&mut self, now: Instant) {
+        let polling = self.shared.watcher().is_none();
+        let every = if polling {
+            self.shared.setup.poll_every
+        } else {
+            self.shared.setup.rescan_every
+        };
+        self.next_scan = now + self.shared.jittered(every);
+        self.shared.order_full();
+    }
+
+    fn take_news(&mut self, news: News, now: Instant) {
+        if news.check_root {
+            self.next_check = now;
+        }
+        if self.facts.is_none() {
+            // Coming on line scans anyway; but it is worth a look now.
+            if news.asked {
+                self.next_check = now;
+            }
+            return;
+        }
+        if news.no_watch_left && self.shared.watcher().is_some() {
+            self.fall_back(&NoEvents::WatchLimit, now);
+        }
+        if news.asked {
+            self.scan(now);
+        }
+        if let Some(why) = news.lost {
+            self.lost = Some(why);
+        }
+    }
+
+    // ---- the folder itself
+
+    fn check(&mut self, now: Instant) {
+        let found = match self.shared.root.check() {
+            Err(Offline::Replaced) => {
+                tracing::warn!(folder = %self.shared.folder.name, "another directory is at the folder's path: taking it up");
+                self.facts = None;
+                self.shared.root.reopen()
+            }
+            found => found,
+        };
+        match found {
+            Ok(facts) => {
+                self.next_check = now + CHECK_ONLINE;
+                self.offline_wait = CHECK_OFFLINE.0;
+                if self.facts != Some(facts) {
+                    self.come_online(facts, now);
+                }
+            }
+            Err(why) => {
+                self.next_check = now + self.offline_wait;
+                self.offline_wait = (self.offline_wait * 2).min(CHECK_OFFLINE.1);
+                self.go_offline(why);
+            }
+        }
+    }
+
+    fn come_online(&mut self, facts: RootFacts, now: Instant) {
+        self.facts = Some(facts);
+        self.why_offline = None;
+        self.shared.problems(|p| p.offline = None);
+        self.set_mode(now);
+        self.scan(now);
+        // After the scan is ordered: who sees "on line" can wait for a scan.
+        self.shared.status(|s| {
+            s.checked = true;
+            s.online = true;
+        });
+        tracing::info!(folder = %self.shared.folder.name, "watching the folder");
+    }
+
+    fn go_offline(&mut self, why: Offline) {
+        if self.why_offline == Some(why) {
+            return;
+        }
+        self.facts = None;
+        self.why_offline = Some(why);
+        self.lost = None;
+        *self.shared.watcher() = None;
+        tracing::warn!(folder = %self.shared.folder.name, "the folder can't be reached: {why}");
+        let text = format!("the folder can't be reached: {why}");
+        self.shared.problems(|p| p.offline = Some(text));
+        self.shared.status(|s| {
+            s.checked = true;
+            s.online = false;
+            s.watches = 0;
+        });
+    }
+
+    // ---- events or polling
+
+    fn set_mode(&mut self, now: Instant) {
+        self.retry_events = None;
+        // Drop the former first: it holds watches.
+        *self.shared.watcher() = None;
+        let wanted = match self.shared.folder.watch {
+            WatchMode::Events => true,
+            WatchMode::Poll => false,
+            WatchMode::Auto => {
+                fstype::of_path(&self.shared.folder.path).is_ok_and(fstype::FsKind::is_local)
+            }
+        };
+        if !wanted {
+            self.shared.problems(|p| p.events = None);
+            self.shared.status(|s| {
+                s.mode = Mode::Polling;
+                s.watches = 0;
+            });
+            return;
+        }
+        let to = Arc::downgrade(self.shared);
+        let started = EventWatcher::start(move |signal| {
+            if let Some(shared) = to.upgrade() {
+                shared.signal(signal);
+            }
+        });
+        match started {
+            Ok(watcher) => {
+                *self.shared.watcher() = Some(watcher);
+                self.shared.problems(|p| p.events = None);
+                self.shared.status(|s| s.mode = Mode::Events);
+            }
+            Err(why) => self.fall_back(&why, now),
+        }
+    }
+
+    /// Polls from now on, and tries events again after a while.
+    fn fall_back(&mut self, why: &NoEvents, now: Instant) {
+        // Half the folder's watches would be of no use, and others need them.
+        *self.shared.watcher() = None;
+        let poll = self.shared.setup.poll_every;
+        tracing::warn!(folder = %self.shared.folder.name, "scanning every {poll:?} instead of watching: {why}");
+        let text = format!("{why}; until then the folder is scanned every {poll:?}");
+        self.shared.problems(|p| p.events = Some(text));
+        self.shared.status(|s| {
+            s.mode = Mode::Polling;
+            s.watches = 0;
+        });
+        self.retry_events = Some(now + self.shared.jittered(self.shared.setup.rescan_every));
+        self.next_scan = self.next_scan.min(now + self.shared.jittered(poll));
+    }
+
+    // ---- hints
+
+    fn take_hints(&mut self, hints: Vec<Hint>) -> Result<(), Stopped> {
+        if hints.is_empty() || self.facts.is_none() {
+            return Ok(());
+        }
+        let wanted = self.reduce(hints);
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let handle = match self.shared.root.handle() {
+            Ok(handle) => handle,
+            Err(_) => {
+                self.next_check = Instant::now();
+                return Ok(());
+            }
+        };
+        let mut batch = Vec::with_capacity(wanted.len());
+        for (rel, kind) in wanted {
+            match handle.find(&rel) {
+                Ok(Found::Directory) => {
+                    if self.shared.rules.walked(&rel).is_ok() {
+                        self.shared.order_subtree(rel);
+                    }
+                }
+                Ok(Found::File(version)) => {
+                    if let Some(how) = sighted(kind)
+                        && self.shared.rules.taken_by_name(&rel).is_ok()
+                    {
+                        batch.push(Sighting {
+                            folder: self.shared.folder.name.clone(),
+                            how,
+                            version,
+                        });
+                    }
+                }
+                Err(why) => {
+                    tracing::trace!(folder = %self.shared.folder.name, "not taken: {why}");
+                }
+            }
+        }
+        self.shared.send(&self.shared.outlets.events, batch)
+    }
+
+    /// One hint for each path below the folder, in order of appearance; the
+    /// last one that says something of the content counts.
+    fn reduce(&mut self, hints: Vec<Hint>) -> Vec<(Vec<u8>, HintKind)> {
+        let mut out: Vec<(Vec<u8>, HintKind)> = Vec::with_capacity(hints.len());
+        let mut places: HashMap<Vec<u8>, usize> = HashMap::with_capacity(hints.len());
+        for Hint { path, kind } in hints {
+            let Some(rel) = relative(&self.shared.folder.path, &path) else {
+                continue;
+            };
+            if rel.is_empty() {
+                // The folder itself. Removed and made again it may well have
+                // the same inode number, but its watch is dead.
+                if kind == HintKind::Removed {
+                    self.facts = None;
+                }
+                self.next_check = Instant::now();
+                continue;
+            }
+            match places.get(&rel) {
+                Some(&at) => {
+                    if !matches!(kind, HintKind::Touched | HintKind::Removed) {
+                        out[at].1 = kind;
+                    }
+                }
+                None => {
+                    places.insert(rel.clone(), out.len());
+                    out.push((rel, kind));
+                }
+            }
+        }
+        out
+    }
+}
+
+fn relative(folder: &Path, path: &Path) -> Option<Vec<u8>> {
+    let rel = path.strip_prefix(folder).ok()?;
+    Some(rel.as_os_str().as_bytes().to_vec())
+}
+
+fn sighted(kind: HintKind) -> Option<Sighted> {
+    match kind {
+        HintKind::Closed => Some(Sighted::Closed),
+        HintKind::RenamedIn => Some(Sighted::RenamedIn),
+        HintKind::Created => Some(Sighted::Created),
+        HintKind::Modified => Some(Sighted::Modified),
+        // Something is there again, or is readable now; how it came is unknown.
+        HintKind::Touched | HintKind::Removed | HintKind::NewDirectory => Some(Sighted::Scan),
+    }
+}

@@ -1,0 +1,112 @@
+//! Whether any process has a file open for writing, asked of the kernel.
+//!
+//! `fcntl(F_SETLEASE, F_RDLCK)` is granted only while no one has the file open
+//! for writing. The lease is given back at once. A writer that opens the file
+//! in the microseconds between is held up for as long, and the kernel sends
+//! the lease's holder a signal: SIGIO, whose default action would *end the
+//! process*. So each file is first told (`F_SETSIG`) to send SIGURG instead,
+//! which is ignored by default, and the question is not asked if that fails.
+//! Nothing has to be set up for the process, but: nothing else in it may take
+//! SIGURG to mean something.
+//!
+//! A lease is a matter of one kernel: on a network file system (or FUSE) it
+//! knows nothing of writers elsewhere, so "no" becomes "unknown" there.
+//!
+//! Must not: be called on a file opened for anything but reading.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd};
+
+use super::fstype;
+use crate::domain::settle::Openness;
+
+/// `F_SETSIG` of `<asm-generic/fcntl.h>`; the libc crate does not name it for
+/// glibc.
+const F_SETSIG: libc::c_int = 10;
+
+/// Whether any process has `file`, opened for reading, open for writing.
+pub fn open_for_writing(file: &File) -> Openness {
+    match take_lease(file) {
+        Ok(()) => {
+            give_lease_back(file);
+            match fstype::of_file(file.as_fd()) {
+                Ok(kind) if kind.is_local() => Openness::No,
+                _ => Openness::Unknown,
+            }
+        }
+        Err(libc::EAGAIN) => Openness::Yes,
+        // EACCES: another user's file, without CAP_LEASE. EINVAL: a file
+        // system, or a kernel setting, without leases.
+        Err(_) => Openness::Unknown,
+    }
+}
+
+/// Takes a read lease; the error is the system's number.
+fn take_lease(file: &File) -> Result<(), libc::c_int> {
+    fcntl(file, F_SETSIG, libc::SIGURG)?;
+    fcntl(file, libc::F_SETLEASE, libc::F_RDLCK)
+}
+
+/// Can only fail if there is no lease, which is what is wanted; and closing
+/// the file gives it back, too.
+fn give_lease_back(file: &File) {
+    let _ = fcntl(file, libc::F_SETLEASE, libc::F_UNLCK);
+}
+
+fn fcntl(file: &File, command: libc::c_int, value: libc::c_int) -> Result<(), libc::c_int> {
+    // SAFETY: the descriptor is open for as long as `file` is borrowed, and
+    // both commands take one int by value: no memory is shared with the kernel.
+    let rc = unsafe { libc::fcntl(file.as_raw_fd(), command, value) };
+    if rc == -1 {
+        return Err(std::io::Error::last_os_error()
+            .raw_os_error()
+            .unwrap_or(libc::EINVAL));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs::OpenOptions;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use super::*;
+
+    #[test]
+    fn it_tells_whether_a_writer_has_it_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let writer = File::create(&path).unwrap();
+        let reader = File::open(&path).unwrap();
+        assert_eq!(open_for_writing(&reader), Openness::Yes);
+        drop(writer);
+        assert_eq!(open_for_writing(&reader), Openness::No);
+        let other_reader = File::open(&path).unwrap();
+        assert_eq!(open_for_writing(&reader), Openness::No);
+        drop(other_reader);
+        assert_eq!(
+            open_for_writing(&reader),
+            Openness::No,
+            "the lease is given back"
+        );
+        File::options().append(true).open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_writer_that_comes_while_the_lease_is_held_does_not_end_the_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        std::fs::write(&path, b"x").unwrap();
+        let reader = File::open(&path).unwrap();
+        take_lease(&reader).unwrap();
+        // Breaks the lease, which sends the signal to this process, and does
+        // not wait for it to be given back.
+        let mut options = OpenOptions::new();
+        options.write(true).custom_flags(libc::O_NONBLOCK);
+        let refused = options.open(&path).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::EWOULDBLOCK));
+        give_lease_back(&reader);
+        options.open(&path).unwrap();
+    }
+}

@@ -1,0 +1,119 @@
+//! Why something in a folder is not taken, in words.
+//!
+//! Must not: decide. The file system or [`super::rules`] did.
+
+use std::fmt;
+
+use rustix::io::Errno;
+
+use super::naming::TemporaryKind;
+use super::root::Offline;
+
+/// Why something in a folder is not taken. `Display` says it after the name of
+/// the file: "NAME is not taken: …".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotTaken {
+    /// A symbolic link, here or on the way: it could point out of the folder.
+    Symlink,
+    /// A directory.
+    Directory,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A character or block device.
+    Device,
+    /// On another mount, and `one_file_system` is set.
+    OtherMount,
+    /// Not there (any more).
+    Gone,
+    /// No right to look at it or to read it.
+    NoRight,
+    /// A temporary name, of the file or of a folder on the way.
+    Temporary(TemporaryKind),
+    /// Matches `exclude`.
+    Excluded,
+    /// Matches no pattern of `include`.
+    NotIncluded,
+    /// In the folder's own `done_dir` or `rejected_dir`.
+    PutAside,
+    /// In a subfolder, and the folder is not recursive.
+    InSubfolder,
+    /// Not a path below the folder.
+    BadPath,
+    /// The folder itself can't be reached: says nothing of the file.
+    Offline(Offline),
+    /// What the system said otherwise; says nothing final of the file.
+    Io {
+        /// Its number.
+        errno: i32,
+    },
+}
+
+impl NotTaken {
+    /// Whether the file is known to be not there: the folder is the known one,
+    /// and has no such name.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, NotTaken::Gone)
+    }
+
+    /// What an error of a look or an open means.
+    pub(crate) fn from_errno(e: Errno) -> NotTaken {
+        match e {
+            Errno::NOENT | Errno::STALE => NotTaken::Gone,
+            Errno::LOOP => NotTaken::Symlink,
+            Errno::ACCESS | Errno::PERM => NotTaken::NoRight,
+            // What opening a socket, or a device without a driver, says.
+            Errno::NXIO | Errno::NODEV => NotTaken::Device,
+            e => NotTaken::Io {
+                errno: e.raw_os_error(),
+            },
+        }
+    }
+}
+
+impl fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            NotTaken::Symlink => {
+                "it is, or lies behind, a symbolic link, which could point out of the folder; put the file itself into the folder, or a hard link"
+            }
+            NotTaken::Directory => "it is a folder; the files in it are looked at one by one",
+            NotTaken::Fifo => "it is a named pipe (FIFO), not a regular file",
+            NotTaken::Socket => "it is a socket, not a regular file",
+            NotTaken::Device => "it is a device or a socket, not a regular file",
+            NotTaken::OtherMount => {
+                "it lies on another mount; set one_file_system = false for the folder to take it"
+            }
+            NotTaken::Gone => "it is not there (any more)",
+            NotTaken::NoRight => {
+                "this user has no right to read it; grant read on the file and search (x) on the folders above it"
+            }
+            NotTaken::Temporary(kind) => return write!(f, "{kind}"),
+            NotTaken::Excluded => "it matches a pattern of the folder's `exclude`",
+            NotTaken::NotIncluded => "it matches no pattern of the folder's `include`",
+            NotTaken::PutAside => {
+                "it lies in the folder's done_dir or rejected_dir, where files are put after their import"
+            }
+            NotTaken::InSubfolder => {
+                "it lies in a subfolder; set recursive = true for the folder to take it"
+            }
+            NotTaken::BadPath => "that is not a path below the folder",
+            NotTaken::Offline(why) => return write!(f, "the folder can't be reached: {why}"),
+            NotTaken::Io { errno } => {
+                return write!(
+                    f,
+                    "the system said: {}; it will be tried again",
+                    std::io::Error::from_raw_os_error(*errno)
+                );
+            }
+        };
+        f.write_str(text)
+    }
+}
+
+impl From<Offline> for NotTaken {
+    fn from(why: Offline) -> NotTaken {
+        NotTaken::Offline(why)
+    }
+}

@@ -1,0 +1,480 @@
+//! The folder, and safe access to what is in it.
+//!
+//! Who may write into a drop folder may put a link, a pipe or a device there,
+//! or swap a directory for a link between two system calls. So every path is
+//! walked one component at a time from the folder's own handle, no component
+//! may be a link, and what was opened is looked at once more.
+//!
+//! The handle is opened for each call (or each batch of calls) and not kept:
+//! a kept one would make `umount` of the folder fail as busy for as long as the
+//! daemon runs. Instead the folder's *identity* (device and inode) is
+//! remembered from the first time and compared each time. So a file is "gone"
+//! only if the folder is the known one and has no such name; an unmounted
+//! folder, or the empty mount point left behind, is *offline*, which says
+//! nothing of any file.
+//!
+//! What is at the path may become another directory. Then nothing is read from
+//! it until someone calls [`FolderRoot::reopen`]; [`Offline`] says which case
+//! it is: an empty mount point is to be waited on, a replacement (a folder
+//! removed and made again, a mount that came) is to be taken up and scanned.
+//!
+//! Must not: decide by name (that is `rules`) or whether a file is finished.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
+
+use super::not_taken::NotTaken;
+use crate::domain::version::FileVersion;
+
+/// What a directory is recognised by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// `st_dev`.
+    pub dev: u64,
+    /// `st_ino`.
+    pub inode: u64,
+}
+
+/// Why a folder can't be worked with at the moment. Says nothing of its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Offline {
+    /// Nothing is at its path.
+    Missing,
+    /// Something other than a directory is.
+    NotADirectory,
+    /// This user may not read it.
+    NoRight,
+    /// An empty directory is there in place of the mount that was: it was
+    /// unmounted. To be waited on.
+    EmptyMountPoint,
+    /// Another directory is there: removed and made again, or a mount that
+    /// came. To be taken up with [`FolderRoot::reopen`].
+    Replaced,
+    /// What the system said otherwise.
+    Io(
+        /// Its number.
+        i32,
+    ),
+}
+
+impl fmt::Display for Offline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Offline::Missing => "there is nothing at its path; create it, or mount it again",
+            Offline::NotADirectory => "what is at its path is not a directory",
+            Offline::NoRight => "this user has no right to read it; grant read and search (rx)",
+            Offline::EmptyMountPoint => {
+                "its path shows an empty directory and not the mount that was there; mount it again (its files are not taken as deleted)"
+            }
+            Offline::Replaced => "another directory is at its path now; it is taken up with a scan",
+            Offline::Io(errno) => {
+                return write!(f, "{}", std::io::Error::from_raw_os_error(*errno));
+            }
+        })
+    }
+}
+
+impl Offline {
+    fn from_errno(e: Errno) -> Offline {
+        match e {
+            Errno::NOENT => Offline::Missing,
+            Errno::NOTDIR | Errno::LOOP => Offline::NotADirectory,
+            Errno::ACCESS | Errno::PERM => Offline::NoRight,
+            e => Offline::Io(e.raw_os_error()),
+        }
+    }
+}
+
+/// What is known of the directory at a folder's path. When it differs from one
+/// check to the next, watches on the former may be dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RootFacts {
+    /// Device and inode.
+    pub identity: Identity,
+    /// The mount's number; inode numbers return, those hardly.
+    mount: Option<u64>,
+    /// When it was made, seconds and nanoseconds, where the file system tells.
+    born: Option<(i64, u32)>,
+    /// Whether it is the root of a mount.
+    mount_root: bool,
+}
+
+/// A folder: where it is, and which directory that was.
+#[derive(Debug)]
+pub struct FolderRoot {
+    path: PathBuf,
+    one_file_system: bool,
+    known: Mutex<Option<RootFacts>>,
+}
+
+/// A file that was opened for reading, and what was opened.
+#[derive(Debug)]
+pub struct OpenedFile {
+    /// Open for reading; a regular file.
+    pub file: File,
+    /// As it was right after opening.
+    pub version: FileVersion,
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A regular file that may be taken.
+    File(FileVersion),
+    /// A directory that may be walked.
+    Directory,
+}
+
+impl FolderRoot {
+    /// The folder at an absolute path. Touches nothing; the first directory
+    /// that is seen there becomes the known one.
+    pub fn new(path: PathBuf, one_file_system: bool) -> FolderRoot {
+        FolderRoot {
+            path,
+            one_file_system,
+            known: Mutex::new(None),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The identity of the known directory, once there is one.
+    pub fn identity(&self) -> Option<Identity> {
+        self.known().map(|k| k.identity)
+    }
+
+    fn known(&self) -> Option<RootFacts> {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_known(&self, facts: RootFacts) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts);
+    }
+
+    /// Whether the directory at the path is the known one and can be listed.
+    pub fn check(&self) -> Result<RootFacts, Offline> {
+        let (dir, facts) = self.open_listable()?;
+        match self.known() {
+            None => self.set_known(facts),
+            Some(known) if known.identity == facts.identity => {}
+            Some(known) => {
+                let was_mount = known.mount_root || known.identity.dev != facts.identity.dev;
+                let unmounted = was_mount && !facts.mount_root && is_empty(dir)?;
+                return Err(if unmounted {
+                    Offline::EmptyMountPoint
+                } else {
+                    Offline::Replaced
+                });
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Whether [`check`](Self::check) finds it as it should be.
+    pub fn is_online(&self) -> bool {
+        self.check().is_ok()
+    }
+
+    /// Takes the directory that is at the path now as the folder, deliberately.
+    pub fn reopen(&self) -> Result<RootFacts, Offline> {
+        let (_, facts) = self.open_listable()?;
+        self.set_known(facts);
+        Ok(facts)
+    }
+
+    fn open_listable(&self) -> Result<(OwnedFd, RootFacts), Offline> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let dir =
+            rustix::fs::open(&self.path, flags, Mode::empty()).map_err(Offline::from_errno)?;
+        let facts = root_facts(dir.as_fd()).map_err(Offline::from_errno)?;
+        Ok((dir, facts))
+    }
+
+    /// A handle for a batch of looks. Keep it for as long as the batch only.
+    pub fn handle(&self) -> Result<RootHandle, Offline> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(&self.path, flags, Mode::empty()).map_err(Offline::from_errno)?;
+        let facts = root_facts(fd.as_fd()).map_err(Offline::from_errno)?;
+        match self.known() {
+            None => self.set_known(facts),
+            Some(known) if known.identity == facts.identity => {}
+            // Which of the two it is takes a listing: `check` tells.
+            Some(_) => return Err(self.check().err().unwrap_or(Offline::Replaced)),
+        }
+        Ok(RootHandle {
+            fd,
+            mount: facts.mount,
+            dev: facts.identity.dev,
+            one_file_system: self.one_file_system,
+        })
+    }
+
+    /// Opens a regular file below the folder for reading.
+    pub fn open_file(&self, rel: &[u8]) -> Result<OpenedFile, NotTaken> {
+        self.handle()?.open_file(rel)
+    }
+
+    /// Looks at a regular file below the folder without opening it.
+    pub fn look(&self, rel: &[u8]) -> Result<FileVersion, NotTaken> {
+        self.handle()?.look(rel)
+    }
+
+    /// Whether an open file is still the version, and its path still leads to
+    /// it: to be asked before the last byte is sent, and before the source is
+    /// moved or deleted. An error says that it can't be known now.
+    pub fn still_same(&self, file: &File, version: &FileVersion) -> Result<bool, NotTaken> {
+        if !same_version(file, version) {
+            return Ok(false);
+        }
+        match self.look(&version.path) {
+            Ok(now) => Ok(now == *version),
+            Err(e @ (NotTaken::Offline(_) | NotTaken::Io { .. } | NotTaken::NoRight)) => Err(e),
+            Err(_) => Ok(false),
+        }
+    }
+}
+
+/// A folder's open handle.
+#[derive(Debug)]
+pub struct RootHandle {
+    fd: OwnedFd,
+    mount: Option<u64>,
+    dev: u64,
+    one_file_system: bool,
+}
+
+impl RootHandle {
+    /// Like [`FolderRoot::look`].
+    pub fn look(&self, rel: &[u8]) -> Result<FileVersion, NotTaken> {
+        match self.find(rel)? {
+            Found::File(version) => Ok(version),
+            Found::Directory => Err(NotTaken::Directory),
+        }
+    }
+
+    /// What is at a path, without opening it.
+    pub fn find(&self, rel: &[u8]) -> Result<Found, NotTaken> {
+        let (dir, name) = self.parent(rel)?;
+        let dir = dir.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
+        self.find_at(dir, name, rel)
+    }
+
+    /// What `name` is in `dir`, which lies at the parent of `rel`.
+    pub(crate) fn find_at(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        rel: &[u8],
+    ) -> Result<Found, NotTaken> {
+        let facts = Facts::at(dir, OsStr::from_bytes(name)).map_err(NotTaken::from_errno)?;
+        self.judge(&facts, rel)
+    }
+
+    /// Like [`FolderRoot::open_file`].
+    pub fn open_file(&self, rel: &[u8]) -> Result<OpenedFile, NotTaken> {
+        let (dir, name) = self.parent(rel)?;
+        let dir = dir.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
+        // A look first: merely opening a device can do something.
+        if self.find_at(dir, name, rel)? == Found::Directory {
+            return Err(NotTaken::Directory);
+        }
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let fd = rustix::fs::openat(dir, OsStr::from_bytes(name), flags, Mode::empty())
+            .map_err(NotTaken::from_errno)?;
+        // And one after: it may have been swapped in between.
+        let facts = Facts::of(fd.as_fd()).map_err(NotTaken::from_errno)?;
+        match self.judge(&facts, rel)? {
+            Found::File(version) => Ok(OpenedFile {
+                file: File::from(fd),
+                version,
+            }),
+            Found::Directory => Err(NotTaken::Directory),
+        }
+    }
+
+    /// Opens a directory below the folder for listing; empty: the folder.
+    pub(crate) fn open_dir(&self, rel: &[u8]) -> Result<OwnedFd, NotTaken> {
+        if rel.is_empty() {
+            return self.list_at(self.fd.as_fd(), b".");
+        }
+        let (dir, name) = self.parent(rel)?;
+        let dir = dir.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
+        self.list_at(dir, name)
+    }
+
+    /// Opens the directory `name` in `dir` for listing.
+    pub(crate) fn list_at(&self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, NotTaken> {
+        let flags = OFlags::RDONLY
+            | OFlags::DIRECTORY
+            | OFlags::NOFOLLOW
+            | OFlags::CLOEXEC
+            | OFlags::NONBLOCK;
+        let fd = rustix::fs::openat(dir, OsStr::from_bytes(name), flags, Mode::empty())
+            .map_err(|e| not_a_directory(dir, name, e))?;
+        let facts = Facts::of(fd.as_fd()).map_err(NotTaken::from_errno)?;
+        self.judge(&facts, b"")?;
+        Ok(fd)
+    }
+
+    /// The directory that holds the last component (`None`: the folder), and
+    /// that component.
+    fn parent<'r>(&self, rel: &'r [u8]) -> Result<(Option<OwnedFd>, &'r [u8]), NotTaken> {
+        let mut at: Option<OwnedFd> = None;
+        let mut parts = rel.split(|b| *b == b'/').peekable();
+        while let Some(part) = parts.next() {
+            if part.is_empty() || part == b"." || part == b".." || part.contains(&0) {
+                return Err(NotTaken::BadPath);
+            }
+            if parts.peek().is_none() {
+                return Ok((at, part));
+            }
+            let dir = at.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let next = rustix::fs::openat(dir, OsStr::from_bytes(part), flags, Mode::empty())
+                .map_err(|e| not_a_directory(dir, part, e))?;
+            at = Some(next);
+        }
+        Err(NotTaken::BadPath)
+    }
+
+    fn judge(&self, facts: &Facts, rel: &[u8]) -> Result<Found, NotTaken> {
+        let kind = match facts.kind {
+            FileType::RegularFile => Found::File(facts.version(rel)),
+            FileType::Directory => Found::Directory,
+            FileType::Symlink => return Err(NotTaken::Symlink),
+            FileType::Fifo => return Err(NotTaken::Fifo),
+            FileType::Socket => return Err(NotTaken::Socket),
+            _ => return Err(NotTaken::Device),
+        };
+        if self.one_file_system && self.other_mount(facts) {
+            return Err(NotTaken::OtherMount);
+        }
+        Ok(kind)
+    }
+
+    /// By the mount's number where the kernel tells (5.8): it sees bind mounts
+    /// too, and is not misled by file systems that give the files of one mount
+    /// several device numbers (overlayfs, btrfs).
+    fn other_mount(&self, facts: &Facts) -> bool {
+        match (self.mount, facts.mount) {
+            (Some(a), Some(b)) => a != b,
+            _ => self.dev != facts.dev,
+        }
+    }
+}
+
+/// `ENOTDIR` is also what a link says when it must not be followed.
+fn not_a_directory(dir: BorrowedFd<'_>, name: &[u8], e: Errno) -> NotTaken {
+    if e != Errno::NOTDIR {
+        return NotTaken::from_errno(e);
+    }
+    match Facts::at(dir, OsStr::from_bytes(name)) {
+        Ok(facts) if facts.kind == FileType::Symlink => NotTaken::Symlink,
+        // A file on the way: the path leads nowhere.
+        _ => NotTaken::Gone,
+    }
+}
+
+fn is_empty(dir: OwnedFd) -> Result<bool, Offline> {
+    let mut dir = Dir::new(dir).map_err(Offline::from_errno)?;
+    while let Some(entry) = dir.read() {
+        let entry = entry.map_err(Offline::from_errno)?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What `statx` says, as far as it matters.
+struct Facts {
+    kind: FileType,
+    dev: u64,
+    inode: u64,
+    size: u64,
+    mtime_ns: i64,
+    mount: Option<u64>,
+    born: Option<(i64, u32)>,
+    mount_root: bool,
+}
+
+impl Facts {
+    /// Of a name, links not followed.
+    fn at(dir: BorrowedFd<'_>, name: &OsStr) -> Result<Facts, Errno> {
+        Facts::read(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// Of an open file.
+    fn of(fd: BorrowedFd<'_>) -> Result<Facts, Errno> {
+        Facts::read(fd, OsStr::new(""), AtFlags::EMPTY_PATH)
+    }
+
+    fn read(dir: BorrowedFd<'_>, name: &OsStr, flags: AtFlags) -> Result<Facts, Errno> {
+        let asked = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID | StatxFlags::BTIME;
+        let s = rustix::fs::statx(dir, name, flags | AtFlags::NO_AUTOMOUNT, asked)?;
+        let told = |flag: StatxFlags| s.stx_mask & flag.bits() != 0;
+        let mtime =
+            i128::from(s.stx_mtime.tv_sec) * 1_000_000_000 + i128::from(s.stx_mtime.tv_nsec);
+        let mtime_ns = mtime.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
+        Ok(Facts {
+            kind: FileType::from_raw_mode(s.stx_mode.into()),
+            dev: rustix::fs::makedev(s.stx_dev_major, s.stx_dev_minor),
+            inode: s.stx_ino,
+            size: s.stx_size,
+            mtime_ns: i64::try_from(mtime_ns).unwrap_or(i64::MAX),
+            mount: told(StatxFlags::MNT_ID).then_some(s.stx_mnt_id),
+            born: told(StatxFlags::BTIME).then_some((s.stx_btime.tv_sec, s.stx_btime.tv_nsec)),
+            mount_root: s.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
+        })
+    }
+
+    fn version(&self, rel: &[u8]) -> FileVersion {
+        FileVersion {
+            path: rel.to_vec(),
+            dev: self.dev,
+            inode: self.inode,
+            size: self.size,
+            mtime_ns: self.mtime_ns,
+        }
+    }
+}
+
+fn root_facts(dir: BorrowedFd<'_>) -> Result<RootFacts, Errno> {
+    let facts = Facts::of(dir)?;
+    Ok(RootFacts {
+        identity: Identity {
+            dev: facts.dev,
+            inode: facts.inode,
+        },
+        mount: facts.mount,
+        born: facts.born,
+        mount_root: facts.mount_root,
+    })
+}
+
+/// The version that an open file is now; `rel` is the path it is known by.
+pub fn version_of(file: &File, rel: &[u8]) -> std::io::Result<FileVersion> {
+    Ok(Facts::of(file.as_fd())?.version(rel))
+}
+
+/// Whether an open file is still that version: device, inode, size and time.
+/// `false` if it can't be looked at.
+pub fn same_version(file: &File, version: &FileVersion) -> bool {
+    version_of(file, &version.path).is_ok_and(|now| now == *version)
+}
+
+#[cfg(test)]
+#[path = "root_tests.rs"]
+mod tests;

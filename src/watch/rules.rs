@@ -1,0 +1,97 @@
+//! What a folder takes, by name alone: asked before anything is looked at.
+//!
+//! Must not: touch a file.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::naming::is_temporary;
+use super::not_taken::NotTaken;
+use crate::config::valid::Folder;
+
+/// A folder's rules on names.
+#[derive(Debug, Clone)]
+pub struct TakeRules {
+    folder: Arc<Folder>,
+    /// `done_dir` and `rejected_dir`, relative to the folder, where they lie
+    /// inside it.
+    aside: Vec<Vec<u8>>,
+}
+
+impl TakeRules {
+    /// Of a folder.
+    pub fn new(folder: Arc<Folder>) -> TakeRules {
+        let aside = [&folder.done_dir, &folder.rejected_dir]
+            .into_iter()
+            .filter_map(|dir| dir.strip_prefix(&folder.path).ok())
+            .map(|rel| rel.as_os_str().as_bytes().to_vec())
+            // The folder itself as its own done_dir is refused by `check`;
+            // here it would mean to take nothing.
+            .filter(|rel| !rel.is_empty())
+            .collect();
+        TakeRules { folder, aside }
+    }
+
+    /// Whether subfolders belong to the folder.
+    pub fn recursive(&self) -> bool {
+        self.folder.recursive
+    }
+
+    /// Whether a file at `rel` is taken, as far as its path tells: no component
+    /// is a temporary name, `include` and `exclude` let it through, and it is
+    /// in none of the folder's own places.
+    pub fn taken_by_name(&self, rel: &[u8]) -> Result<(), NotTaken> {
+        if let Some(slash) = rel.iter().rposition(|b| *b == b'/') {
+            self.walked(&rel[..slash])?;
+        }
+        self.taken_in_walked(rel)
+    }
+
+    /// The same for a file whose directory is known to be walked.
+    pub(crate) fn taken_in_walked(&self, rel: &[u8]) -> Result<(), NotTaken> {
+        temporary(rel)?;
+        let path = as_path(rel);
+        if self.folder.exclude.is_match(path) {
+            return Err(NotTaken::Excluded);
+        }
+        match &self.folder.include {
+            Some(include) if !include.is_match(path) => Err(NotTaken::NotIncluded),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the subfolder at `rel` is walked: it, and each one above it.
+    pub fn walked(&self, rel: &[u8]) -> Result<(), NotTaken> {
+        let slashes = rel.iter().enumerate().filter(|(_, b)| **b == b'/');
+        for (at, _) in slashes {
+            self.walked_in_walked(&rel[..at])?;
+        }
+        self.walked_in_walked(rel)
+    }
+
+    /// The same for a subfolder of one that is known to be walked.
+    pub(crate) fn walked_in_walked(&self, rel: &[u8]) -> Result<(), NotTaken> {
+        if !self.folder.recursive {
+            return Err(NotTaken::InSubfolder);
+        }
+        temporary(rel)?;
+        if self.aside.iter().any(|dir| dir == rel) {
+            return Err(NotTaken::PutAside);
+        }
+        if self.folder.exclude.is_match(as_path(rel)) {
+            return Err(NotTaken::Excluded);
+        }
+        Ok(())
+    }
+}
+
+fn temporary(rel: &[u8]) -> Result<(), NotTaken> {
+    let name = rel.rsplit(|b| *b == b'/').next().unwrap_or(rel);
+    is_temporary(name).map_or(Ok(()), |kind| Err(NotTaken::Temporary(kind)))
+}
+
+fn as_path(rel: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(rel))
+}
