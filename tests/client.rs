@@ -131,6 +131,23 @@ async fn an_import_on_the_wire() {
     );
 }
 
+/// One write for one small file: speed rests on it.
+#[tokio::test]
+async fn a_small_file_goes_out_in_one_piece() {
+    let peer = Peer::spawn(|mut socket, _| async move {
+        let mut piece = vec![0; 64 << 10];
+        let size = socket.read(&mut piece).await.unwrap();
+        let piece = &piece[..size];
+        let status = if piece.ends_with(b"--\r\n") { 200 } else { 500 };
+        let answer = json(status, OK);
+        socket.write_all(answer.as_bytes()).await.unwrap();
+    })
+    .await;
+    let api = api(&peer);
+    let answer = answer(upload(&api, body(&[7; 4096], 4096)).await);
+    assert_eq!(answer.status, 200, "the request came in pieces");
+}
+
 #[tokio::test]
 async fn a_web_page_and_a_query_are_json_and_a_303_is_a_get() {
     let state = r#"{"code":"0","data":{"taskId":"t-1","state":"SUCCESS"}}"#;
@@ -377,6 +394,94 @@ async fn tls_against_plain_text_and_against_silence_is_no_connection() {
     let api = HttpApi::new(short, World::real().clock).unwrap();
     let outcome = upload(&api, body(b"hello", 5)).await;
     assert_eq!(unsent(&outcome), "no connection within 0.3 s");
+}
+
+/// A TLS server for this name; its certificate is from its own authority, whose
+/// PEM comes with it.
+async fn tls_peer(name: &str, years: std::ops::Range<i32>) -> (Peer, Vec<u8>) {
+    use tokio_rustls::rustls::{ServerConfig, pki_types::PrivateKeyDer};
+
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(vec![]).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root = authority.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let own_key = rcgen::KeyPair::generate().unwrap();
+    let mut own = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    own.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+    own.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+    let own = own.signed_by(&own_key, &issuer).unwrap();
+    let key = PrivateKeyDer::try_from(own_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let peer = Peer::spawn(move |socket, _| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut socket) = acceptor.accept(socket).await else {
+                return;
+            };
+            let mut all = Vec::new();
+            while !all.ends_with(b"--\r\n") {
+                if socket.read_buf(&mut all).await.unwrap_or(0) == 0 {
+                    return;
+                }
+            }
+            let status = if all.starts_with(b"POST /open/v1/file-task HTTP/1.1") {
+                200
+            } else {
+                404
+            };
+            socket.write_all(json(status, OK).as_bytes()).await.unwrap();
+            socket.flush().await.unwrap();
+        }
+    })
+    .await;
+    (peer, root.pem().into_bytes())
+}
+
+#[tokio::test]
+async fn certificates_are_checked_and_faults_are_named() {
+    let known = true;
+    for (name, years, trusted, fault) in [
+        ("localhost", 2000..2900, known, None),
+        (
+            "other.example",
+            2000..2900,
+            known,
+            Some("not valid for this host name"),
+        ),
+        ("localhost", 2000..2001, known, Some("has expired")),
+        ("localhost", 2800..2900, known, Some("is not valid yet")),
+        (
+            "localhost",
+            2000..2900,
+            !known,
+            Some("is self-signed, or from an authority"),
+        ),
+    ] {
+        let (peer, root) = tls_peer(name, years).await;
+        let base = format!("https://localhost:{}/open/v1", peer.address.port());
+        let mut settings = settings(&base);
+        settings.extra_ca_pem = trusted.then_some(root);
+        let api = HttpApi::new(settings, World::real().clock).unwrap();
+        let (file, progress) = held(b"hello", None);
+        let outcome = upload(&api, file).await;
+        match fault {
+            None => assert_eq!(answer(outcome).status, 200),
+            Some(fault) => {
+                let detail = unsent(&outcome);
+                assert!(
+                    detail.starts_with("no TLS connection: its certificate "),
+                    "{detail}"
+                );
+                assert!(detail.contains(fault), "{detail}");
+                assert_eq!(progress.bytes(), 0);
+            }
+        }
+    }
 }
 
 // ---- Broken off ----
