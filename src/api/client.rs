@@ -14,16 +14,21 @@
 //!   `https`, where they see a tunnel. For `http` they are not: they would see
 //!   the key.
 //! - **Plain `http`** is for loopback; elsewhere only where it was allowed.
-//! - **An unused connection** is kept for `idle_timeout`. A service that closes
-//!   one just as it is used breaks that request off; `Broken` says so, and the
-//!   error table takes it from there.
 //! - **The wait for the answer** begins when the last byte is handed over. Up
 //!   to a few MiB of it may then still lie in the system's buffers, so
 //!   `answer_timeout` must cover their way over a slow line too.
 //! - **An early refusal** (413, 401) whose sender closes at once may be lost:
 //!   the reset can overtake it, as far as this library lets one see. Then it
 //!   is `Broken` with the last byte not sent, and the next try has a new chance.
-//!   See `valve` for what is done about it.
+//!   Measured with 32 MiB on loopback, the worst case: 18 of 20 are seen, 15
+//!   without what `valve` does about it. Over a network the client mostly waits
+//!   for room to write, and reads first when it wakes. A service that goes on
+//!   reading until the client closes is always understood.
+//! - **A service that hangs up just as a connection is reused**: a small body
+//!   goes out in one piece, so its last byte is handed over by then, and the
+//!   outcome says so (`unconfirmed` for the error table). `idle_timeout` well
+//!   below the service's own keeps that rare; zero rules it out, for the price
+//!   of a handshake for each request.
 //!
 //! Must not: judge an answer, or read files.
 
@@ -109,7 +114,7 @@ pub struct HttpApi {
 impl fmt::Debug for HttpApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpApi")
-            .field("settings", &self.settings)
+            .field("base_url", &self.settings.base_url.as_str())
             .finish_non_exhaustive()
     }
 }

@@ -60,15 +60,13 @@ pub(super) fn seconds(limit: Duration) -> String {
     }
 }
 
-/// TLS errors travel as themselves, or inside an I/O error that does not name
-/// them as its source.
+/// TLS errors travel as themselves, or inside I/O errors, which don't name what
+/// they hold as their source, and sometimes inside each other.
 fn tls_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    cause.downcast_ref::<rustls::Error>().or_else(|| {
-        cause
-            .downcast_ref::<io::Error>()?
-            .get_ref()?
-            .downcast_ref::<rustls::Error>()
-    })
+    if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+        return Some(tls);
+    }
+    tls_error(cause.downcast_ref::<io::Error>()?.get_ref()?)
 }
 
 fn tls_words(error: &rustls::Error) -> String {

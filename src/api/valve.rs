@@ -26,6 +26,9 @@ use crate::ports::Progress;
 /// The chunks of a request's content.
 pub(super) type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
+/// Bodies up to this size go out in one piece, in bytes.
+const IN_ONE_PIECE: u64 = 128 * 1024;
+
 /// A body as it is to be sent: head, content, tail.
 pub(super) struct Source {
     /// Sent before the content.
@@ -126,6 +129,7 @@ pub(super) struct Valve {
 impl Valve {
     /// The valve, and the stream to be sent. Now is the start of the exchange.
     pub(super) fn new(source: Source) -> (Arc<Valve>, Outlet) {
+        let in_one_piece = source.total() <= IN_ONE_PIECE;
         let valve = Arc::new(Valve {
             progress: Arc::clone(&source.progress),
             inner: Mutex::new(Inner {
@@ -138,7 +142,8 @@ impl Valve {
         let outlet = Outlet {
             valve: Arc::clone(&valve),
             pause: None,
-            rested: false,
+            in_one_piece,
+            rested: in_one_piece,
         };
         (valve, outlet)
     }
@@ -213,6 +218,7 @@ impl Valve {
 pub(super) struct Outlet {
     valve: Arc<Valve>,
     pause: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+    in_one_piece: bool,
     rested: bool,
 }
 
@@ -220,9 +226,11 @@ impl Stream for Outlet {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // Before each chunk the runtime may look at the sockets once. What the
-        // service already said, an early answer or a farewell, is then seen
-        // before the chunk is written and not after the write has failed.
+        // Before each chunk the runtime may look at the sockets once. An early
+        // answer that is already there is then more often seen before the next
+        // write fails on the closed connection (with 32 MiB on loopback and a
+        // peer that answers and closes: 18 of 20 instead of 15). It costs a
+        // write of its own for each chunk: not worth it for a small body.
         if !self.rested {
             let pause = self
                 .pause
@@ -232,7 +240,7 @@ impl Stream for Outlet {
             self.rested = true;
         }
         let item = ready!(self.valve.poll_chunk(cx));
-        self.rested = false;
+        self.rested = self.in_one_piece;
         Poll::Ready(item)
     }
 }
