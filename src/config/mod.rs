@@ -9,7 +9,11 @@
 //! into the wrong place must not end in a log.
 
 mod check;
+#[cfg(test)]
+mod check_tests;
 mod diff;
+#[cfg(test)]
+mod example_tests;
 mod fingerprint;
 mod keys;
 mod load;
