@@ -8,6 +8,8 @@
 //! Must not: repeat values of the file in a message; a key that was pasted
 //! into the wrong place must not end in a log.
 
+#[cfg(test)]
+mod change_tests;
 mod check;
 #[cfg(test)]
 mod check_tests;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::Report;
 use crate::config::raw::{RawCustomKey, RawFolder, RawRoute};
+use crate::config::source::join;
 use crate::domain::media::{Media, TypeLists};
 
 /// The import options of each media type, as they are sent.
@@ -131,7 +132,7 @@ fn custom_keys(key: &str, raw: &[RawCustomKey], to: &mut Report<'_>) -> Vec<Valu
 
 fn extra(key: &str, raw: &RawRoute, options: &mut Map<String, Value>, to: &mut Report<'_>) {
     for (name, value) in &raw.extra {
-        let at = format!("{key}.extra.{name}");
+        let at = join(&format!("{key}.extra"), name);
         let own = OWN_KEYS.iter().find(|(theirs, _)| theirs == name);
         if let Some((theirs, own)) = own {
             if to.has(&format!("{key}.{own}")) {
