@@ -106,12 +106,15 @@ fn verify_would_notice_a_mistake() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let wrong = unit().replace("RestrictRealtime=", "RestrictSurrealtime=");
     let unit = copy_in(dir.path(), &wrong);
+    let beside = dir.path().join("supametas-sync.service.d");
+    fs::create_dir(&beside).expect("a fresh directory");
+    let wrong = uncommented(&drop_in()).replace("BindPaths=", "BlindPaths=");
+    fs::write(beside.join("folders.conf"), wrong).expect("a fresh directory");
     if let Some(output) = analyze(&["verify", "--man=no"], &unit) {
-        assert!(
-            text(&output).contains("RestrictSurrealtime"),
-            "{}",
-            text(&output)
-        );
+        let said = text(&output);
+        for mistake in ["RestrictSurrealtime", "BlindPaths"] {
+            assert!(said.contains(mistake), "{mistake} was not noticed: {said}");
+        }
     }
 }
 

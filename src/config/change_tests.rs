@@ -148,3 +148,80 @@ fn a_reload_is_told_in_words() {
     let all = said.join(" ") + &back.join(" ");
     assert!(!all.contains("k-new") && !all.contains("k-main") && !all.contains("sk-1"));
 }
+
+/// Every key with a value that is not its default: a key that a reload would
+/// bring into force without a word is missing from `diff`.
+#[test]
+fn no_key_changes_in_silence() {
+    let old = with("");
+    let of_dataset = [
+        "concurrency = 5",
+        "polls_per_second = 1",
+        "requests_per_second = 1",
+        "bytes_per_second = '1MiB'",
+    ];
+    let of_folder = [
+        "recursive = false",
+        "include = ['*.pdf']",
+        "exclude = ['*.pdf']",
+        "watch = 'poll'",
+        "one_file_system = false",
+        "max_size = '1GiB'",
+        "quiet = '2s'",
+        "quiet_unsure = '20s'",
+        "duplicates = 'upload'",
+        "unconfirmed = 'hold'",
+        "resubmit_failed = 1",
+        "after = 'delete'",
+        "on_reject = 'move'",
+        "done_dir = '/srv/done'",
+        "rejected_dir = '/srv/bad'",
+        "text.format = 'markdown'",
+        "text.title = false",
+        "text.content_details = false",
+        "image.get_image_text = false",
+        "audio.custom_keys = [{ key = 'a', desc = 'b' }]",
+        "video.extensions = ['mp4']",
+        "web.extra_extensions = ['link']",
+        "web.extra.x = 1",
+    ];
+    let elsewhere = [
+        "[service]\nbase_url = 'https://example.org'",
+        "[service]\nconnect_timeout = '11s'",
+        "[service]\nstall_timeout = '11s'",
+        "[service]\nanswer_timeout = '11s'",
+        "[service]\nidle_timeout = '11s'",
+        "[service.paths]\ntext = '/x'",
+        "[service.paths]\nweb = '/x'",
+        "[service.paths]\nquery = '/x'",
+        "[daemon]\nledger = '/x.sqlite'",
+        "[daemon]\nshutdown_grace = '11s'",
+        "[daemon]\nrescan_every = '11s'",
+        "[daemon]\npoll_every = '11s'",
+        "[retry]\nbackoff_base = '11s'",
+        "[retry]\nbackoff_cap = '11s'",
+        "[retry]\ngive_up_after = '11d'",
+        "[retry]\nunconfirmed_resends = 11",
+        "[poll]\nfirst = '11s'",
+        "[poll]\nmax = '11s'",
+        "[log]\nfilter = 'debug'",
+        "[log]\nformat = 'json'",
+        "[[error]]\non = '429'\npause_max = '11m'",
+    ];
+    let texts = (of_dataset
+        .iter()
+        .map(|k| BASE.replace("'/etc/key'\n", &format!("'/etc/key'\n{k}\n"))))
+    .chain(
+        of_folder
+            .iter()
+            .chain(&elsewhere)
+            .map(|more| format!("{BASE}{more}\n")),
+    );
+    for text in texts {
+        let new = load_on(&text, &machine())
+            .unwrap_or_else(|e| panic!("{e}"))
+            .config;
+        let said = diff(&old, &new);
+        assert!(!said.is_empty(), "nothing is said about\n{text}");
+    }
+}

@@ -1,30 +1,14 @@
 //! Wrong configurations, and exactly what is said about each.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
+use super::load::Keys;
 use super::problem::Severity;
 use super::surroundings::Look;
-use super::testing::{BASE, Fake, load, load_on, machine, said, with};
-use crate::domain::answer::Call;
-use crate::domain::error_table::{Calls, Limit, On, Rule, Scope, Then};
+use super::testing::{BASE, Fake, load, load_on, machine, problems, says, with};
+use super::valid::Config;
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::lifecycle::{AfterSuccess, OnUnconfirmed};
 use crate::domain::media::Media;
-
-/// What is said beside the notes.
-fn problems(text: &str, on: &Fake) -> Vec<String> {
-    let mut said = said(text, on);
-    said.retain(|line| !line.contains("note:"));
-    said
-}
-
-/// What is said about `BASE` with `more` behind it, which begins on line 10.
-#[track_caller]
-fn says(more: &str, expected: &[&str]) {
-    let text = format!("{BASE}{more}");
-    assert_eq!(problems(&text, &machine()), expected, "{more}");
-}
 
 #[test]
 fn a_minimal_configuration_has_sane_defaults() {
@@ -222,6 +206,13 @@ fn a_pasted_key_is_never_repeated() {
         "key = 'KEY'\n",
         "access_key = KEY\n",
         "access_key = 'KEY\n",
+        "KEY = 1\nKEY = 2\n",
+        "[KEY]\n[KEY]\n",
+        "x = 'a' KEY\n",
+        "x = 0xKEY\n",
+        "x = \"\\KEY\"\n",
+        "x = { KEY = 1, KEY = 2 }\n",
+        "KEY\n",
         "[log]\nfilter = 'a'\nfilter = 'KEY'\n",
         "[[dataset]]\nname = 'KEY'\n",
         "[[dataset]]\nname = 'a'\nkey = 'KEY'\n",
@@ -246,6 +237,17 @@ fn a_pasted_key_is_never_repeated() {
             assert!(!shown.contains(part), "{place}\n{errors}");
         }
     }
+}
+
+#[test]
+fn a_command_that_only_looks_needs_no_key() {
+    let nobody = Fake::default();
+    let text = format!("{BASE}[[dataset]]\nname = 'b'\ncredential = 'b'\n");
+    assert!(load_on(&text, &nobody).is_err());
+    let path = std::path::Path::new("c.toml");
+    let loaded = Config::read(path, &text, Keys::NotNeeded, &nobody).unwrap();
+    assert_eq!(loaded.config.datasets.len(), 2);
+    assert!(loaded.warnings.iter().all(|p| p.severity == Severity::Note));
 }
 
 #[test]
@@ -524,173 +526,6 @@ fn the_disk_only_warns() {
 }
 
 #[test]
-fn overrides_change_the_row_they_name() {
-    let table = with(
-        "\
-[[error]]
-on = '409'
-verdict = 'retry'
-limit = 5
-then = 'exhausted'
-[[error]]
-on = '429'
-pause_max = '1h'
-[[error]]
-on = 'OPS41234'
-verdict = 'hold'
-pause = 'dataset'
-pause_first = '5s'
-pause_after = 2
-[[error]]
-on = '5xx'
-pause = 'file'
-[[error]]
-on = 'not-envelope'
-calls = 'query'
-limit = 3
-",
-    )
-    .errors;
-    let row = |call, on| table.row(call, &on).clone();
-    let conflict = row(Call::Upload, On::Status(409));
-    assert_eq!(
-        conflict.rule,
-        Rule::Retry {
-            limit: Some(Limit {
-                times: 5,
-                then: Then::Exhausted
-            })
-        }
-    );
-    let busy = row(Call::Upload, On::Status(429));
-    let pause = busy.pause.unwrap();
-    assert_eq!(
-        (busy.rule, pause.scope, pause.first, pause.max),
-        (
-            Rule::Retry { limit: None },
-            Scope::Dataset,
-            Duration::from_secs(1),
-            Duration::from_secs(3600)
-        )
-    );
-    let code = row(Call::Upload, On::Code("OPS41234".into()));
-    let pause = code.pause.unwrap();
-    assert_eq!(
-        (code.rule, pause.scope, pause.after, pause.first),
-        (Rule::Hold, Scope::Dataset, 2, Duration::from_secs(5))
-    );
-    assert_eq!(row(Call::Upload, On::Status(599)).pause, None);
-    let query = row(Call::Query, On::NotEnvelope);
-    assert_eq!(
-        (query.calls, query.rule),
-        (
-            Calls::Query,
-            Rule::Retry {
-                limit: Some(Limit {
-                    times: 3,
-                    then: Then::Lost
-                })
-            }
-        )
-    );
-    assert_eq!(
-        row(Call::Upload, On::NotEnvelope).rule,
-        Rule::Unconfirmed,
-        "the other call keeps its row"
-    );
-    // What is not named stays as it was.
-    assert_eq!(row(Call::Upload, On::Status(413)).rule, Rule::Reject);
-}
-
-#[test]
-fn overrides_that_make_no_sense() {
-    let cases = [
-        (
-            "on = 'success'\nverdict = 'retry'\ncalls = 'upload'",
-            "would change what a success means",
-        ),
-        (
-            "on = 'no-connection'\nverdict = 'done'",
-            "would count files as imported",
-        ),
-        (
-            "on = '503'\nverdict = 'done'",
-            "would count files as imported",
-        ),
-        (
-            "on = '307'\nverdict = 'hold'\npause = 'file'",
-            "holds a file without pausing anything",
-        ),
-        (
-            "on = 'no-connection'\nverdict = 'reject'",
-            "would reject every file while the network is down",
-        ),
-        (
-            "on = 'broken-before-last-byte'\nverdict = 'unconfirmed'",
-            "calls uncertain what is known",
-        ),
-        (
-            "on = 'broken-after-last-byte'\ncalls = 'upload'\nverdict = 'retry'",
-            "would decide what nobody can know",
-        ),
-        (
-            "on = 'no-task-id'\ncalls = 'upload'\nverdict = 'retry'",
-            "would send again, or drop",
-        ),
-        (
-            "on = '404'\ncalls = 'query'\nverdict = 'unconfirmed'",
-            "is about a query",
-        ),
-        (
-            "on = '404'\nverdict = 'reject'",
-            "means one thing to an upload and another to a query",
-        ),
-        ("on = '200'", "is a status that says too little"),
-        ("on = '99'", "is no answer that is known"),
-        ("verdict = 'retry'", "is missing"),
-        ("on = '409'\nthen = 'lost'", "stands without `limit`"),
-        (
-            "on = '409'\nlimit = 1\nthen = 'lost'",
-            "does not fit these calls",
-        ),
-        (
-            "on = '413'\nlimit = 2",
-            "limits retries, and there are none",
-        ),
-        ("on = '409'\npause_first = '1s'", "stands without a pause"),
-        (
-            "on = '429'\npause_first = '2s'\npause_max = '1s'",
-            "makes the longest pause shorter",
-        ),
-        ("on = '429'\npause_after = 0", "is out of range"),
-        (
-            "on = '422'\nverdict = 'done'",
-            "pauses on what counts as a success",
-        ),
-    ];
-    for (case, what) in cases {
-        let said = problems(&format!("{BASE}[[error]]\n{case}\n"), &machine());
-        assert_eq!(said.len(), 1, "{case}: {said:?}");
-        assert!(
-            said[0].contains("error: `error[1]") && said[0].contains(what),
-            "{case}: {said:?}"
-        );
-    }
-    says(
-        "[[error]]\non = '409'\nlimit = 1\n[[error]]\non = '409'\nlimit = 2\n",
-        &[
-            "13: error: `error[2]` is about an answer that another override is about; write one [[error]] for both",
-        ],
-    );
-    says(
-        "[[error]]\non = '409'\nverdict = 'done'\n",
-        &[
-            "10: warning: `error[1]` counts files as imported though the service answered with an error; make sure that this answer really means so",
-        ],
-    );
-}
-
-#[test]
 fn a_real_file_on_a_real_disk() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
@@ -702,7 +537,7 @@ fn a_real_file_on_a_real_disk() {
         .replace("/etc/key", at("key").to_str().unwrap())
         .replace("/srv/drop", at("drop").to_str().unwrap());
     std::fs::write(at("c.toml"), &text).unwrap();
-    let loaded = super::valid::Config::load(&at("c.toml")).unwrap();
+    let loaded = Config::load(&at("c.toml")).unwrap();
     assert_eq!(
         loaded.config.datasets[&DatasetName("main".into())]
             .key
@@ -717,7 +552,7 @@ fn a_real_file_on_a_real_disk() {
     assert_eq!(warned.len(), 1, "{warned:?}");
     assert_eq!(warned[0].key, "dataset[1].key_file");
 
-    let missing = super::valid::Config::load(&at("none.toml")).unwrap_err();
+    let missing = Config::load(&at("none.toml")).unwrap_err();
     assert!(
         missing
             .to_string()
@@ -725,6 +560,6 @@ fn a_real_file_on_a_real_disk() {
         "{missing}"
     );
     std::fs::write(at("c.toml"), b"\xff\xfe").unwrap();
-    let binary = super::valid::Config::load(&at("c.toml")).unwrap_err();
+    let binary = Config::load(&at("c.toml")).unwrap_err();
     assert!(binary.to_string().contains("is not UTF-8 text"), "{binary}");
 }

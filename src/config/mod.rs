@@ -19,6 +19,8 @@ mod example_tests;
 mod fingerprint;
 mod keys;
 mod load;
+#[cfg(test)]
+mod override_tests;
 mod problem;
 mod raw;
 mod source;
@@ -29,6 +31,6 @@ pub mod units;
 pub mod valid;
 
 pub use diff::diff;
-pub use load::Loaded;
+pub use load::{Keys, Loaded};
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use surroundings::{KeyFile, Look, Machine, Surroundings};
