@@ -34,3 +34,4 @@ pub use diff::diff;
 pub use load::{Keys, Loaded};
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use surroundings::{KeyFile, Look, Machine, Surroundings};
+pub use valid::Config;
