@@ -4,6 +4,7 @@
 //! Must not: check anything itself.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::check;
@@ -22,36 +23,47 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
 }
 
+/// Whether the Access-Keys are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// They are, and one that can't be is an error.
+    Read,
+    /// They are not, and every dataset has an empty one: for commands that
+    /// only look at the ledger. Their user may well not be allowed to read the
+    /// keys, or have systemd's credentials.
+    NotNeeded,
+}
+
 impl Config {
     /// Reads and checks the file at `path`, the keys that it names, and what
     /// its paths lead to on this machine.
     pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
-        let text = fs::read_to_string(path).map_err(|e| {
-            let remedy = "name the file with `--config`, and let the daemon's user read it";
-            let what = match e.kind() {
-                std::io::ErrorKind::InvalidData => "is not UTF-8 text".to_owned(),
-                _ => format!("can't be read: {e}"),
-            };
-            ConfigErrors {
-                file: path.to_owned(),
-                problems: vec![Problem {
-                    severity: Severity::Error,
-                    file: path.to_owned(),
-                    key: String::new(),
-                    line: None,
-                    what,
-                    remedy: remedy.to_owned(),
-                }],
-            }
-        })?;
-        Config::read(path, &text, &Machine)
+        Config::load_with(path, Keys::Read)
+    }
+
+    /// As [`Config::load`], for commands that never call the service: no key
+    /// is read, so the fingerprints of datasets mean nothing.
+    pub fn load_without_keys(path: &Path) -> Result<Loaded, ConfigErrors> {
+        Config::load_with(path, Keys::NotNeeded)
+    }
+
+    fn load_with(path: &Path, keys: Keys) -> Result<Loaded, ConfigErrors> {
+        match fs::read_to_string(path) {
+            Ok(text) => Config::read(path, &text, keys, &Machine),
+            Err(e) => Err(unreadable(path, &e)),
+        }
     }
 
     /// Checks `text`, which is said to come from `path`, against a machine.
-    pub fn read(path: &Path, text: &str, on: &dyn Surroundings) -> Result<Loaded, ConfigErrors> {
+    pub fn read(
+        path: &Path,
+        text: &str,
+        keys: Keys,
+        on: &dyn Surroundings,
+    ) -> Result<Loaded, ConfigErrors> {
         let (config, mut problems) = match source::read(text) {
             Err(flaws) => (None, check::flaws(path, flaws)),
-            Ok(source) => check::check(path, source, on),
+            Ok(source) => check::check(path, source, keys, on),
         };
         problems.sort_by(Problem::by_place);
         let refused = problems.iter().any(|p| p.severity == Severity::Error);
@@ -65,5 +77,23 @@ impl Config {
                 problems,
             }),
         }
+    }
+}
+
+fn unreadable(path: &Path, why: &io::Error) -> ConfigErrors {
+    let what = match why.kind() {
+        io::ErrorKind::InvalidData => "is not UTF-8 text".to_owned(),
+        _ => format!("can't be read: {why}"),
+    };
+    ConfigErrors {
+        file: path.to_owned(),
+        problems: vec![Problem {
+            severity: Severity::Error,
+            file: path.to_owned(),
+            key: String::new(),
+            line: None,
+            what,
+            remedy: "name the file with `--config`, and let the daemon's user read it".to_owned(),
+        }],
     }
 }

@@ -8,11 +8,19 @@
 //! Must not: repeat values of the file in a message; a key that was pasted
 //! into the wrong place must not end in a log.
 
+#[cfg(test)]
+mod change_tests;
 mod check;
+#[cfg(test)]
+mod check_tests;
 mod diff;
+#[cfg(test)]
+mod example_tests;
 mod fingerprint;
 mod keys;
 mod load;
+#[cfg(test)]
+mod override_tests;
 mod problem;
 mod raw;
 mod source;
@@ -23,6 +31,7 @@ pub mod units;
 pub mod valid;
 
 pub use diff::diff;
-pub use load::Loaded;
+pub use load::{Keys, Loaded};
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use surroundings::{KeyFile, Look, Machine, Surroundings};
+pub use valid::Config;

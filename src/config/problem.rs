@@ -73,8 +73,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why a configuration was refused: everything that was found, warnings too.
-/// At least one is an error.
+/// Why a configuration was refused: everything that was found, warnings and
+/// notes too. At least one is an error. Shown without the notes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors {
     /// The configuration file.
@@ -96,7 +96,9 @@ impl fmt::Display for ConfigErrors {
         let (count, file) = (self.errors(), Plain(&self.file));
         let s = if count == 1 { "" } else { "s" };
         write!(f, "{file} can't be used: {count} error{s}")?;
-        for problem in &self.problems {
+        // Notes would stand between a person and what has to be done.
+        let told = |p: &&Problem| p.severity != Severity::Note;
+        for problem in self.problems.iter().filter(told) {
             write!(f, "\n{problem}")?;
         }
         Ok(())

@@ -138,7 +138,8 @@ fn shown(name: &str) -> &str {
     }
 }
 
-fn join(prefix: &str, name: &str) -> String {
+/// The key of `name` in the table `prefix`.
+pub(super) fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() {
         shown(name).to_owned()
     } else {

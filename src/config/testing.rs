@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::load::Loaded;
+use super::load::{Keys, Loaded};
 use super::problem::{ConfigErrors, Problem};
 use super::surroundings::{KeyFile, Look, Surroundings};
 use super::valid::Config;
@@ -98,7 +98,7 @@ pub fn load(text: &str) -> Result<Loaded, ConfigErrors> {
 }
 
 pub fn load_on(text: &str, on: &dyn Surroundings) -> Result<Loaded, ConfigErrors> {
-    Config::read(Path::new("c.toml"), text, on)
+    Config::read(Path::new("c.toml"), text, Keys::Read, on)
 }
 
 /// Loads [`BASE`] with `more` behind it.
@@ -122,4 +122,18 @@ pub fn said(text: &str, on: &dyn Surroundings) -> Vec<String> {
         Ok(loaded) => loaded.warnings.iter().map(line).collect(),
         Err(errors) => errors.problems.iter().map(line).collect(),
     }
+}
+
+/// What is said beside the notes.
+pub fn problems(text: &str, on: &Fake) -> Vec<String> {
+    let mut said = said(text, on);
+    said.retain(|line| !line.contains("note:"));
+    said
+}
+
+/// What is said about `BASE` with `more` behind it, which begins on line 10.
+#[track_caller]
+pub fn says(more: &str, expected: &[&str]) {
+    let text = format!("{BASE}{more}");
+    assert_eq!(problems(&text, &machine()), expected, "{more}");
 }

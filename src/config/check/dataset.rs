@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::Report;
 use crate::config::keys::{self, KeySource};
+use crate::config::load::Keys;
 use crate::config::raw::RawDataset;
 use crate::config::surroundings::Surroundings;
 use crate::config::valid::Dataset;
@@ -15,6 +16,7 @@ use crate::ports::AccessKey;
 /// each.
 pub(super) fn check(
     raw: &[RawDataset],
+    keys: Keys,
     on: &dyn Surroundings,
     to: &mut Report<'_>,
 ) -> (Vec<Dataset>, Vec<(String, PathBuf)>) {
@@ -42,7 +44,7 @@ pub(super) fn check(
         if let Some(path) = raw.key_file.as_deref().filter(|p| p.starts_with('/')) {
             key_files.push((format!("{here}.key_file"), PathBuf::from(path)));
         }
-        let key = key(&here, raw, on, to);
+        let key = key(&here, raw, keys, on, to);
         let rest = Dataset {
             name: DatasetName(name.clone().unwrap_or_default()),
             key: key.clone().unwrap_or_else(|| AccessKey::new(String::new())),
@@ -57,7 +59,9 @@ pub(super) fn check(
             bytes_per_second: bytes_per_second(&here, raw, to),
         };
         if let (Some(_), Some(key)) = (name, key) {
-            let same = |other: &&Dataset| other.key.fingerprint() == key.fingerprint();
+            let same = |other: &&Dataset| {
+                keys == Keys::Read && other.key.fingerprint() == key.fingerprint()
+            };
             if let Some(other) = found.iter().find(same) {
                 to.warning(
                     &here,
@@ -74,6 +78,7 @@ pub(super) fn check(
 fn key(
     here: &str,
     raw: &RawDataset,
+    keys: Keys,
     on: &dyn Surroundings,
     to: &mut Report<'_>,
 ) -> Option<AccessKey> {
@@ -105,6 +110,9 @@ fn key(
         }
         return None;
     };
+    if keys == Keys::NotNeeded {
+        return Some(AccessKey::new(String::new()));
+    }
     let at = format!("{here}.{name}");
     match keys::read(*place, on) {
         Err(why) => {

@@ -3,7 +3,6 @@
 //! An override starts from the row that would decide without it, and changes
 //! what it says. What would lose files, or send one over and over, is refused.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{DAY, HOUR, Report};
@@ -33,13 +32,19 @@ const WORDS: [(&str, On); 11] = [
 pub(super) fn check(raw: &[RawError], to: &mut Report<'_>) -> ErrorTable {
     let documented = ErrorTable::default();
     let mut table = documented.clone();
-    let mut seen = BTreeSet::new();
+    let mut seen: Vec<(On, Calls)> = Vec::new();
     for (at, raw) in raw.iter().enumerate() {
         let key = format!("error[{}]", at + 1);
         let Some(row) = row(&key, raw, &documented, to) else {
             continue;
         };
-        if !seen.insert((row.on.to_string(), format!("{:?}", row.calls))) {
+        // One about any call would undo one about some.
+        let meets =
+            |calls: Calls| calls == row.calls || calls == Calls::Any || row.calls == Calls::Any;
+        if seen
+            .iter()
+            .any(|(on, calls)| *on == row.on && meets(*calls))
+        {
             to.error(
                 &key,
                 "is about an answer that another override is about",
@@ -47,6 +52,7 @@ pub(super) fn check(raw: &[RawError], to: &mut Report<'_>) -> ErrorTable {
             );
             continue;
         }
+        seen.push((row.on.clone(), row.calls));
         table.override_row(row);
     }
     table

@@ -1,7 +1,7 @@
 //! `[[folder]]`, and what `[retry]` and `[poll]` say about how its files go on.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -389,13 +389,7 @@ fn on_disk(key: &str, path: &Path, policy: &Policy, on: &dyn Surroundings, to: &
     }
 }
 
-fn same_device(
-    key: &str,
-    path: &Path,
-    target: &PathBuf,
-    on: &dyn Surroundings,
-    to: &mut Report<'_>,
-) {
+fn same_device(key: &str, path: &Path, target: &Path, on: &dyn Surroundings, to: &mut Report<'_>) {
     if let (Some(a), Some(b)) = (on.device(path), on.device(target))
         && a != b
     {

@@ -20,6 +20,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::load::Keys;
 use super::problem::{Problem, Severity, did_you_mean};
 use super::raw::{RawDaemon, RawLog};
 use super::source::{Flaw, Lines, Source};
@@ -51,6 +52,7 @@ pub(super) fn flaws(file: &Path, flaws: Vec<Flaw>) -> Vec<Problem> {
 pub(super) fn check(
     file: &Path,
     source: Source,
+    keys: Keys,
     on: &dyn Surroundings,
 ) -> (Option<Config>, Vec<Problem>) {
     let mut report = Report {
@@ -66,7 +68,7 @@ pub(super) fn check(
     let daemon = daemon(&raw.daemon, on, to);
     let log = log(&raw.log, to);
     let going = folder::going(&raw.retry, &raw.poll, to);
-    let (datasets, key_files) = dataset::check(&raw.dataset, on, to);
+    let (datasets, key_files) = dataset::check(&raw.dataset, keys, on, to);
     let folders = folder::check(&raw.folder, &raw.dataset, &going, on, to);
     overlap::check(&folders, &daemon.ledger, &key_files, on, to);
     let errors = errors::check(&raw.error, to);

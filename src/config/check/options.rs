@@ -10,22 +10,11 @@ use serde_json::{Map, Value, json};
 
 use super::Report;
 use crate::config::raw::{RawCustomKey, RawFolder, RawRoute};
-use crate::domain::media::{Media, TypeLists};
+use crate::config::source::join;
+use crate::domain::media::{Media, TypeLists, default_lists};
 
 /// The import options of each media type, as they are sent.
 pub(super) type Options = BTreeMap<Media, Map<String, Value>>;
-
-/// Which extensions go where if nothing else is said: what the service
-/// documents, and for web pages the link files of three systems.
-pub(super) const fn usual_extensions(media: Media) -> &'static [&'static str] {
-    match media {
-        Media::Text => &["docx", "pdf", "txt", "md", "json"],
-        Media::Image => &["jpg", "jpeg", "png"],
-        Media::Audio => &["mp3", "wav"],
-        Media::Video => &["mp4", "mov", "mpv"],
-        Media::Web => &["url", "webloc", "desktop"],
-    }
-}
 
 /// Keys of our own for options of the service, by the service's name.
 const OWN_KEYS: [(&str, &str); 5] = [
@@ -131,7 +120,7 @@ fn custom_keys(key: &str, raw: &[RawCustomKey], to: &mut Report<'_>) -> Vec<Valu
 
 fn extra(key: &str, raw: &RawRoute, options: &mut Map<String, Value>, to: &mut Report<'_>) {
     for (name, value) in &raw.extra {
-        let at = format!("{key}.extra.{name}");
+        let at = join(&format!("{key}.extra"), name);
         let own = OWN_KEYS.iter().find(|(theirs, _)| theirs == name);
         if let Some((theirs, own)) = own {
             if to.has(&format!("{key}.{own}")) {
@@ -212,14 +201,12 @@ fn asks_for_something(key: &str, media: Media, options: &Map<String, Value>, to:
 fn types(here: &str, raw: &RawFolder, to: &mut Report<'_>) -> TypeLists {
     let mut taken: BTreeMap<String, Media> = BTreeMap::new();
     let mut lists = TypeLists::new();
+    let mut usual = default_lists();
     for media in Media::ALL {
         let route = written(raw, media);
         let base: Vec<String> = match &route.extensions {
             Some(list) => list.clone(),
-            None => usual_extensions(media)
-                .iter()
-                .map(|e| (*e).to_owned())
-                .collect(),
+            None => usual.remove(&media).unwrap_or_default(),
         };
         let counted = base.len();
         let mut list: Vec<String> = Vec::new();

@@ -1,0 +1,159 @@
+//! The unit that is shipped: valid for systemd, and as closed as promised.
+//!
+//! Needs `systemd-analyze`; says that it was skipped where there is none. CI
+//! installs it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// What the README promises; 0 is closed, 10 is open.
+const EXPOSURE: f64 = 1.5;
+
+fn unit() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/supametas-sync.service");
+    fs::read_to_string(path).expect("the unit is in the repository")
+}
+
+fn drop_in() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("systemd/supametas-sync.service.d/folders.conf.example");
+    fs::read_to_string(path).expect("the drop-in is in the repository")
+}
+
+/// Takes the comment sign off every `#Name=value`.
+fn uncommented(text: &str) -> String {
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if is_setting(rest) => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    text.lines().map(|l| line(l) + "\n").collect()
+}
+
+fn is_setting(line: &str) -> bool {
+    line.split_once('=').is_some_and(|(name, _)| {
+        name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.chars().all(|c| c.is_ascii_alphanumeric())
+    })
+}
+
+/// A copy of the unit that names the binary just built, since `verify` looks
+/// whether it is there.
+fn copy_in(dir: &Path, text: &str) -> PathBuf {
+    let built = env!("CARGO_BIN_EXE_supametas-sync");
+    let path = dir.join("supametas-sync.service");
+    fs::write(&path, text.replace("/usr/bin/supametas-sync", built)).expect("a fresh directory");
+    path
+}
+
+/// `None`: the tool is not installed.
+fn analyze(args: &[&str], unit: &Path) -> Option<Output> {
+    match Command::new("systemd-analyze")
+        .args(args)
+        .arg(unit)
+        .output()
+    {
+        Ok(output) => Some(output),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("SKIPPED: systemd-analyze is not installed");
+            None
+        }
+        Err(e) => panic!("systemd-analyze: {e}"),
+    }
+}
+
+fn text(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(out),
+        String::from_utf8_lossy(err)
+    )
+}
+
+/// Asserts that `verify` finds nothing to say about the copied unit.
+#[track_caller]
+fn verifies(unit: &Path) {
+    let Some(output) = analyze(&["verify", "--man=no"], unit) else {
+        return;
+    };
+    let said = text(&output);
+    let ours: Vec<&str> = said
+        .lines()
+        .filter(|line| line.contains("supametas-sync") || line.contains("folders.conf"))
+        .collect();
+    assert!(output.status.success() && ours.is_empty(), "{said}");
+}
+
+#[test]
+fn the_unit_is_valid() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    verifies(&copy_in(dir.path(), &unit()));
+}
+
+#[test]
+fn the_unit_is_valid_with_all_that_it_offers() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let unit = copy_in(dir.path(), &uncommented(&unit()));
+    let beside = dir.path().join("supametas-sync.service.d");
+    fs::create_dir(&beside).expect("a fresh directory");
+    fs::write(beside.join("folders.conf"), uncommented(&drop_in())).expect("a fresh directory");
+    verifies(&unit);
+}
+
+#[test]
+fn verify_would_notice_a_mistake() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let wrong = unit().replace("RestrictRealtime=", "RestrictSurrealtime=");
+    let unit = copy_in(dir.path(), &wrong);
+    let beside = dir.path().join("supametas-sync.service.d");
+    fs::create_dir(&beside).expect("a fresh directory");
+    let wrong = uncommented(&drop_in()).replace("BindPaths=", "BlindPaths=");
+    fs::write(beside.join("folders.conf"), wrong).expect("a fresh directory");
+    if let Some(output) = analyze(&["verify", "--man=no"], &unit) {
+        let said = text(&output);
+        for mistake in ["RestrictSurrealtime", "BlindPaths"] {
+            assert!(said.contains(mistake), "{mistake} was not noticed: {said}");
+        }
+    }
+}
+
+#[test]
+fn the_sandbox_is_as_closed_as_promised() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let unit = copy_in(dir.path(), &unit());
+    let Some(output) = analyze(&["security", "--offline=true", "--no-pager"], &unit) else {
+        return;
+    };
+    let said = text(&output);
+    let exposure: f64 = said
+        .lines()
+        .find_map(|line| {
+            line.split("exposure level for supametas-sync.service:")
+                .nth(1)
+        })
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_else(|| panic!("no exposure level in:\n{said}"));
+    println!("exposure {exposure}");
+    assert!(exposure <= EXPOSURE, "{said}");
+}
+
+#[test]
+fn the_unit_does_what_the_program_counts_on() {
+    let unit = unit();
+    for line in [
+        "Type=notify",
+        "WatchdogSec=60s",
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "StateDirectory=supametas-sync",
+        "User=supametas-sync",
+        "#LoadCredential=inbox-key:/etc/supametas-sync/keys/inbox",
+        // The drop folders stay readable.
+        "ProtectSystem=strict",
+    ] {
+        assert!(unit.lines().any(|l| l == line), "{line} is not in the unit");
+    }
+    assert!(unit.contains("ExecStartPre=/usr/bin/supametas-sync check --config "));
+    assert!(drop_in().contains("#ReadWritePaths="));
+}
