@@ -163,3 +163,40 @@ impl fmt::Display for Code {
         f.pad(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_one_short_printable_word() {
+        #[rustfmt::skip]
+        let table = [
+            ("OPS40001", "OPS40001"), ("a-b", "a-b"), ("", "_"), ("a b", "a_b"),
+            ("\u{1b}[31m", "__31m"), ("é", "_"), ("-1", "-1"),
+        ];
+        for (text, label) in table {
+            assert_eq!(Code::service(text).as_str(), label, "{text:?}");
+        }
+        assert_eq!(Code::service(&"x".repeat(99)).as_str(), "x".repeat(32));
+        assert_eq!(Code::service(&"é".repeat(99)).as_str().len(), 32);
+        assert_eq!(Code::http(503).to_string(), "HTTP-503");
+        assert_eq!(format!("{:<9}|", Code::own("NO")), "NO       |");
+    }
+
+    #[test]
+    fn the_services_words_for_a_task() {
+        #[rustfmt::skip]
+        let table = [
+            ("PENDING", TaskState::Pending), ("PENGDING", TaskState::Pending),
+            ("SUCCESS", TaskState::Success), ("FAIL", TaskState::Fail),
+            ("CANCEL", TaskState::Cancel), ("success", TaskState::Unknown("success".to_owned())),
+            ("", TaskState::Unknown(String::new())),
+        ];
+        for (text, state) in table {
+            assert_eq!(TaskState::parse(text), state, "{text:?}");
+        }
+        let long = TaskState::parse(&"é".repeat(999));
+        assert_eq!(long, TaskState::Unknown("é".repeat(64)));
+    }
+}

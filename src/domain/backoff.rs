@@ -79,5 +79,7 @@ mod tests {
         let s = Duration::from_secs;
         assert_eq!(Backoff::new(s(0), s(1)), Err(BackoffError::NoBase));
         assert_eq!(Backoff::new(s(2), s(1)), Err(BackoffError::CapBelowBase));
+        let level = Backoff::new(s(2), s(2)).unwrap();
+        assert_eq!(level.ceiling(9), s(2), "one that does not grow is allowed");
     }
 }

@@ -395,8 +395,7 @@ fn answered(
             requeue(at.now, tries)
         }
         Verdict::Hold => {
-            let tries = failed(tries, at.now);
-            let wait = retry_wait(judgement, tries.failures, at, policy);
+            let wait = retry_wait(judgement, HELD_PACE, at, policy);
             requeue(at.now.plus(wait), tries)
         }
         Verdict::Retry(limit) => {
@@ -428,6 +427,10 @@ fn answered(
         }
     }
 }
+
+/// A held file that waits by itself does so as if after so many failures
+/// (half a minute at most, by default), and is not blamed with one.
+const HELD_PACE: u32 = 6;
 
 /// One more failure in a row. Its age as a failing file is counted from the
 /// first of them: a file that only waited for its turn, behind a closed gate or

@@ -276,3 +276,49 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The name, whether only an operator moves it on, whether one should look.
+    #[rustfmt::skip]
+    const KINDS: [(&str, bool, bool); 15] = [
+        ("queued",      false, false),
+        ("uploading",   false, false),
+        ("submitted",   false, false),
+        ("succeeded",   true,  false),
+        ("failed",      true,  true),
+        ("cancelled",   true,  false),
+        ("untracked",   true,  false),
+        ("rejected",    true,  true),
+        ("exhausted",   true,  true),
+        ("unconfirmed", true,  true),
+        ("lost",        true,  true),
+        ("unsupported", true,  true),
+        ("duplicate",   true,  false),
+        ("superseded",  true,  false),
+        ("gone",        true,  false),
+    ];
+
+    #[test]
+    fn every_kind_has_its_name_and_its_place() {
+        for (kind, (name, is_final, attention)) in StateKind::ALL.into_iter().zip(KINDS) {
+            assert_eq!(kind.as_str(), name);
+            assert_eq!(name.parse(), Ok(kind));
+            assert_eq!(kind.is_final(), is_final, "{name}");
+            assert_eq!(kind.needs_attention(), attention, "{name}");
+            assert_eq!(format!("{kind:<12}|"), format!("{name:<12}|"));
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_the_known_ones() {
+        let error = "Queued".parse::<StateKind>().unwrap_err().to_string();
+        assert!(error.contains("\"Queued\""));
+        for (name, ..) in KINDS {
+            assert!(error.contains(name), "{name}");
+        }
+    }
+}

@@ -130,6 +130,25 @@ fn a_task_that_is_missing_four_times_running_is_lost() {
 }
 
 #[test]
+fn chance_spreads_every_wait_of_a_query() {
+    let failed = Verdict::Retry(None);
+    let pending = Verdict::Task(TaskState::Pending);
+    let polls = Polls {
+        failures: 9,
+        ..Polls::default()
+    };
+    for (verdict, first, last) in [
+        (missing(), 6_075, 7_425),
+        (pending, 2_700, 3_300),
+        (failed, 2_000, 512_000),
+    ] {
+        let event = answer(verdict);
+        let wait = |chance| again(&went(&asked(polls), &event, at(chance), &policy())).0;
+        assert_eq!((wait(0.0), wait(1.0)), (first, last), "{event:?}");
+    }
+}
+
+#[test]
 fn an_override_can_allow_more_misses() {
     let often = Verdict::Retry(Some(Limit {
         times: u32::MAX,

@@ -30,8 +30,9 @@ fn the_rows_of_the_same_answer_and_calls_are_replaced_and_no_others() {
     use Calls::{Any, Query, Upload};
     let (both, split) = (On::Status(409), On::Status(404));
     let (one, none) = (On::Status(206), On::Status(418));
+    type Expected = &'static [(Calls, bool)];
     #[rustfmt::skip]
-    let table: [(&On, Calls, &[(Calls, bool)]); 12] = [
+    let table: [(&On, Calls, Expected); 12] = [
         (&both,  Any,    &[(Any, true)]),
         (&both,  Upload, &[(Upload, true), (Query, false)]),
         (&both,  Query,  &[(Query, true), (Upload, false)]),
