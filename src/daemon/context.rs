@@ -12,7 +12,9 @@ use tokio::sync::{Notify, watch};
 use super::folders::Folders;
 use crate::config::valid::Config;
 use crate::domain::gate::GateKey;
-use crate::ledger::{Ledger, Policies};
+use crate::domain::ids::{DatasetName, Route};
+use crate::domain::media::Media;
+use crate::ledger::{Fingerprints, Ledger, Policies};
 use crate::ports::{ImportApi, World};
 
 /// Shared by all tasks.
@@ -40,6 +42,8 @@ pub struct Running {
     pub config: Config,
     /// The service.
     pub api: Arc<dyn ImportApi>,
+    /// The policies of all folders, as the ledger wants them.
+    pub policies: Arc<Policies>,
 }
 
 impl Context {
@@ -78,19 +82,26 @@ impl Context {
 }
 
 impl Running {
-    /// The policies of all folders, as the ledger wants them.
-    pub fn policies(&self) -> Policies {
-        self.config
-            .folders
-            .values()
-            .map(|folder| (folder.name.clone(), folder.policy.clone()))
-            .collect()
+    /// What `config` amounts to, with a client of the service made for it.
+    pub fn new(config: Config, api: Arc<dyn ImportApi>) -> Running {
+        let policies = config.folders.values().map(|f| (f.name.clone(), f.policy.clone()));
+        let policies = Arc::new(Policies::new(policies.collect()));
+        Running { config, api, policies }
+    }
+
+    /// What the settings behind the gates on a route's way are.
+    pub fn fingerprints(&self, dataset: &DatasetName, route: &Route) -> Arc<Fingerprints> {
+        let of = |key: GateKey| self.config.gate_fingerprint(&key);
+        Arc::new(Fingerprints {
+            service: of(GateKey::Service),
+            dataset: of(GateKey::Dataset(dataset.clone())),
+            route: of(GateKey::Route(route.clone())),
+        })
     }
 
     /// Every gate that the configuration knows, with the fingerprint of the
     /// settings behind it.
-    pub fn fingerprints(&self) -> Vec<(GateKey, String)> {
-        use crate::domain::media::Media;
+    pub fn all_fingerprints(&self) -> Vec<(GateKey, String)> {
         let config = &self.config;
         let datasets = config.datasets.keys().cloned().map(GateKey::Dataset);
         let routes = config

@@ -11,7 +11,8 @@ use super::service_manager;
 use super::signals::{Listener, Request};
 use super::supervise::TaskFailure;
 use super::upload::dispatch::Stop;
-use crate::config::{self, Config, ConfigErrors};
+use crate::config::valid::Config;
+use crate::config::{self, ConfigErrors};
 
 /// Runs until the stop has been seen through.
 pub async fn run(
@@ -84,10 +85,11 @@ async fn reload(ctx: &Arc<Context>, path: &Path) {
             return tracing::error!(%error, "configuration refused; the old one stays in force");
         }
     };
-    ctx.folders.apply(&loaded.config);
-    ctx.replace(Running { config: loaded.config, api });
-    let now = ctx.world.clock.now();
-    match ctx.ledger.settings_are(ctx.running().fingerprints(), now).await {
+    if let Err(error) = ctx.folders.apply(&loaded.config) {
+        return tracing::error!(%error, "the folders could not all be taken over; restart the daemon");
+    }
+    ctx.replace(Running::new(loaded.config, api));
+    match ctx.ledger.settings_are(ctx.running().all_fingerprints()).await {
         Ok(opened) => {
             for gate in opened {
                 tracing::info!(%gate, "gate opened: its settings have changed");

@@ -33,7 +33,7 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
             _ = tick.tick() => {}
             () = stop.cancelled() => return Ok(()),
         }
-        match ctx.ledger.changed_outside().await {
+        match ctx.ledger.refresh_gates().await {
             Ok(true) => ctx.wake_all(),
             Ok(false) => {}
             Err(error) => tracing::debug!(%error, "the ledger can't be looked at"),
@@ -74,10 +74,10 @@ fn tell_gates(ctx: &Context, known: &mut BTreeMap<GateKey, Timestamp>) {
 async fn tell_status(ctx: &Context) {
     let Ok(pending) = ctx.ledger.pending(ctx.world.clock.now()).await else { return };
     let closed = ctx.ledger.gates().values().filter(|gate| gate.closed().is_some()).count();
-    let offline = ctx.folders.offline();
+    let offline = ctx.folders.status().iter().filter(|(_, s)| s.checked && !s.online).count();
     let mut line = format!(
         "{} queued, {} uploading, {} at the service",
-        pending.queued(), pending.uploading, pending.submitted
+        pending.queued_due + pending.queued_later, pending.uploading, pending.submitted
     );
     if closed > 0 {
         line.push_str(&format!("; {closed} gates closed"));

@@ -1,24 +1,30 @@
 //! Ends a `scan` run: when every folder was scanned, nothing is settling, and
-//! nothing in the ledger is due or will be soon.
+//! nothing in the ledger is due, or will be soon, that could go.
 //!
 //! Must not: end while a file is on its way.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::supervise::TaskFailure;
-use crate::ledger::LedgerError;
+use super::upload::admit::{Admit, admit, way};
+use crate::domain::media::Media;
+use crate::domain::time::Timestamp;
+use crate::ledger::{LedgerError, PickRequest};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Cancels `stop` when nothing is left to do. What waits for longer than
-/// `patience` (a closed gate, a long backoff) is left for the next run.
+/// `patience` (a closed gate, a long backoff, a folder that is offline) is left
+/// for the next run.
 pub async fn run(
     ctx: Arc<Context>,
+    intake: mpsc::Sender<oneshot::Sender<bool>>,
     stop: CancellationToken,
     patience: Duration,
 ) -> Result<(), TaskFailure> {
@@ -27,24 +33,64 @@ pub async fn run(
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(LOOK) => {}
         }
-        if nothing_left(&ctx, patience).await? {
+        if scanned(&ctx) && intake_is_idle(&intake).await && ledger_is_idle(&ctx, patience).await? {
             stop.cancel();
             return Ok(());
         }
     }
 }
 
-async fn nothing_left(ctx: &Context, patience: Duration) -> Result<bool, LedgerError> {
-    // In this order: what leaves the folders has reached the ledger by the
-    // time that the ledger is asked.
-    if !ctx.folders.scanned() || ctx.folders.settling() > 0 {
+/// Every folder that is there was scanned from end to end.
+fn scanned(ctx: &Context) -> bool {
+    let scanned = |s: &crate::watch::WatchStatus| s.checked && !s.scanning && (s.scans > 0 || !s.online);
+    ctx.folders.status().iter().all(|(_, status)| scanned(status))
+}
+
+/// The intake answers when it has looked through all that came before.
+async fn intake_is_idle(intake: &mpsc::Sender<oneshot::Sender<bool>>) -> bool {
+    let (question, answer) = oneshot::channel();
+    intake.send(question).await.is_ok() && answer.await.unwrap_or(false)
+}
+
+async fn ledger_is_idle(ctx: &Context, patience: Duration) -> Result<bool, LedgerError> {
+    let soon = ctx.world.clock.now().plus(patience);
+    if ctx.ledger.pending(soon).await?.uploading > 0 {
         return Ok(false);
     }
+    let running = ctx.running();
+    for dataset in running.config.datasets.keys() {
+        let next = ctx.ledger.next_poll_at(dataset.clone()).await?;
+        if next.is_some_and(|at| at <= soon) && may_go(ctx, &way_of(dataset), soon) {
+            return Ok(false);
+        }
+    }
+    for folder in running.config.folders.values() {
+        if ctx.folders.online_root(&folder.name).is_none() {
+            continue;
+        }
+        for route in Media::ALL.map(|media| folder.route(media)) {
+            if !may_go(ctx, &way(&route, &folder.dataset), soon) {
+                continue;
+            }
+            for big in [false, true] {
+                let pick = PickRequest { route: route.clone(), now: soon, limit: 1, big };
+                if !ctx.ledger.pick(pick).await?.is_empty() {
+                    return Ok(false);
+                }
+            }
+        }
+    }
     let now = ctx.world.clock.now();
-    let pending = ctx.ledger.pending(now.plus(patience)).await?;
-    let stuck = stuck(ctx, now.plus(patience)).await?;
-    Ok(pending.uploading == 0
-        && pending.submitted_due == 0
-        && pending.sources_due == 0
-        && pending.queued_due <= stuck)
+    Ok(ctx.ledger.due_source_actions(now, 1).await?.is_empty())
+}
+
+fn way_of(dataset: &crate::domain::ids::DatasetName) -> [crate::domain::gate::GateKey; 2] {
+    use crate::domain::gate::GateKey;
+    [GateKey::Service, GateKey::Dataset(dataset.clone())]
+}
+
+fn may_go(ctx: &Context, way: &[crate::domain::gate::GateKey], soon: Timestamp) -> bool {
+    let admitted = admit(way, &ctx.ledger.gates(), &Default::default(), soon);
+    // While a probe is out it is too early to say.
+    !matches!(admitted, Admit::Wait(Some(_)))
 }

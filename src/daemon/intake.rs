@@ -27,8 +27,7 @@ use crate::ledger::{LedgerError, NewFile, NewSorted};
 use crate::media;
 use crate::watch::Sighting;
 use crate::watch::lease;
-use crate::watch::not_taken::NotTaken;
-use crate::watch::root::FolderRoot;
+use crate::watch::{FolderRoot, NotTaken};
 use crate::watch::settling::{DEFAULT_CAPACITY, Key, SettlingSet};
 
 /// Files looked at together; each is held open meanwhile.
@@ -40,14 +39,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the folders are left alone when the ledger can't record.
 const LEDGER_TROUBLE: Duration = Duration::from_secs(5);
 
-/// Asks whether nothing is sighted or settling.
-pub type IdleQuestion = oneshot::Sender<bool>;
+/// Where sightings and questions come from.
+pub struct Inlets {
+    /// Read first: a file dropped now does not wait behind a scan.
+    pub events: mpsc::Receiver<Vec<Sighting>>,
+    /// Read while there is room: they hold the scan back.
+    pub scans: mpsc::Receiver<Vec<Sighting>>,
+    /// Asks whether nothing is sighted or settling.
+    pub questions: mpsc::Receiver<oneshot::Sender<bool>>,
+}
 
 /// Runs until `stop`.
 pub async fn run(
     ctx: Arc<Context>,
-    mut seen: mpsc::Receiver<Vec<Sighting>>,
-    mut questions: mpsc::Receiver<IdleQuestion>,
+    mut inlets: Inlets,
     stop: CancellationToken,
 ) -> Result<(), TaskFailure> {
     let mut intake = Intake {
@@ -64,12 +69,12 @@ pub async fn run(
             // was sighted before it has been looked through.
             biased;
             () = stop.cancelled() => return Ok(()),
-            batch = seen.recv(), if intake.set.has_room() => {
-                let Some(batch) = batch else { return Ok(()) };
+            Some(batch) = inlets.events.recv() => intake.sighted(batch).await,
+            Some(batch) = inlets.scans.recv(), if intake.set.has_room() => {
                 intake.sighted(batch).await;
             }
             () = ctx.unsorted.notified() => intake.sort_again().await,
-            Some(question) = questions.recv() => {
+            Some(question) = inlets.questions.recv() => {
                 let _ = question.send(intake.set.is_empty());
             }
             () = sleep_until(due) => {}
@@ -254,7 +259,7 @@ impl Intake {
             return;
         }
         let at = self.ctx.world.moment();
-        match self.ctx.ledger.enqueue(new.clone(), at, running.policies.clone()).await {
+        match self.ctx.ledger.enqueue(new.clone(), at, &running.policies).await {
             Ok(enqueued) => {
                 for (file, enqueued) in new.iter().zip(enqueued) {
                     if enqueued.new {
@@ -296,7 +301,7 @@ impl Intake {
                     (opened.version == file.version)
                         .then(|| sort_one(&folder, &mut opened.file, &file.version))
                 });
-                let (at, policies) = (self.ctx.world.moment(), running.policies.clone());
+                let (at, policies) = (self.ctx.world.moment(), &running.policies);
                 let done = match sorted.await.ok().flatten() {
                     Some(Found::New(sorted)) => self.ctx.ledger.sorted(id, sorted, at, policies).await.map(drop),
                     Some(Found::Incomplete(reason)) => {

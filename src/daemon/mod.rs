@@ -32,12 +32,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::context::{Context, Running};
 use self::folders::Folders;
-use self::supervise::{Supervisor, TaskEnded};
+use self::supervise::{Supervisor, TaskEnded, TaskFailure};
 use self::upload::dispatch::Stop;
 use crate::api::client::{HttpApi, SetupError, Settings};
 use crate::config::valid::{Config, Service};
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::{ImportApi, World};
+use crate::watch::{CannotStart, Outlets};
 
 /// How a run of the daemon differs from another.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +60,9 @@ pub enum DaemonError {
     /// The HTTP client can't be built.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// A folder can't be watched.
+    #[error(transparent)]
+    Watch(#[from] CannotStart),
     /// Signals can't be heard.
     #[error("signals can't be listened to: {0}")]
     Signals(std::io::Error),
@@ -74,33 +78,37 @@ const SIGHTINGS: usize = 16;
 /// Runs the daemon until it is asked to stop, or one of its tasks dies.
 pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     let listener = signals::listen().map_err(DaemonError::Signals)?;
-    let ledger = Ledger::open_owner(&config.ledger).await?;
+    let ledger = Ledger::open_owner(&config.ledger)?;
     let world = World::real();
-    let running = Running { api: api(&config.service, &world)?, config };
+    let api = api(&config.service, &world)?;
+    let running = Running::new(config, api);
 
-    let recovered = ledger.recover(world.moment(), running.policies()).await?;
-    recovered.report();
-    for gate in ledger.settings_are(running.fingerprints(), world.clock.now()).await? {
+    report::recovered(ledger.recover(world.moment(), &running.policies).await?);
+    for gate in ledger.settings_are(running.all_fingerprints()).await? {
         tracing::info!(%gate, "gate opened: its settings have changed");
     }
 
-    let (sightings, seen) = mpsc::channel(SIGHTINGS);
-    let folders = Folders::start(&running.config, sightings);
+    let (events, seen_events) = mpsc::channel(SIGHTINGS);
+    let (scans, seen_scans) = mpsc::channel(SIGHTINGS);
+    let (ask_intake, questions) = mpsc::channel(1);
+    let inlets = intake::Inlets { events: seen_events, scans: seen_scans, questions };
+    let folders = Folders::start(&running.config, Outlets { events, scans }, world.clone())?;
     let ctx = Arc::new(Context::new(ledger, world, folders, running));
 
     let stop = Stop { drain: options.stop.clone(), cut: CancellationToken::new() };
     let mut tasks = Supervisor::new(stop.drain.clone());
-    tasks.spawn("intake", intake::run(ctx.clone(), seen, stop.drain.clone()));
+    tasks.spawn("intake", intake::run(ctx.clone(), inlets, stop.drain.clone()));
     tasks.spawn("upload", upload::dispatch::run(ctx.clone(), stop.clone()));
     tasks.spawn("poll", poll::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("source", source::run(ctx.clone(), stop.drain.clone()));
+    tasks.spawn("watch", watched(ctx.clone(), stop.drain.clone()));
     tasks.spawn("housekeeping", housekeeping::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn(
         "control",
         control::run(ctx.clone(), listener, stop.clone(), options.config_path.clone()),
     );
     if let Some(patience) = options.until_idle {
-        tasks.spawn("idle", idle::run(ctx.clone(), stop.drain.clone(), patience));
+        tasks.spawn("idle", idle::run(ctx.clone(), ask_intake, stop.drain.clone(), patience));
     }
     service_manager::ready();
     tracing::info!(
@@ -112,10 +120,18 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
 
     let ended = tasks.run().await;
     ctx.folders.stop();
-    ctx.ledger.close().await;
+    ctx.ledger.clone().close().await;
     ended?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Ends with an error when a folder's watch does.
+async fn watched(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskFailure> {
+    tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        () = ctx.folders.broken() => Err("the watch of a folder ended; its panic is above".into()),
+    }
 }
 
 /// The client of the service, as the settings say.
@@ -123,10 +139,13 @@ pub fn api(service: &Service, world: &World) -> Result<Arc<dyn ImportApi>, Setup
     let settings = Settings {
         base_url: service.base_url.clone(),
         query_path: service.query_path.clone(),
+        // `check` has refused it for hosts that are not named.
+        allow_plain_http: true,
+        extra_ca_pem: None,
         connect_timeout: service.connect_timeout,
         stall_timeout: service.stall_timeout,
         answer_timeout: service.answer_timeout,
         idle_timeout: service.idle_timeout,
     };
-    Ok(Arc::new(HttpApi::new(settings, world.clone())?))
+    Ok(Arc::new(HttpApi::new(settings, world.clock.clone())?))
 }

@@ -17,13 +17,19 @@ use super::supervise::TaskFailure;
 use super::upload::admit::{Admit, admit};
 use super::upload::bucket::Bucket;
 use crate::config::valid::Dataset;
-use crate::domain::answer::{Call, Outcome};
+use crate::domain::answer::Call;
 use crate::domain::error_table::{Trail, Verdict};
 use crate::domain::gate::GateKey;
-use crate::ledger::{DueTask, LedgerError, Polled};
+use crate::domain::ids::Route;
+use crate::domain::media::Media;
+use crate::domain::state::State;
+use crate::ledger::{DuePoll, LedgerError, Polled};
 
 /// Queries under way at once, for each dataset.
 const AT_ONCE: usize = 8;
+
+/// How long it rests where no task is followed.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Runs one poller for each dataset until `stop`.
 pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskFailure> {
@@ -39,7 +45,7 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
             // A query cut off by a stop is asked again after the next start.
             () = stop.cancelled() => return Ok(()),
         };
-        let wait = waits.into_iter().min().unwrap_or(Duration::from_secs(60));
+        let wait = waits.into_iter().min().unwrap_or(IDLE);
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = &mut woken => {}
@@ -81,30 +87,31 @@ async fn poll_due(
     dataset: &Arc<Dataset>,
     rate: &Bucket,
 ) -> Result<Duration, LedgerError> {
-    let way = [GateKey::Service, GateKey::Dataset(dataset.name.clone())];
     let now = ctx.world.clock.now();
-    let admitted = admit(&way, &ctx.ledger.gates(), &Default::default(), now);
-    let probe = match admitted {
-        Admit::Go => false,
-        Admit::Probe(_) => true,
-        Admit::Wait(until) => return Ok(until.map_or(LOOK_EVERY, |at| at.since(now)).max(LOOK_EVERY)),
+    let limit = match admitted(ctx, dataset) {
+        Admit::Go => AT_ONCE * 4,
+        Admit::Probe(_) => 1,
+        Admit::Wait(until) => {
+            return Ok(until.map_or(LOOK_EVERY, |at| at.since(now)).max(LOOK_EVERY));
+        }
     };
-    let limit = if probe { 1 } else { AT_ONCE * 4 };
     let due = ctx.ledger.due_polls(dataset.name.clone(), now, limit).await?;
     if due.is_empty() {
         let next = ctx.ledger.next_poll_at(dataset.name.clone()).await?;
-        return Ok(next.map_or(Duration::from_secs(60), |at| at.since(now)));
+        return Ok(next.map_or(IDLE, |at| at.since(now)).min(IDLE));
     }
     let mut asking = FuturesUnordered::new();
     for task in due {
         rate.take(1.0).await;
-        if !probe && admit(&way, &ctx.ledger.gates(), &Default::default(), now) != Admit::Go {
-            break;
+        match admitted(ctx, dataset) {
+            Admit::Go => {}
+            Admit::Probe(_) if ctx.ledger.poll_may_go(task.id, ctx.world.moment()).await? => {}
+            Admit::Probe(_) | Admit::Wait(_) => break,
         }
         while asking.len() >= AT_ONCE {
             asking.next().await.unwrap_or(Ok(()))?;
         }
-        asking.push(poll(ctx, running, dataset, task, probe));
+        asking.push(poll(ctx, running, dataset, task));
     }
     while let Some(asked) = asking.next().await {
         asked?;
@@ -112,57 +119,49 @@ async fn poll_due(
     Ok(Duration::ZERO)
 }
 
+/// What the gates before a query say: the route's has no say in it.
+fn admitted(ctx: &Context, dataset: &Dataset) -> Admit {
+    let way = [GateKey::Service, GateKey::Dataset(dataset.name.clone())];
+    admit(&way, &ctx.ledger.gates(), &Default::default(), ctx.world.clock.now())
+}
+
 async fn poll(
     ctx: &Arc<Context>,
     running: &Arc<Running>,
     dataset: &Arc<Dataset>,
-    due: DueTask,
-    probe: bool,
+    due: DuePoll,
 ) -> Result<(), LedgerError> {
-    let Some(folder) = running.config.folders.get(&due.folder) else {
-        // Its folder left the configuration: it stays as it is until the
-        // folder is back. Asked again in an hour, so that it doesn't block.
-        return ctx.ledger.postpone_poll(due.id, Duration::from_secs(3600), ctx.world.clock.now()).await;
-    };
     let mut trail = Trail::default();
     let mut to: Option<String> = None;
-    let (status, judgement) = loop {
+    let judgement = loop {
         let outcome = running.api.query(&dataset.key, &due.task, to.as_deref()).await;
         let judgement = running.config.errors.judge(Call::Query, &outcome, trail);
         match judgement.verdict {
             Verdict::Follow(_, next) => to = Some(next),
-            _ => break (status_of(&outcome), judgement),
+            _ => break judgement,
         }
         trail.hops += 1;
     };
-    let way = [
-        GateKey::Service,
-        GateKey::Dataset(dataset.name.clone()),
-        GateKey::Route(folder.route(due.media)),
-    ];
+    // The route is not on a query's way: any will do.
+    let route = Route { folder: due.folder.clone(), media: Media::Text };
     let polled = Polled {
         id: due.id,
-        task: due.task.clone(),
-        http_status: status,
-        probe,
-        fingerprints: way.clone().map(|key| running.config.gate_fingerprint(&key)),
-        way,
         judgement,
-        at: ctx.world.moment(),
-        policy: folder.policy.clone(),
+        fingerprints: running.fingerprints(&dataset.name, &route),
     };
-    let finished = ctx.ledger.polled(polled.clone()).await?;
-    report::polled(&due, &polled, &finished);
-    ctx.sources.notify_one();
-    if !finished.state.is_final() {
-        ctx.uploads.notify_one();
-    }
-    Ok(())
-}
-
-fn status_of(outcome: &Outcome) -> Option<u16> {
-    match outcome {
-        Outcome::Answer(answer) => Some(answer.status),
-        Outcome::NoConnection { .. } | Outcome::Broken { .. } => None,
+    let at = ctx.world.moment();
+    match ctx.ledger.polled(polled, at, &running.policies).await {
+        Ok(finished) => {
+            report::polled(&due, &finished);
+            if finished.state.kind().is_final() {
+                ctx.sources.notify_one();
+            } else if matches!(finished.state, State::Queued { .. }) {
+                ctx.uploads.notify_one();
+            }
+            Ok(())
+        }
+        // Moved on by an operator while the answer was on its way.
+        Err(LedgerError::Refused { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::upload::worker::Job;
 use crate::domain::error_table::Verdict;
-use crate::domain::gate::GateKey;
-use crate::domain::ids::FileId;
+use crate::domain::ids::{AttemptId, FileId};
 use crate::domain::naming::{shown, shown_text};
 use crate::domain::state::{State, StateKind};
-use crate::ledger::{DuePoll, Finish, Finished, NewFile, NewSorted, Polled};
+use crate::domain::time::Timestamp;
+use crate::ledger::{DuePoll, Finished, NewFile, NewSorted, Recovered};
 
 /// The longest text of the service in a log line, in characters.
 const WORDS: usize = 300;
@@ -58,12 +58,18 @@ pub fn released(job: &Job) {
 }
 
 /// An upload was answered, or broke off.
-pub fn answered(job: &Job, finish: &Finish, finished: &Finished, took: Duration) {
-    let judgement = &finish.judgement;
+pub fn answered(
+    job: &Job,
+    attempt: AttemptId,
+    now: Timestamp,
+    finished: &Finished,
+    took: Duration,
+) {
+    let judgement = &finished.judgement;
     let why = shown_text(&judgement.why, WORDS);
     let file = shown(&job.file.version.path);
     let (id, folder, dataset) = (job.file.id, &job.folder.name, &job.dataset.name);
-    let (route, attempt, code) = (job.route(), finish.attempt, &judgement.code);
+    let (route, code) = (job.route(), &judgement.code);
     let (state, ms) = (finished.state.kind(), took.as_millis());
     match (&judgement.verdict, &finished.state) {
         (_, State::Submitted { task, .. }) => tracing::info!(
@@ -75,7 +81,7 @@ pub fn answered(job: &Job, finish: &Finish, finished: &Finished, took: Duration)
         ),
         (_, State::Queued { not_before, .. }) => tracing::warn!(
             %file, %id, %folder, %dataset, %route, %attempt, %code, %state, ms,
-            wait_ms = not_before.since(finish.at.now).as_millis(),
+            wait_ms = not_before.since(now).as_millis(),
             possible_duplicate = finished.possible_duplicate,
             "to be sent again: {why}"
         ),
@@ -92,30 +98,46 @@ pub fn answered(job: &Job, finish: &Finish, finished: &Finished, took: Duration)
     }
 }
 
-/// A task was asked about.
-pub fn polled(due: &DuePoll, polled: &Polled, finished: &Finished) {
+/// A task was asked about. `media`: which route it went.
+pub fn polled(due: &DuePoll, finished: &Finished) {
+    let judgement = &finished.judgement;
     let file = shown(&due.path);
-    let (id, folder, task, code) = (due.id, &due.folder, &due.task, &polled.judgement.code);
-    let GateKey::Route(route) = &polled.way[2] else { return };
-    let why = shown_text(&polled.judgement.why, WORDS);
-    let state = finished.state.kind();
-    let ms = polled.at.now.since(due.submitted_at).as_millis();
+    let (id, folder, dataset, task) = (due.id, &due.folder, &due.dataset, &due.task);
+    let (code, state) = (&judgement.code, finished.state.kind());
+    let why = shown_text(&judgement.why, WORDS);
     match state {
-        StateKind::Submitted if matches!(polled.judgement.verdict, Verdict::Task(_) | Verdict::Unchanged) => {
-            tracing::debug!(%file, %id, %folder, %route, %task, %state, "still processing");
+        StateKind::Submitted
+            if matches!(judgement.verdict, Verdict::Task(_) | Verdict::Unchanged) =>
+        {
+            tracing::debug!(%file, %id, %folder, %dataset, %task, %state, "still processing");
         }
         StateKind::Submitted => tracing::warn!(
-            %file, %id, %folder, %route, %task, %state, %code, "the task can't be asked about now: {why}"
+            %file, %id, %folder, %dataset, %task, %state, %code,
+            "the task can't be asked about now: {why}"
         ),
         StateKind::Succeeded => {
-            tracing::info!(%file, %id, %folder, %route, %task, %state, ms, "finished");
+            tracing::info!(%file, %id, %folder, %dataset, %task, %state, "finished");
         }
-        StateKind::Queued => {
-            tracing::warn!(%file, %id, %folder, %route, %task, %state, "the task failed: to be submitted again");
-        }
+        StateKind::Queued => tracing::warn!(
+            %file, %id, %folder, %dataset, %task, %state,
+            "the task failed: to be submitted again"
+        ),
         _ => tracing::error!(
-            %file, %id, %folder, %route, %task, %state, %code, advice = polled.judgement.advice,
+            %file, %id, %folder, %dataset, %task, %state, %code, advice = judgement.advice,
             "the task ended: {why}"
         ),
     }
+}
+
+/// What a crash had left.
+pub fn recovered(recovered: Recovered) {
+    if recovered == Recovered::default() {
+        return;
+    }
+    tracing::warn!(
+        queued = recovered.queued,
+        possible_duplicates = recovered.possible_duplicates,
+        unconfirmed = recovered.unconfirmed,
+        "the daemon had ended in the middle of uploads: those files are settled by their folder's policy"
+    );
 }

@@ -39,6 +39,16 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// The HTTP status, if an answer came.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Outcome::Answer(answer) => Some(answer.status),
+            Outcome::NoConnection { .. } | Outcome::Broken { .. } => None,
+        }
+    }
+}
+
 /// An HTTP answer, reduced to what matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {

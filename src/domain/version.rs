@@ -17,3 +17,10 @@ pub struct FileVersion {
     /// Modification time, nanoseconds since the Unix epoch.
     pub mtime_ns: i64,
 }
+
+impl FileVersion {
+    /// The file's own name: the last component of its path.
+    pub fn name(&self) -> &[u8] {
+        self.path.rsplit(|byte| *byte == b'/').next().unwrap_or(&self.path)
+    }
+}

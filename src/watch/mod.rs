@@ -28,7 +28,6 @@ pub mod events;
 pub mod fstype;
 mod hearing;
 pub mod lease;
-mod naming;
 pub mod not_taken;
 pub mod root;
 pub mod rules;

@@ -6,7 +6,7 @@ use std::fmt;
 
 use rustix::io::Errno;
 
-use super::naming::TemporaryKind;
+use crate::domain::naming::TemporaryKind;
 use super::root::Offline;
 
 /// Why something in a folder is not taken. `Display` says it after the name of

@@ -225,6 +225,12 @@ impl FolderRoot {
         self.handle()?.open_file(rel)
     }
 
+    /// Opens the directory that holds a path below the folder.
+    pub fn parent_dir(&self, rel: &[u8]) -> Result<OwnedFd, NotTaken> {
+        let parent = rel.iter().rposition(|b| *b == b'/').map_or(&b""[..], |at| &rel[..at]);
+        self.handle()?.open_dir(parent)
+    }
+
     /// Looks at a regular file below the folder without opening it.
     pub fn look(&self, rel: &[u8]) -> Result<FileVersion, NotTaken> {
         self.handle()?.look(rel)

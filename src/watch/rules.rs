@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::naming::is_temporary;
+use crate::domain::naming::is_temporary;
 use super::not_taken::NotTaken;
 use crate::config::valid::Folder;
 

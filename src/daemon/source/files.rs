@@ -165,6 +165,12 @@ fn publish(partial: &Path, wanted: &Path) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "10,000 files of this name lie there already"))
 }
 
+/// Whether this version lies at `path`, but for its name: a rename keeps the
+/// rest.
+pub fn is_at(path: &Path, version: &FileVersion) -> bool {
+    rustix::fs::lstat(path).is_ok_and(|stat| is_version(&stat, version))
+}
+
 /// Writes `text` beside a moved file, as `<name>.supametas.json`; never over
 /// something that is there.
 pub fn write_note(moved: &Path, text: &str) -> io::Result<()> {

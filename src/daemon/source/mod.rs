@@ -8,6 +8,7 @@
 
 pub mod files;
 
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -21,9 +22,10 @@ use super::context::Context;
 use super::supervise::TaskFailure;
 use crate::config::valid::Folder;
 use crate::domain::lifecycle::SourceAction;
-use crate::domain::naming::shown;
-use crate::ledger::{DueSource, LedgerError, SourceEnd};
-use crate::watch::root::FolderRoot;
+use crate::domain::naming::{shown, shown_text};
+use crate::domain::state::State;
+use crate::ledger::{LedgerError, SourceEnd, SourceWork};
+use crate::watch::{FolderRoot, NotTaken};
 
 /// Actions taken from the ledger at a time.
 const BATCH: usize = 64;
@@ -53,7 +55,7 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
 
 async fn work(ctx: &Arc<Context>) -> Result<Duration, LedgerError> {
     let now = ctx.world.clock.now();
-    let due = ctx.ledger.due_sources(now, BATCH).await?;
+    let due = ctx.ledger.due_source_actions(now, BATCH).await?;
     let full = due.len() == BATCH;
     for source in due {
         act(ctx, source).await?;
@@ -61,25 +63,28 @@ async fn work(ctx: &Arc<Context>) -> Result<Duration, LedgerError> {
     Ok(if full { Duration::ZERO } else { TRY_AGAIN / 4 })
 }
 
-async fn act(ctx: &Arc<Context>, due: DueSource) -> Result<(), LedgerError> {
-    let now = ctx.world.clock.now();
+async fn act(ctx: &Arc<Context>, due: SourceWork) -> Result<(), LedgerError> {
+    let later = ctx.world.clock.now().plus(TRY_AGAIN);
+    let id = due.file.id;
     let running = ctx.running();
-    let place = running
-        .config
-        .folders
-        .get(&due.folder)
-        .and_then(|folder| Some((folder.clone(), ctx.folders.online_root(&due.folder)?)));
-    let Some((folder, root)) = place else {
-        return ctx.ledger.postpone_source(due.id, TRY_AGAIN, now).await;
+    let name = &due.file.folder;
+    let folder = running.config.folders.get(name).cloned();
+    let Some((folder, root)) = folder.zip(ctx.folders.online_root(name)) else {
+        return ctx.ledger.source_later(id, later).await;
     };
-    let (id, path) = (due.id, due.version.path.clone());
-    let (action, file) = (due.action, shown(&path));
-    let done = tokio::task::spawn_blocking(move || perform(&folder, &root, &due)).await;
+    let target = target(&folder, &due);
+    if !ctx.ledger.source_intent(id, due.action, bytes_of(&target)).await? {
+        // Retried by an operator meanwhile: the file is on its way again.
+        return Ok(());
+    }
+    let (action, file) = (due.action, shown(&due.file.version.path));
+    let done = tokio::task::spawn_blocking(move || perform(&root, &due, target.as_deref())).await;
     let done = done.unwrap_or_else(|error| Err(std::io::Error::other(error)));
     let end = match done {
         Ok(Disposed::Moved(to)) => {
             tracing::info!(%file, %id, to = %shown(to.as_os_str().as_bytes()), "source moved");
-            SourceEnd::Moved(to)
+            ctx.ledger.source_intent(id, action, bytes_of(&Some(to))).await?;
+            SourceEnd::Moved
         }
         Ok(Disposed::Deleted) => {
             tracing::info!(%file, %id, "source deleted");
@@ -98,53 +103,84 @@ async fn act(ctx: &Arc<Context>, due: DueSource) -> Result<(), LedgerError> {
                 %file, %id, ?action, %error,
                 "the source could not be moved or deleted; trying again in a minute. Check the rights on the folder and its target"
             );
-            return ctx.ledger.postpone_source(id, TRY_AGAIN, now).await;
+            return ctx.ledger.source_later(id, later).await;
         }
     };
-    ctx.ledger.source_done(id, end, now).await
+    ctx.ledger.source_done(id, end).await
 }
 
-fn perform(folder: &Folder, root: &FolderRoot, due: &DueSource) -> std::io::Result<Disposed> {
-    let parent = match root.parent_of(&due.version.path) {
-        Ok(parent) => parent,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Disposed::Missing),
-        Err(error) => return Err(error),
-    };
-    let place = Place { dir: parent.as_fd(), name: due.version.name() };
-    let target_dir = match due.action {
-        SourceAction::Delete => return files::delete(due.id, &place, &due.version),
+/// Where the source is to go: the same path below the target directory as it
+/// had below the folder. `None`: it is to be deleted.
+fn target(folder: &Folder, due: &SourceWork) -> Option<PathBuf> {
+    let dir = match due.action {
+        SourceAction::Delete => return None,
         SourceAction::MoveDone => &folder.done_dir,
         SourceAction::MoveRejected => &folder.rejected_dir,
     };
-    let wanted = target(target_dir, &due.version.path);
-    if let Some(dir) = wanted.parent() {
+    Some(dir.join(OsStr::from_bytes(&due.file.version.path)))
+}
+
+fn bytes_of(target: &Option<PathBuf>) -> Vec<u8> {
+    target.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()).unwrap_or_default()
+}
+
+fn perform(
+    root: &FolderRoot,
+    due: &SourceWork,
+    target: Option<&Path>,
+) -> std::io::Result<Disposed> {
+    let version = &due.file.version;
+    let parent = match root.parent_dir(&version.path) {
+        Ok(parent) => parent,
+        Err(NotTaken::Gone) => return Ok(Disposed::Missing),
+        Err(why) => return Err(std::io::Error::other(why.to_string())),
+    };
+    let place = Place { dir: parent.as_fd(), name: version.name() };
+    let Some(target) = target else { return files::delete(due.file.id, &place, version) };
+    if let Some(dir) = target.parent() {
         std::fs::create_dir_all(dir)?;
     }
-    let disposed = files::move_to(due.id, &place, &due.version, &wanted)?;
+    let disposed = files::move_to(due.file.id, &place, version, target)?;
+    if let Disposed::Missing = disposed
+        && let Some(there) = moved_before(due)
+    {
+        return Ok(Disposed::Moved(there));
+    }
     if let (SourceAction::MoveRejected, Disposed::Moved(to)) = (due.action, &disposed) {
         files::write_note(to, &note(due))?;
     }
     Ok(disposed)
 }
 
-/// The same path below the target directory as it had below the folder.
-fn target(dir: &Path, path: &[u8]) -> PathBuf {
-    dir.join(std::ffi::OsStr::from_bytes(path))
+/// A crash between the move and its record: the file lies where it was meant
+/// to go.
+fn moved_before(due: &SourceWork) -> Option<PathBuf> {
+    let target = PathBuf::from(OsStr::from_bytes(due.target.as_deref()?));
+    files::is_at(&target, &due.file.version).then_some(target)
 }
 
 /// What happened to a rejected file, for whoever finds it there.
-fn note(due: &DueSource) -> String {
+fn note(due: &SourceWork) -> String {
+    let file = &due.file;
+    let task = match &file.state {
+        State::Failed { task, .. } => Some(task.as_str()),
+        _ => None,
+    };
+    let reason = match &file.state {
+        State::Unsupported { reason } | State::Failed { reason, .. } => Some(reason.as_str()),
+        _ => file.last_why.as_deref(),
+    };
     let note = serde_json::json!({
-        "file": shown(&due.version.path),
-        "folder": due.folder,
-        "dataset": due.dataset,
-        "state": due.state.kind(),
-        "code": due.code,
-        "message": due.message,
-        "task": due.task,
-        "size": due.version.size,
-        "id": due.id,
-        "at": due.changed_at.to_string(),
+        "file": shown(&file.version.path),
+        "folder": file.folder,
+        "dataset": file.dataset,
+        "state": file.state.kind(),
+        "code": file.last_code,
+        "reason": reason.map(|reason| shown_text(reason, 2_000)),
+        "task": task,
+        "size": file.version.size,
+        "id": file.id,
+        "at": file.changed_at.to_string(),
     });
     format!("{note:#}\n")
 }

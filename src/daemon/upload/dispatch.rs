@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::admit::{Admit, admit, way};
-use super::lane::{BIG, Lanes};
+use super::lane::Lanes;
 use super::worker::{self, Job};
 use crate::config::valid::{Dataset, Folder};
 use crate::daemon::context::{Context, LOOK_EVERY, Running};
@@ -23,7 +23,7 @@ use crate::domain::gate::GateKey;
 use crate::domain::ids::{DatasetName, FileId, Route};
 use crate::domain::lifecycle::OnUnconfirmed;
 use crate::domain::media::Media;
-use crate::ledger::{Pick, QueuedFile};
+use crate::ledger::{LedgerError, PickRequest, Queued};
 
 /// Files taken from the ledger at a time, for each route and size class.
 const BATCH: usize = 128;
@@ -69,7 +69,7 @@ enum Size {
 /// What was taken from the ledger for one size class of a route.
 #[derive(Default)]
 struct Shelf {
-    files: VecDeque<QueuedFile>,
+    files: VecDeque<Queued>,
     /// The ledger had nothing more, and nothing has happened since.
     exhausted: bool,
 }
@@ -181,7 +181,7 @@ impl Dispatcher {
         &mut self,
         running: &Arc<Running>,
         dataset: &Arc<Dataset>,
-    ) -> Result<Option<Duration>, crate::ledger::LedgerError> {
+    ) -> Result<Option<Duration>, LedgerError> {
         let Some((_, lanes)) = self.lanes.get(&dataset.name) else { return Ok(None) };
         let lanes = lanes.clone();
         let folders: Vec<&Arc<Folder>> =
@@ -227,7 +227,6 @@ impl Dispatcher {
                 media,
                 lanes: lanes.clone(),
                 way,
-                probe: !probes.is_empty(),
             };
             self.in_flight.insert(id, InFlight { dataset: dataset.name.clone(), size, probes });
             self.workers.spawn(async move {
@@ -261,16 +260,15 @@ impl Dispatcher {
         &mut self,
         route: &Route,
         size: Size,
-    ) -> Result<Option<QueuedFile>, crate::ledger::LedgerError> {
+    ) -> Result<Option<Queued>, LedgerError> {
         let shelf = self.shelves.entry((route.clone(), size)).or_default();
         if shelf.files.is_empty() && !shelf.exhausted {
-            let pick = Pick {
+            let pick = PickRequest {
                 route: route.clone(),
                 now: self.ctx.world.clock.now(),
                 // Those under way are still queued there until they begin.
                 limit: BATCH + self.in_flight.len(),
                 big: size == Size::Big,
-                big_from: BIG,
             };
             let picked = self.ctx.ledger.pick(pick).await?;
             shelf.files =

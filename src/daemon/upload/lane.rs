@@ -12,10 +12,6 @@ use super::bucket::Bucket;
 use crate::config::valid::Dataset;
 use crate::domain::pace::Pace;
 
-/// Files over this many bytes are big: one lane stays free of them, so that
-/// small files are not stuck behind big ones.
-pub const BIG: u64 = 64 << 20;
-
 /// The lanes of one dataset.
 #[derive(Debug)]
 pub struct Lanes {
@@ -56,7 +52,8 @@ impl Lanes {
         self.lock().pace.limit()
     }
 
-    /// Big files that may be under way at once.
+    /// Big files that may be under way at once: one lane stays free of them,
+    /// so that small files are not stuck behind big ones.
     pub fn big_limit(&self) -> usize {
         self.limit().saturating_sub(1).max(1)
     }

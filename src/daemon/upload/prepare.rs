@@ -10,11 +10,11 @@ use std::io::{self, Read, Seek};
 use bytes::Bytes;
 
 use super::body::CHUNK;
-use crate::domain::media::{Media, Sorted, TypeLists, sort};
+use crate::domain::media::{Media, Sorted, TypeLists, UnsupportedReason, sort, still_incomplete};
 use crate::domain::naming;
 use crate::domain::version::FileVersion;
 use crate::media;
-use crate::watch::root::{FolderRoot, NotTaken};
+use crate::watch::{FolderRoot, NotTaken};
 
 /// A file that can be sent.
 pub struct Prepared {
@@ -66,7 +66,7 @@ pub struct Wanted<'a> {
 /// Opens, checks and, up to one chunk, reads the file.
 pub fn prepare(root: &FolderRoot, wanted: &Wanted<'_>) -> Result<Prepared, NotReady> {
     let version = wanted.version;
-    let opened = root.open_file(&version.path).map_err(|error| not_taken(root, error))?;
+    let opened = root.open_file(&version.path).map_err(not_taken)?;
     if opened.version != *version {
         return Err(NotReady::Changed);
     }
@@ -74,9 +74,11 @@ pub fn prepare(root: &FolderRoot, wanted: &Wanted<'_>) -> Result<Prepared, NotRe
     let name = upload_name(&mut file, wanted)?;
     file.rewind().map_err(NotReady::Unreadable)?;
     let (content, hash) = if wanted.media == Media::Web {
-        let bytes = read_all(&mut file, version.size.min(media::link::MAX_LINK_FILE))?;
-        let url = media::link::read_link(&bytes, version.name())
-            .map_err(|error| NotReady::Unsupported(error.to_string()))?;
+        if version.size > media::link::MAX_LINK_FILE as u64 {
+            return Err(bad_link(media::link::LinkError::TooLarge));
+        }
+        let bytes = read_all(&mut file, version.size)?;
+        let url = media::link::read_link(&bytes, version.name()).map_err(bad_link)?;
         let hash = wanted.hash.then(|| *blake3::hash(url.as_bytes()).as_bytes());
         (Content::Link(url), hash)
     } else if version.size <= CHUNK as u64 {
@@ -87,20 +89,38 @@ pub fn prepare(root: &FolderRoot, wanted: &Wanted<'_>) -> Result<Prepared, NotRe
         let hash = if wanted.hash { Some(hash_of(&mut file, version.size)?) } else { None };
         (Content::Large(file), hash)
     };
-    if !root.is_still(version) {
+    if !still_there(root, version)? {
         return Err(NotReady::Changed);
     }
     Ok(Prepared { content, name, hash })
 }
 
-fn not_taken(root: &FolderRoot, error: NotTaken) -> NotReady {
-    match error {
-        NotTaken::Gone if root.is_online() => NotReady::Gone,
-        NotTaken::Gone => NotReady::Offline,
-        NotTaken::Io(error) => NotReady::Unreadable(error),
-        // A symlink, a pipe, another mount: the file that was settled is gone.
+/// Whether the path still leads to this version: asked again before the last
+/// byte goes out. An open file that was this version, under a path that still
+/// is, has not changed.
+pub fn still_there(root: &FolderRoot, version: &FileVersion) -> Result<bool, NotReady> {
+    match root.look(&version.path) {
+        Ok(now) => Ok(now == *version),
+        Err(error) => match not_taken(error) {
+            NotReady::Gone => Ok(false),
+            other => Err(other),
+        },
+    }
+}
+
+fn not_taken(why: NotTaken) -> NotReady {
+    match why {
+        NotTaken::Offline(_) => NotReady::Offline,
+        NotTaken::NoRight => NotReady::Unreadable(io::ErrorKind::PermissionDenied.into()),
+        NotTaken::Io { errno } => NotReady::Unreadable(io::Error::from_raw_os_error(errno)),
+        // Gone, or a symlink, a pipe, another mount in its place: either way
+        // the file that was settled is not there any more.
         _ => NotReady::Gone,
     }
+}
+
+fn bad_link(error: media::link::LinkError) -> NotReady {
+    NotReady::Unsupported(UnsupportedReason::BadLink(error.to_string()).to_string())
 }
 
 /// The name that the service is given; on the way the content is looked at
@@ -118,7 +138,7 @@ fn upload_name(file: &mut File, wanted: &Wanted<'_>) -> Result<String, NotReady>
             wanted.media
         ))),
         Sorted::Unsupported(reason) => Err(NotReady::Unsupported(reason.to_string())),
-        Sorted::Incomplete => Err(NotReady::Unsupported(Sorted::Incomplete.to_string())),
+        Sorted::Incomplete => Err(NotReady::Unsupported(still_incomplete(&content).to_string())),
     }
 }
 

@@ -7,7 +7,7 @@
 //! state (the lifecycle does), or retry.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::admit::{Admit, admit};
 use super::body::{self, Release};
 use super::dispatch::Stop;
-use super::lane::Lanes;
-use super::prepare::{self, Content, NotReady, Prepared};
+use super::lane::{Lane, Lanes};
+use super::prepare::{self, Content, NotReady, Prepared, Wanted};
 use crate::config::valid::{Dataset, Duplicates, Folder};
 use crate::daemon::context::{Context, Running};
 use crate::daemon::report;
@@ -26,9 +26,16 @@ use crate::domain::gate::GateKey;
 use crate::domain::ids::{AttemptId, Route};
 use crate::domain::media::Media;
 use crate::domain::naming;
-use crate::ledger::{Begin, Begun, Finish, LedgerError, QueuedFile};
+use crate::domain::state::State;
+use crate::ledger::{Begin, Begun, Finish, LedgerError, NewSorted, NextHop, Queued};
 use crate::ports::{Import, Progress, Target};
-use crate::watch::root::FolderRoot;
+use crate::watch::FolderRoot;
+
+/// How long a file waits whose folder is not there.
+const OFFLINE_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a file waits that can't be read.
+const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
 
 /// A file, and all that belongs to sending it.
 pub struct Job {
@@ -39,7 +46,7 @@ pub struct Job {
     /// The two ends of a stop.
     pub stop: Stop,
     /// The file.
-    pub file: QueuedFile,
+    pub file: Queued,
     /// Its folder.
     pub folder: Arc<Folder>,
     /// Where it goes.
@@ -52,8 +59,6 @@ pub struct Job {
     pub lanes: Arc<Lanes>,
     /// The gates on its way.
     pub way: [GateKey; 3],
-    /// It goes as the probe of a gate that is due.
-    pub probe: bool,
 }
 
 /// Carries one file as far as it gets. Every end is in the ledger.
@@ -72,31 +77,41 @@ pub async fn carry(job: Job) {
 
 /// Why the last chunk was held back.
 enum HeldBack {
-    Changed,
+    File(NotReady),
     Ledger(LedgerError),
+}
+
+/// An attempt that is on record.
+#[derive(Debug, Clone, Copy)]
+struct OnRecord {
+    attempt: AttemptId,
+    /// It goes while its gates are closed for everybody else.
+    probe: bool,
 }
 
 impl Job {
     async fn carry(&self) -> Result<(), LedgerError> {
         let prepared = match self.prepare().await {
             Ok(prepared) => prepared,
-            Err(not_ready) => return self.not_ready(not_ready).await,
+            Err(not_ready) => return self.not_ready(None, not_ready).await,
         };
         let one_chunk = !matches!(prepared.content, Content::Large(_));
-        let begun = self.ctx.ledger.begin(Begin {
+        let begin = Begin {
             id: self.file.id,
+            dataset: self.dataset.name.clone(),
             hash: prepared.hash,
             options: self.folder.options_fingerprint(self.media),
             skip_duplicates: self.folder.duplicates == Duplicates::Skip,
             one_chunk,
             endpoint: self.path().to_owned(),
-            probe: self.probe,
-            way: self.way.clone(),
-            at: self.ctx.world.moment(),
-            policy: self.folder.policy.clone(),
-        });
-        match begun.await? {
-            Begun::Attempt(attempt) => self.send(attempt, prepared).await,
+        };
+        let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
+        match self.ctx.ledger.begin(begin, at, policies).await? {
+            Begun::Attempt { attempt, probe } => {
+                self.send(OnRecord { attempt, probe }, prepared).await
+            }
+            // A gate closed since it was picked.
+            Begun::Held { .. } => Ok(()),
             Begun::Duplicate(of) => {
                 report::duplicate(self, of);
                 self.ctx.sources.notify_one();
@@ -114,62 +129,79 @@ impl Job {
     }
 
     async fn prepare(&self) -> Result<Prepared, NotReady> {
-        let root = self.root.clone();
-        let version = self.file.version.clone();
-        let media = self.media;
-        let hash = self.folder.duplicates == Duplicates::Skip;
-        let prepared =
-            tokio::task::spawn_blocking(move || prepare::prepare(&root, &version, media, hash));
+        let (root, folder) = (self.root.clone(), self.folder.clone());
+        let (version, media) = (self.file.version.clone(), self.media);
+        let prepared = tokio::task::spawn_blocking(move || {
+            let hash = folder.duplicates == Duplicates::Skip;
+            prepare::prepare(&root, &Wanted { version: &version, media, types: &folder.types, hash })
+        });
         prepared.await.unwrap_or_else(|error| Err(NotReady::Unreadable(io::Error::other(error))))
     }
 
-    async fn not_ready(&self, why: NotReady) -> Result<(), LedgerError> {
+    /// The file can't be sent now. `under_way`: the attempt that was on record.
+    async fn not_ready(
+        &self,
+        under_way: Option<AttemptId>,
+        why: NotReady,
+    ) -> Result<(), LedgerError> {
         let (ledger, id) = (&self.ctx.ledger, self.file.id);
-        let (at, policy) = (self.ctx.world.moment(), self.folder.policy.clone());
+        let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
+        let file = naming::shown(&self.file.version.path);
+        let folder = &self.folder.name;
         match why {
             NotReady::Changed => {
-                let state = ledger.changed(id, at, policy).await?;
+                let state = ledger.changed(id, under_way, at, policies).await?;
                 report::moved_on(self, &state, "the file has changed since it was settled");
-                self.ctx.folders.look_again(&self.folder.name, &self.file.version.path);
+                self.ctx.folders.sight_again(folder, self.file.version.path.clone());
             }
             NotReady::Gone => {
-                let state = ledger.vanished(id, at, policy).await?;
+                let state = ledger.vanished(id, under_way, at, policies).await?;
                 report::moved_on(self, &state, "the file is not there any more");
             }
             NotReady::Unsupported(reason) => {
-                let state = ledger.unsupported(id, reason.clone(), at, policy).await?;
-                report::moved_on(self, &state, &reason);
+                self.give_back(under_way).await?;
+                tracing::warn!(%file, %id, %folder, state = "unsupported", "not taken: {reason}");
+                let sorted = NewSorted::Unsupported(reason);
+                ledger.sorted(id, sorted, at, policies).await?;
                 self.ctx.sources.notify_one();
             }
             // Not the file's fault, and it may pass: it keeps its place.
             NotReady::Offline => {
-                tracing::warn!(folder = %self.folder.name, "the folder is offline: its files wait");
-                self.ctx.folders.check(&self.folder.name);
-                ledger.postpone(id, Duration::from_secs(5), at, policy).await?;
+                tracing::warn!(%folder, "the folder is offline: its files wait");
+                self.give_back(under_way).await?;
+                self.ctx.folders.rescan(folder);
+                ledger.postpone(id, OFFLINE_WAIT, at).await?;
             }
             NotReady::Unreadable(error) => {
                 tracing::warn!(
-                    file = %naming::shown(&self.file.version.path),
-                    folder = %self.folder.name,
-                    %error,
+                    %file, %id, %folder, %error,
                     "the file can't be read; it is tried again in a minute. Check its rights"
                 );
-                ledger.postpone(id, Duration::from_secs(60), at, policy).await?;
+                self.give_back(under_way).await?;
+                ledger.postpone(id, UNREADABLE_WAIT, at).await?;
             }
         }
         Ok(())
     }
 
+    async fn give_back(&self, under_way: Option<AttemptId>) -> Result<(), LedgerError> {
+        match under_way {
+            Some(attempt) => self.release(attempt).await,
+            None => Ok(()),
+        }
+    }
+
     /// From the recorded beginning to the recorded end, through the hops of a
     /// redirect where there are any.
-    async fn send(&self, mut attempt: AttemptId, mut prepared: Prepared) -> Result<(), LedgerError> {
+    async fn send(&self, begun: OnRecord, mut prepared: Prepared) -> Result<(), LedgerError> {
+        let mut attempt = begun.attempt;
         let mut trail = Trail::default();
         let mut address: Option<String> = None;
         loop {
-            let Some(lane) = self.enter().await else { return self.release(attempt).await };
+            let Some(lane) = self.enter(begun.probe).await else { return self.release(attempt).await };
             let started = Instant::now();
-            let held_back = Arc::new(OnceLock::new());
-            let (import, progress) = self.import(attempt, prepared.content, &held_back);
+            let held_back = Arc::new(Mutex::new(None));
+            let (import, progress) = self.import(attempt, prepared, &held_back);
             let target = match &address {
                 Some(address) => Target::Address(address),
                 None => Target::Path(self.path()),
@@ -186,57 +218,66 @@ impl Job {
                 }
             };
             drop(lane);
-            match held_back.get() {
-                Some(HeldBack::Changed) => return self.not_ready(NotReady::Changed).await,
+            let held_back = held_back.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match held_back {
+                Some(HeldBack::File(why)) => return self.not_ready(Some(attempt), why).await,
                 Some(HeldBack::Ledger(error)) => {
                     tracing::error!(%error, "the ledger can't record: the last chunk was held back");
                     return self.release(attempt).await;
                 }
                 None => {}
             }
-            let mut status = status_of(&outcome);
+            let mut status = outcome.status();
             let mut judgement = self.judge(&outcome, trail);
             if let Verdict::Follow(Follow::Get, at) = &judgement.verdict {
                 trail = Trail { hops: trail.hops + 1, see_other: true };
                 let (last_status, last) = self.see_other(at.clone(), trail).await;
                 (status, judgement) = (last_status, last);
             }
-            let finish = Finish {
-                id: self.file.id,
-                attempt,
-                http_status: status,
-                bytes: progress.bytes(),
-                fingerprints: self.way.clone().map(|key| self.running.config.gate_fingerprint(&key)),
-                way: self.way.clone(),
-                judgement,
-                at: self.ctx.world.moment(),
-                policy: self.folder.policy.clone(),
-            };
-            let Verdict::Follow(Follow::Same, to) = finish.judgement.verdict.clone() else {
+            let Verdict::Follow(Follow::Same, to) = &judgement.verdict else {
+                let finish = Finish {
+                    id: self.file.id,
+                    attempt,
+                    judgement,
+                    http_status: status,
+                    bytes: progress.bytes(),
+                    hash: None,
+                    fingerprints: self.running.fingerprints(&self.dataset.name, &self.route()),
+                };
                 return self.finish(finish, started.elapsed()).await;
             };
             // 307: the same request once more, to another address of the same
             // origin; an attempt of its own, on the record before it starts.
             trail.hops += 1;
-            match self.prepare().await {
-                Ok(again) => prepared = again,
-                Err(not_ready) => return self.not_ready(not_ready).await,
-            }
-            let one_chunk = !matches!(prepared.content, Content::Large(_));
-            attempt = self.ctx.ledger.next_hop(finish, to.clone(), one_chunk).await?;
+            let to = to.clone();
+            prepared = match self.prepare().await {
+                Ok(again) => again,
+                Err(not_ready) => return self.not_ready(Some(attempt), not_ready).await,
+            };
+            let hop = NextHop {
+                id: self.file.id,
+                attempt,
+                judgement,
+                http_status: status.unwrap_or(0),
+                bytes: progress.bytes(),
+                endpoint: to.clone(),
+                one_chunk: !matches!(prepared.content, Content::Large(_)),
+            };
+            let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
+            attempt = self.ctx.ledger.next_hop(hop, at, policies).await?;
             address = Some(to);
         }
     }
 
     /// Waits for a lane; `None` if the file must not go any more.
-    async fn enter(&self) -> Option<super::lane::Lane> {
+    async fn enter(&self, probe: bool) -> Option<Lane> {
         let lane = tokio::select! {
             lane = self.lanes.enter() => lane,
             () = self.stop.drain.cancelled() => return None,
         };
         // A gate may have closed while it waited. The probe's own gates are
         // closed for everybody else.
-        let open = self.probe
+        let open = probe
             || admit(
                 &self.way,
                 &self.ctx.ledger.gates(),
@@ -249,11 +290,11 @@ impl Job {
     fn import(
         &self,
         attempt: AttemptId,
-        content: Content,
-        held_back: &Arc<OnceLock<HeldBack>>,
+        prepared: Prepared,
+        held_back: &Arc<Mutex<Option<HeldBack>>>,
     ) -> (Import, Arc<Progress>) {
         let options = self.folder.options.get(&self.media).cloned().unwrap_or_default();
-        let body = match content {
+        let body = match prepared.content {
             Content::Link(url) => {
                 let progress = Arc::new(Progress::default());
                 return (Import::Web { url, options, progress: progress.clone() }, progress);
@@ -268,8 +309,7 @@ impl Job {
             }
         };
         let progress = body.progress.clone();
-        let name = naming::upload_name(self.file.version.name(), self.file.extension_fix.as_deref());
-        (Import::File { name, options, body }, progress)
+        (Import::File { name: prepared.name, options, body }, progress)
     }
 
     /// What stands between the last chunk and the socket: another look at the
@@ -277,24 +317,32 @@ impl Job {
     fn release_check(
         &self,
         attempt: Option<AttemptId>,
-        held_back: Arc<OnceLock<HeldBack>>,
+        held_back: Arc<Mutex<Option<HeldBack>>>,
     ) -> Release {
         let (ctx, root) = (self.ctx.clone(), self.root.clone());
         let (id, version) = (self.file.id, self.file.version.clone());
-        let policy = self.folder.policy.clone();
+        let policies = self.running.policies.clone();
         Box::new(move || {
             Box::pin(async move {
                 let hold = |why: HeldBack, words: &str| {
-                    let _ = held_back.set(why);
+                    *held_back.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
                     Err(io::Error::other(words.to_owned()))
                 };
-                let looked = tokio::task::spawn_blocking(move || root.is_still(&version)).await;
-                if !looked.unwrap_or(false) {
-                    return hold(HeldBack::Changed, "the file changed while it was sent");
+                let look = move || prepare::still_there(&root, &version);
+                let looked = tokio::task::spawn_blocking(look).await;
+                match looked.unwrap_or(Ok(false)) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        let why = HeldBack::File(NotReady::Changed);
+                        return hold(why, "the file changed while it was sent");
+                    }
+                    Err(why) => {
+                        return hold(HeldBack::File(why), "the file can't be looked at any more");
+                    }
                 }
                 if let Some(attempt) = attempt {
                     let at = ctx.world.moment();
-                    if let Err(error) = ctx.ledger.last_byte(id, attempt, at, policy).await {
+                    if let Err(error) = ctx.ledger.last_byte(id, attempt, None, at, &policies).await {
                         return hold(HeldBack::Ledger(error), "the ledger could not record");
                     }
                 }
@@ -314,7 +362,7 @@ impl Job {
             let judgement = self.judge(&outcome, trail);
             match judgement.verdict {
                 Verdict::Follow(_, next) => at = next,
-                _ => return (status_of(&outcome), judgement),
+                _ => return (outcome.status(), judgement),
             }
             trail.hops += 1;
         }
@@ -322,8 +370,7 @@ impl Job {
 
     async fn release(&self, attempt: AttemptId) -> Result<(), LedgerError> {
         let at = self.ctx.world.moment();
-        let policy = self.folder.policy.clone();
-        self.ctx.ledger.release(self.file.id, attempt, at, policy).await?;
+        self.ctx.ledger.release(self.file.id, attempt, at, &self.running.policies).await?;
         report::released(self);
         Ok(())
     }
@@ -331,11 +378,12 @@ impl Job {
     /// Records the answer. It is the one thing that can't be learnt again, so
     /// it is kept trying while the daemon runs.
     async fn finish(&self, finish: Finish, took: Duration) -> Result<(), LedgerError> {
+        let at = self.ctx.world.moment();
         let mut wait = Duration::from_millis(100);
         let finished = loop {
-            match self.ctx.ledger.finish(finish.clone()).await {
+            match self.ctx.ledger.finish(finish.clone(), at, &self.running.policies).await {
                 Ok(finished) => break finished,
-                Err(error) if error.may_pass() && !self.stop.cut.is_cancelled() => {
+                Err(error) if error.is_passing() && !self.stop.cut.is_cancelled() => {
                     tracing::error!(
                         file = %naming::shown(&self.file.version.path),
                         %error,
@@ -347,27 +395,26 @@ impl Job {
                 Err(error) => return Err(error),
             }
         };
-        match (&finish.judgement.verdict, finish.judgement.pause.map(|p| p.scope)) {
+        let scope = finish.judgement.pause.map(|pause| pause.scope);
+        match (&finish.judgement.verdict, scope) {
             (Verdict::Done(_), _) => self.lanes.clean(),
             (Verdict::Retry(_), Some(Scope::Service | Scope::Dataset)) => self.lanes.strained(),
             _ => {}
         }
-        report::answered(self, &finish, &finished, took);
-        self.ctx.polls.notify_one();
-        self.ctx.sources.notify_one();
-        self.ctx.uploads.notify_one();
+        report::answered(self, finish.attempt, at.now, &finished, took);
+        match &finished.state {
+            State::Submitted { .. } => self.ctx.polls.notify_one(),
+            State::Queued { .. } => self.ctx.uploads.notify_one(),
+            _ => self.ctx.sources.notify_one(),
+        }
+        if !finished.returned.is_empty() {
+            self.ctx.uploads.notify_one();
+        }
         Ok(())
     }
 
     /// The route it takes.
     pub fn route(&self) -> Route {
         self.folder.route(self.media)
-    }
-}
-
-fn status_of(outcome: &Outcome) -> Option<u16> {
-    match outcome {
-        Outcome::Answer(answer) => Some(answer.status),
-        Outcome::NoConnection { .. } | Outcome::Broken { .. } => None,
     }
 }

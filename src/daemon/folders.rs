@@ -1,0 +1,173 @@
+//! The drop folders under watch: started, replaced on a reload, asked for a
+//! scan, stopped.
+//!
+//! Must not: look at a sighting.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::valid::{Config, Folder};
+use crate::domain::ids::FolderName;
+use crate::domain::settle::Sighted;
+use crate::ports::World;
+use crate::watch::{
+    CannotStart, DEFAULT_HINTS, FolderRoot, FolderWatch, Outlets, Setup, Sighting, WatchStatus,
+};
+
+/// All folders of the configuration in force.
+pub struct Folders {
+    entries: Mutex<BTreeMap<FolderName, Entry>>,
+    outlets: Outlets,
+    world: World,
+    /// Cancelled when a watch ends that should not have.
+    broken: CancellationToken,
+}
+
+struct Entry {
+    folder: Arc<Folder>,
+    watch: Arc<FolderWatch>,
+    /// Cancelled before the watch is stopped on purpose.
+    retired: CancellationToken,
+}
+
+impl Folders {
+    /// Starts watching. A folder that is not there is looked for until it is.
+    pub fn start(config: &Config, outlets: Outlets, world: World) -> Result<Folders, CannotStart> {
+        let folders = Folders {
+            entries: Mutex::default(),
+            outlets,
+            world,
+            broken: CancellationToken::new(),
+        };
+        folders.apply(config)?;
+        Ok(folders)
+    }
+
+    /// Follows another configuration: folders that stay as they are keep their
+    /// watch, the others get a new one or none.
+    pub fn apply(&self, config: &Config) -> Result<(), CannotStart> {
+        let mut entries = self.entries();
+        entries.retain(|name, entry| {
+            let stays = config.folders.get(name).is_some_and(|now| same_watch(now, &entry.folder));
+            if !stays {
+                entry.retire();
+            }
+            stays
+        });
+        for (name, folder) in &config.folders {
+            match entries.get_mut(name) {
+                Some(entry) => entry.folder = folder.clone(),
+                None => {
+                    entries.insert(name.clone(), self.watch(config, folder)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn watch(&self, config: &Config, folder: &Arc<Folder>) -> Result<Entry, CannotStart> {
+        let root = Arc::new(FolderRoot::new(folder.path.clone(), folder.one_file_system));
+        let setup = Setup {
+            rescan_every: config.rescan_every,
+            poll_every: config.poll_every,
+            hints: DEFAULT_HINTS,
+            world: self.world.clone(),
+        };
+        let watch = FolderWatch::start(folder.clone(), root, self.outlets.clone(), setup)?;
+        let watch = Arc::new(watch);
+        let retired = CancellationToken::new();
+        let (watched, retire, broken) = (watch.clone(), retired.clone(), self.broken.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = retire.cancelled() => {}
+                () = watched.ended() => broken.cancel(),
+            }
+        });
+        Ok(Entry { folder: folder.clone(), watch, retired })
+    }
+
+    /// Waits until a watch has ended that should not have: a fault.
+    pub async fn broken(&self) {
+        self.broken.cancelled().await;
+    }
+
+    /// The handle on a folder, whether it is there or not.
+    pub fn root(&self, name: &FolderName) -> Option<Arc<FolderRoot>> {
+        self.entries().get(name).map(|entry| entry.watch.root())
+    }
+
+    /// The handle on a folder that was there when last looked for.
+    pub fn online_root(&self, name: &FolderName) -> Option<Arc<FolderRoot>> {
+        let entries = self.entries();
+        let watch = &entries.get(name)?.watch;
+        watch.status().borrow().online.then(|| watch.root())
+    }
+
+    /// How each folder is doing.
+    pub fn status(&self) -> Vec<(FolderName, WatchStatus)> {
+        self.entries()
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.watch.status().borrow().clone()))
+            .collect()
+    }
+
+    /// Asks for a scan of a folder.
+    pub fn rescan(&self, name: &FolderName) {
+        if let Some(entry) = self.entries().get(name) {
+            entry.watch.request_rescan();
+        }
+    }
+
+    /// Asks for a scan of every folder.
+    pub fn rescan_all(&self) {
+        for entry in self.entries().values() {
+            entry.watch.request_rescan();
+        }
+    }
+
+    /// A file turned out to be another version than the ledger knows: has it
+    /// sighted anew. What is lost here, the next scan finds.
+    pub fn sight_again(&self, name: &FolderName, path: Vec<u8>) {
+        let Some(root) = self.root(name) else { return };
+        let (events, folder) = (self.outlets.events.clone(), name.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Ok(version) = root.look(&path) {
+                let _ = events.try_send(vec![Sighting { folder, how: Sighted::Modified, version }]);
+            }
+        });
+    }
+
+    /// Stops all watches, without waiting for a system call that hangs.
+    pub fn stop(&self) {
+        for entry in self.entries().values() {
+            entry.retire();
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<FolderName, Entry>> {
+        // A panic while it is held leaves a map of whole entries.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn retire(&self) {
+        self.retired.cancel();
+        self.watch.request_stop();
+    }
+}
+
+/// Whether two settings of a folder are watched alike, so that a reload need
+/// not begin anew.
+fn same_watch(a: &Folder, b: &Folder) -> bool {
+    a.path == b.path
+        && a.recursive == b.recursive
+        && a.patterns == b.patterns
+        && a.watch == b.watch
+        && a.one_file_system == b.one_file_system
+        && a.done_dir == b.done_dir
+        && a.rejected_dir == b.rejected_dir
+}
