@@ -78,9 +78,7 @@ pub enum OriginalEnd {
     /// It succeeded: so has the duplicate.
     Imported,
     /// The service worked on this very content and failed, or the task was
-    /// deleted: sending it again would cost money and end alike. Or the service
-    /// may have it, and an operator decides about the original: a copy must not
-    /// decide for them.
+    /// deleted: sending it again would cost money and end alike.
     SettledOtherwise,
     /// It never got through: the duplicate gets a try of its own.
     NotImported,
@@ -605,16 +603,18 @@ fn closed(event: &Event, why: &'static str) -> Step {
     }
 }
 
-/// How a state that a file ended in looks to its duplicates.
+/// How a state that a file ended in looks to its duplicates; `None` while it
+/// is not settled whether the service has the content.
 pub fn original_end(state: &State) -> Option<OriginalEnd> {
     match state {
         State::Queued { .. } | State::Uploading { .. } | State::Submitted { .. } => None,
+        // The service may have it, and an operator decides: a copy waits with
+        // its original, it must not be sent behind their back.
+        State::Unconfirmed { .. } | State::Lost { .. } => None,
         State::Succeeded { .. } => Some(OriginalEnd::Imported),
-        State::Failed { .. }
-        | State::Cancelled { .. }
-        | State::Untracked
-        | State::Unconfirmed { .. }
-        | State::Lost { .. } => Some(OriginalEnd::SettledOtherwise),
+        State::Failed { .. } | State::Cancelled { .. } | State::Untracked => {
+            Some(OriginalEnd::SettledOtherwise)
+        }
         State::Rejected { .. }
         | State::Exhausted { .. }
         | State::Unsupported { .. }

@@ -316,8 +316,8 @@ fn how_an_original_looks_to_its_duplicates() {
         ("exhausted", Some(OriginalEnd::NotImported)),
         // The service may have it: a copy must not be sent behind the
         // operator's back.
-        ("unconfirmed", Some(OriginalEnd::SettledOtherwise)),
-        ("lost", Some(OriginalEnd::SettledOtherwise)),
+        ("unconfirmed", None),
+        ("lost", None),
         ("unsupported", Some(OriginalEnd::NotImported)),
         ("duplicate", Some(OriginalEnd::NotImported)),
         ("superseded", Some(OriginalEnd::NotImported)),

@@ -214,6 +214,14 @@ fn a_failed_task_is_submitted_again_only_as_often_as_the_folder_says() {
         !go.possible_duplicate,
         "the service says that it has it not"
     );
+    let often = Policy {
+        resubmit_failed: 2,
+        ..policy()
+    };
+    match went(&submitted(), &fail, at(0.0), &often).next {
+        State::Queued { not_before, .. } => assert_eq!(not_before, Timestamp(NOW)),
+        other => panic!("{other:?}"),
+    }
     for resubmit_failed in [0, 1] {
         let policy = Policy {
             resubmit_failed,
