@@ -15,7 +15,7 @@ use crate::domain::error_table::{Judgement, Trail, Verdict};
 use crate::domain::ids::TaskId;
 use crate::domain::naming::shown_text;
 use crate::ports::World;
-use crate::watch;
+use crate::watch::budget::watch_budget;
 
 /// Check the configuration and its surroundings; say all problems at once.
 ///
@@ -108,24 +108,18 @@ fn word(severity: Severity) -> &'static str {
 }
 
 /// Whether the kernel lets all folders be watched.
-fn budget(config: &Config) -> Option<Finding> {
-    let budget = watch::budget::of(config.folders.values());
-    let (needed, allowed) = (budget.needed, budget.allowed?);
-    // Other programs watch, too.
-    let severity = match needed {
-        n if n > allowed => Severity::Warning,
-        n if n > allowed / 2 => Severity::Note,
-        _ => return None,
-    };
-    Some(Finding {
-        severity,
-        text: format!(
-            "the folders have {needed} directories, and fs.inotify.max_user_watches is {allowed}: \
-             what can't be watched is scanned every `poll_every` instead. \
-             Raise it: sysctl fs.inotify.max_user_watches={}",
-            needed.saturating_mul(2)
-        ),
-    })
+fn budget(config: &Config) -> Vec<Finding> {
+    let budget = watch_budget(config.folders.values());
+    let short = budget.problems().into_iter().map(|text| Finding { severity: Severity::Warning, text });
+    let mut findings: Vec<Finding> = short.collect();
+    if let (true, Some(max)) = (findings.is_empty(), budget.max_watches) {
+        let text = format!(
+            "the folders take {} of the {max} inotify watches that this user may have",
+            budget.needed()
+        );
+        findings.push(Finding { severity: Severity::Note, text });
+    }
+    findings
 }
 
 async fn online(config: &Config) -> Result<Vec<Finding>, crate::api::client::SetupError> {

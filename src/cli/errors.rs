@@ -34,7 +34,7 @@ pub struct Args {
 /// Prints the table.
 pub fn main(config: &Path, args: Args) -> Outcome {
     let errors = if config.exists() || config != Path::new(DEFAULT_CONFIG) {
-        let loaded = Config::load(config).map_err(|e| super::Failed::with(Exit::Usage, e))?;
+        let loaded = Config::load_without_keys(config).map_err(|e| super::Failed::with(Exit::Usage, e))?;
         loaded.config.errors
     } else {
         ErrorTable::default().into()

@@ -7,6 +7,8 @@
 mod check;
 mod errors;
 pub mod exit;
+mod files;
+mod filter;
 mod list;
 pub mod logging;
 mod resume;
@@ -19,11 +21,14 @@ mod status;
 mod table;
 mod try_it;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
 use self::exit::Exit;
+use crate::domain::state::StateKind;
+use crate::ledger::Count;
 
 /// Where the configuration is looked for.
 pub const DEFAULT_CONFIG: &str = "/etc/supametas-sync/config.toml";
@@ -148,6 +153,15 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .thread_name("supametas")
         .enable_all()
         .build()
+}
+
+/// Files by state, over all folders, in the order of a file's way.
+fn totals(counts: &[Count]) -> BTreeMap<StateKind, u64> {
+    let mut totals = BTreeMap::new();
+    for count in counts {
+        *totals.entry(count.state).or_insert(0) += count.files;
+    }
+    totals
 }
 
 /// How a command ends.

@@ -44,7 +44,7 @@ pub fn daemon(config: Config, options: Options) -> Result<(), Failed> {
     // end of the process: everything that matters is in the ledger.
     runtime.shutdown_background();
     ended.map_err(|error| match error {
-        DaemonError::Ledger(LedgerError::Locked { .. }) => Failed::with(Exit::Locked, error),
+        DaemonError::Ledger(LedgerError::LockedByAnother { .. }) => Failed::with(Exit::Locked, error),
         error => error.into(),
     })
 }

@@ -37,7 +37,7 @@ pub struct Args {
     pending_for: Duration,
     /// Accept only this Access-Key; may be given several times. Without it,
     /// every key that is not empty is accepted.
-    #[arg(long = "key", value_name = "KEY", hide_env_values = true)]
+    #[arg(long = "key", value_name = "KEY")]
     keys: Vec<String>,
     /// Files of these names end as FAIL; a glob.
     #[arg(long, value_name = "GLOB")]

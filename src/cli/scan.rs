@@ -4,10 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::exit::Exit;
-use super::{Outcome, run, runtime};
+use super::{Outcome, run, runtime, totals};
 use crate::config::units;
 use crate::daemon::Options;
-use crate::domain::state::StateKind;
 use crate::ledger::Ledger;
 
 /// Work until nothing is due or waiting, then exit: for cron.
@@ -36,15 +35,15 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         ..Options::default()
     };
     run::daemon(loaded.config, options)?;
-    let counts = runtime()?.block_on(async { Ledger::open_visitor(&ledger).await?.counts().await })?;
+    let totals = runtime()?.block_on(async {
+        let visitor = Ledger::open_visitor(&ledger)?;
+        Ok::<_, super::Failed>(totals(&visitor.counts().await?))
+    })?;
     let mut attention = 0;
-    for kind in StateKind::ALL {
-        let n = counts.of(kind);
-        if n > 0 {
-            println!("{n:>8}  {kind}");
-        }
+    for (kind, files) in totals {
+        println!("{files:>8}  {kind}");
         if kind.needs_attention() || !kind.is_final() {
-            attention += n;
+            attention += files;
         }
     }
     Ok(if attention == 0 { Exit::Success } else { Exit::Attention })

@@ -8,7 +8,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 pub fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(presets::NOTHING)
+        .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(headings.iter().map(|heading| heading.to_uppercase()));
     table

@@ -8,10 +8,9 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::exit::Exit;
-use super::{Failed, Outcome, logging, runtime};
+use super::{Failed, Outcome, logging, runtime, totals};
 use crate::config::Config;
 use crate::daemon::{self, Options};
-use crate::domain::state::StateKind;
 use crate::ledger::Ledger;
 use crate::sandbox::{Sandbox, SandboxConfig};
 
@@ -160,14 +159,12 @@ fn samples(place: &Place) -> std::io::Result<()> {
 }
 
 async fn goodbye(ledger: &Path, config: &Path) -> Result<(), Failed> {
-    let visitor = Ledger::open_visitor(ledger).await?;
-    let counts = visitor.counts().await?;
-    visitor.close().await;
-    let told: Vec<String> = StateKind::ALL
+    let visitor = Ledger::open_visitor(ledger)?;
+    let told: Vec<String> = totals(&visitor.counts().await?)
         .into_iter()
-        .filter(|kind| counts.of(*kind) > 0)
-        .map(|kind| format!("{} {kind}", counts.of(kind)))
+        .map(|(kind, files)| format!("{files} {kind}"))
         .collect();
+    visitor.close().await;
     println!();
     println!("stopped. {}", if told.is_empty() { "No file was seen.".to_owned() } else { told.join(", ") + "." });
     println!("the ledger is    {}", ledger.display());

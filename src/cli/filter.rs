@@ -1,0 +1,62 @@
+//! The filters that `list` and `retry` share.
+//!
+//! Must not: ask the ledger.
+
+use std::time::Duration;
+
+use crate::config::units;
+use crate::domain::ids::{DatasetName, FolderName};
+use crate::domain::state::StateKind;
+use crate::domain::time::Timestamp;
+use crate::ledger::Filter;
+
+/// Which files are meant; everything that is given must hold.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// In this state; may be given several times, or as a list with commas.
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    pub state: Vec<StateKind>,
+    /// Of this folder.
+    #[arg(long, value_name = "NAME")]
+    pub folder: Option<String>,
+    /// Of this dataset.
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+    /// Whose latest answer had this code: OPS40002, HTTP-413, NO-ANSWER …
+    #[arg(long, value_name = "CODE")]
+    pub code: Option<String>,
+    /// Whose state changed within this time: 1h, 2d …
+    #[arg(long, value_name = "TIME", value_parser = units::time)]
+    pub since: Option<Duration>,
+    /// With this in the path; with * or ? a pattern for all of it.
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+}
+
+impl Args {
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        self.state.is_empty()
+            && self.folder.is_none()
+            && self.dataset.is_none()
+            && self.code.is_none()
+            && self.since.is_none()
+            && self.name.is_none()
+    }
+
+    /// As the ledger wants it.
+    pub fn filter(self, now: Timestamp, limit: usize) -> Filter {
+        let ago = |time: Duration| {
+            Timestamp(now.0.saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
+        };
+        Filter {
+            states: self.state,
+            folder: self.folder.map(FolderName),
+            dataset: self.dataset.map(DatasetName),
+            code: self.code,
+            since: self.since.map(ago),
+            name: self.name,
+            limit,
+        }
+    }
+}
