@@ -239,7 +239,7 @@ async fn no_address_off_the_base_url_gets_a_request() {
     }
     // A path that turns the base URL into a login of another host.
     let base = format!("http://127.0.0.1:{port}");
-    let bare = HttpApi::new(settings(&base), World::real().clock).unwrap();
+    let bare = HttpApi::new(settings(&base), World::real()).unwrap();
     let at = format!("@127.0.0.1:{}/x", other.address.port());
     unsent(&upload_to(&bare, Target::Path(&at), body(b"x", 1)).await);
     assert_eq!((peer.connections(), other.connections()), (0, 0));
@@ -288,7 +288,7 @@ fn base_urls_that_no_key_is_sent_to() {
     let try_with = |url: &str, allow: bool| {
         let mut settings = settings(url);
         settings.allow_plain_http = allow;
-        HttpApi::new(settings, World::real().clock).map(|_| ())
+        HttpApi::new(settings, World::real()).map(|_| ())
     };
     for fine in [
         "https://api.example/v1",
@@ -333,7 +333,7 @@ fn base_urls_that_no_key_is_sent_to() {
     ] {
         let mut bad = settings("https://api.example");
         bad.extra_ca_pem = Some(pem.into());
-        assert!(HttpApi::new(bad, World::real().clock).is_err(), "{pem:?}");
+        assert!(HttpApi::new(bad, World::real()).is_err(), "{pem:?}");
     }
 }
 
@@ -346,7 +346,7 @@ async fn refused_and_unknown_hosts_are_no_connection() {
     let gone = format!("http://{}/v1", free.local_addr().unwrap());
     drop(free);
     let (file, progress) = held(b"hello", None);
-    let refused = HttpApi::new(settings(&gone), World::real().clock).unwrap();
+    let refused = HttpApi::new(settings(&gone), World::real()).unwrap();
     let outcome = upload(&refused, file).await;
     assert_eq!(
         unsent(&outcome),
@@ -358,7 +358,7 @@ async fn refused_and_unknown_hosts_are_no_connection() {
     let mut nowhere = settings("http://no-such-host.invalid/v1");
     nowhere.allow_plain_http = true;
     nowhere.connect_timeout = Duration::from_secs(15);
-    let nowhere = HttpApi::new(nowhere, World::real().clock).unwrap();
+    let nowhere = HttpApi::new(nowhere, World::real()).unwrap();
     let outcome = upload(&nowhere, body(b"hello", 5)).await;
     let detail = unsent(&outcome);
     assert!(
@@ -377,7 +377,7 @@ async fn tls_against_plain_text_and_against_silence_is_no_connection() {
     })
     .await;
     let base = peer.base().replace("http:", "https:");
-    let api = HttpApi::new(settings(&base), World::real().clock).unwrap();
+    let api = HttpApi::new(settings(&base), World::real()).unwrap();
     let outcome = upload(&api, body(b"hello", 5)).await;
     assert_eq!(
         unsent(&outcome),
@@ -391,7 +391,7 @@ async fn tls_against_plain_text_and_against_silence_is_no_connection() {
     let base = silent.base().replace("http:", "https:");
     let mut short = settings(&base);
     short.connect_timeout = Duration::from_millis(300);
-    let api = HttpApi::new(short, World::real().clock).unwrap();
+    let api = HttpApi::new(short, World::real()).unwrap();
     let outcome = upload(&api, body(b"hello", 5)).await;
     assert_eq!(unsent(&outcome), "no connection within 0.3 s");
 }
@@ -466,7 +466,7 @@ async fn certificates_are_checked_and_faults_are_named() {
         let base = format!("https://localhost:{}/open/v1", peer.address.port());
         let mut settings = settings(&base);
         settings.extra_ca_pem = trusted.then_some(root);
-        let api = HttpApi::new(settings, World::real().clock).unwrap();
+        let api = HttpApi::new(settings, World::real()).unwrap();
         let (file, progress) = held(b"hello", None);
         let outcome = upload(&api, file).await;
         match fault {

@@ -51,7 +51,7 @@ use super::valve::{Limits, Source, Valve};
 use super::wire;
 use crate::domain::answer::Outcome;
 use crate::domain::ids::TaskId;
-use crate::ports::{AccessKey, BoxFuture, Clock, Import, ImportApi, Progress, Target, UploadBody};
+use crate::ports::{AccessKey, BoxFuture, Import, ImportApi, Progress, Target, UploadBody, World};
 
 /// How the service is spoken to.
 #[derive(Debug, Clone)]
@@ -108,7 +108,7 @@ pub enum SetupError {
 pub struct HttpApi {
     client: Client,
     settings: Arc<Settings>,
-    clock: Arc<dyn Clock>,
+    world: World,
 }
 
 impl fmt::Debug for HttpApi {
@@ -120,12 +120,12 @@ impl fmt::Debug for HttpApi {
 }
 
 impl HttpApi {
-    /// Sets the client up; nothing is sent. `clock` dates answers, for a
-    /// `Retry-After` that is a date.
+    /// Sets the client up; nothing is sent. The world's clock dates answers, for
+    /// a `Retry-After` that is a date.
     ///
     /// # Errors
     /// If the base URL is not one to send a key to, or TLS can't be set up.
-    pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<HttpApi, SetupError> {
+    pub fn new(settings: Settings, world: World) -> Result<HttpApi, SetupError> {
         let base = &settings.base_url;
         let plain = match base.scheme() {
             "https" => false,
@@ -144,7 +144,7 @@ impl HttpApi {
         Ok(HttpApi {
             client,
             settings: Arc::new(settings),
-            clock,
+            world,
         })
     }
 
@@ -174,7 +174,7 @@ impl HttpApi {
                 &Asked {
                     url: &url,
                     base: &self.settings.base_url,
-                    now: self.clock.now(),
+                    now: self.world.clock.now(),
                     key: key.expose(),
                 },
             )),

@@ -179,7 +179,7 @@ pub fn api(peer: &Peer) -> HttpApi {
 pub fn api_with(peer: &Peer, change: impl FnOnce(&mut Settings)) -> HttpApi {
     let mut settings = settings(&peer.base());
     change(&mut settings);
-    HttpApi::new(settings, World::real().clock).unwrap()
+    HttpApi::new(settings, World::real()).unwrap()
 }
 
 /// The options of every test's import.
