@@ -275,5 +275,8 @@ impl Drop for FolderWatch {
 }
 
 #[cfg(test)]
+mod testing;
+
+#[cfg(test)]
 #[path = "watch_tests.rs"]
 mod tests;
