@@ -274,5 +274,8 @@ impl Drop for FolderWatch {
 }
 
 #[cfg(test)]
+mod testing;
+
+#[cfg(test)]
 #[path = "watch_tests.rs"]
 mod tests;

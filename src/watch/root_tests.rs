@@ -1,1 +1,245 @@
+#![allow(clippy::unwrap_used)]
+use std::io::{Read, Write};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::*;
+
+fn root(dir: &Path) -> FolderRoot {
+    FolderRoot::new(dir.to_owned(), true)
+}
+
+fn refused(root: &FolderRoot, rel: &[u8]) -> NotTaken {
+    let opened = root.open_file(rel).map(|o| o.version);
+    let looked = root.look(rel);
+    assert_eq!(opened, looked, "opening and looking agree");
+    opened.unwrap_err()
+}
+
+#[test]
+fn regular_files_are_opened_and_versions_told() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("x/y")).unwrap();
+    let root = root(dir.path());
+    let long = vec![b'n'; 255];
+    for name in [&b"a"[..], b"x/y/b", b"x/new\nline\xff", &long] {
+        std::fs::write(dir.path().join(OsStr::from_bytes(name)), b"hello").unwrap();
+        let mut opened = root.open_file(name).unwrap();
+        let mut text = String::new();
+        opened.file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello");
+        assert_eq!(opened.version.size, 5);
+        assert_eq!(opened.version, root.look(name).unwrap());
+        assert_eq!(opened.version, version_of(&opened.file, name).unwrap());
+    }
+}
+
+#[test]
+fn nothing_else_is_opened() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("secret"), b"s").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let root = root(dir.path());
+    std::fs::write(at("a"), b"a").unwrap();
+    std::fs::create_dir(at("d")).unwrap();
+    symlink(outside.path().join("secret"), at("link")).unwrap();
+    symlink("a", at("inner")).unwrap();
+    symlink(outside.path(), at("linked")).unwrap();
+    symlink("loop", at("loop")).unwrap();
+    let _socket = UnixListener::bind(at("socket")).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    assert_eq!(refused(&root, b"link"), NotTaken::Symlink);
+    assert_eq!(refused(&root, b"inner"), NotTaken::Symlink);
+    assert_eq!(refused(&root, b"loop"), NotTaken::Symlink);
+    assert_eq!(refused(&root, b"linked/secret"), NotTaken::Symlink);
+    assert_eq!(refused(&root, b"d"), NotTaken::Directory);
+    assert_eq!(refused(&root, b"socket"), NotTaken::Socket);
+    assert_eq!(refused(&root, b"fifo"), NotTaken::Fifo);
+    assert_eq!(refused(&root, b"none"), NotTaken::Gone);
+    assert_eq!(refused(&root, b"none/none"), NotTaken::Gone);
+    assert_eq!(refused(&root, b"a/none"), NotTaken::Gone);
+    for bad in [
+        &b""[..],
+        b"/",
+        b"/etc/passwd",
+        b"../secret",
+        b"d/../a",
+        b"./a",
+        b"d//a",
+        b"d/",
+        b"a\0b",
+    ] {
+        assert_eq!(refused(&root, bad), NotTaken::BadPath, "{bad:?}");
+    }
+    assert_eq!(
+        refused(&FolderRoot::new("/dev".into(), true), b"null"),
+        NotTaken::Device
+    );
+}
+
+#[test]
+fn another_mount_is_taken_only_where_allowed() {
+    let other = b"proc/version";
+    assert_eq!(
+        refused(&FolderRoot::new("/".into(), true), other),
+        NotTaken::OtherMount
+    );
+    FolderRoot::new("/".into(), false).open_file(other).unwrap();
+}
+
+#[test]
+fn a_link_swapped_in_never_leads_out() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::create_dir(outside.path().join("d")).unwrap();
+    std::fs::write(outside.path().join("d/f"), b"secret").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("d")).unwrap();
+    std::fs::write(dir.path().join("d/f"), b"public").unwrap();
+    symlink(outside.path().join("d"), dir.path().join("link")).unwrap();
+    let root = root(dir.path());
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (d, link) = (dir.path().join("d"), dir.path().join("link"));
+            while !stop.load(Ordering::Relaxed) {
+                let flag = rustix::fs::RenameFlags::EXCHANGE;
+                rustix::fs::renameat_with(rustix::fs::CWD, &d, rustix::fs::CWD, &link, flag)
+                    .unwrap();
+            }
+        });
+        let (mut opened, mut refused) = (0, 0);
+        while opened < 300 || refused < 300 {
+            match root.open_file(b"d/f") {
+                Ok(mut o) => {
+                    let mut text = String::new();
+                    o.file.read_to_string(&mut text).unwrap();
+                    assert_eq!(text, "public");
+                    opened += 1;
+                }
+                Err(why) => {
+                    assert!(matches!(why, NotTaken::Symlink | NotTaken::Gone), "{why:?}");
+                    refused += 1;
+                }
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_changed_file_is_not_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let root = root(dir.path());
+    std::fs::write(&path, b"one").unwrap();
+    let o = root.open_file(b"a").unwrap();
+    assert_eq!(root.still_same(&o.file, &o.version), Ok(true));
+    // Replaced: the open file is what it was, its path leads elsewhere.
+    std::fs::write(dir.path().join("b"), b"two").unwrap();
+    std::fs::rename(dir.path().join("b"), &path).unwrap();
+    assert!(same_version(&o.file, &o.version));
+    assert_eq!(root.still_same(&o.file, &o.version), Ok(false));
+    // Appended to.
+    let o = root.open_file(b"a").unwrap();
+    let mut more = File::options().append(true).open(&path).unwrap();
+    more.write_all(b"!").unwrap();
+    assert!(!same_version(&o.file, &o.version));
+    assert_eq!(root.still_same(&o.file, &o.version), Ok(false));
+    // Deleted.
+    let o = root.open_file(b"a").unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(root.still_same(&o.file, &o.version), Ok(false));
+}
+
+#[test]
+fn a_folder_that_is_not_there_says_nothing_of_its_files() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("in");
+    let root = root(&path);
+    assert_eq!(root.check(), Err(Offline::Missing));
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("a"), b"a").unwrap();
+    root.check().unwrap();
+    let known = root.identity();
+    std::fs::rename(&path, parent.path().join("away")).unwrap();
+    assert_eq!(refused(&root, b"a"), NotTaken::Offline(Offline::Missing));
+    std::fs::write(&path, b"a file").unwrap();
+    assert_eq!(root.check(), Err(Offline::NotADirectory));
+    std::fs::remove_file(&path).unwrap();
+    // Another directory: not touched until it is taken up.
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("a"), b"other").unwrap();
+    assert_eq!(root.check(), Err(Offline::Replaced));
+    assert_eq!(refused(&root, b"a"), NotTaken::Offline(Offline::Replaced));
+    assert_eq!(root.identity(), known);
+    root.reopen().unwrap();
+    assert!(root.is_online());
+    assert_eq!(root.look(b"a").unwrap().size, 5);
+}
+
+/// Mounts a tmpfs, seen by this thread alone. `false`: not allowed here.
+fn mount_tmpfs(at: &Path) -> bool {
+    let text = |s: &[u8]| std::ffi::CString::new(s).unwrap();
+    let at = text(at.as_os_str().as_bytes());
+    // SAFETY: gives this thread a mount table of its own; takes no pointers.
+    if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+        return false;
+    }
+    let (root, tmpfs) = (text(b"/"), text(b"tmpfs"));
+    let null = std::ptr::null();
+    // SAFETY: all pointers are to strings that outlive the calls, or null where
+    // the call takes none.
+    unsafe {
+        libc::mount(
+            null,
+            root.as_ptr(),
+            null,
+            libc::MS_REC | libc::MS_PRIVATE,
+            null.cast(),
+        ) == 0
+            && libc::mount(tmpfs.as_ptr(), at.as_ptr(), tmpfs.as_ptr(), 0, null.cast()) == 0
+    }
+}
+
+fn umount(at: &Path) {
+    let at = std::ffi::CString::new(at.as_os_str().as_bytes()).unwrap();
+    // SAFETY: the string outlives the call.
+    let rc = unsafe { libc::umount(at.as_ptr()) };
+    assert_eq!(rc, 0, "not busy: {}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn an_empty_mount_point_is_waited_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_owned();
+    let thread = std::thread::spawn(move || {
+        if !mount_tmpfs(&path) {
+            eprintln!("skipped: mounting is not allowed here");
+            return;
+        }
+        std::fs::write(path.join("a"), b"a").unwrap();
+        let root = root(&path);
+        root.check().unwrap();
+        root.look(b"a").unwrap();
+        // Nothing of ours holds it.
+        umount(&path);
+        assert_eq!(root.check(), Err(Offline::EmptyMountPoint));
+        assert_eq!(
+            refused(&root, b"a"),
+            NotTaken::Offline(Offline::EmptyMountPoint)
+        );
+        // Something mounted there again, empty or not, is taken up.
+        assert!(mount_tmpfs(&path));
+        assert!(matches!(root.check(), Ok(_) | Err(Offline::Replaced)));
+        root.reopen().unwrap();
+        assert_eq!(refused(&root, b"a"), NotTaken::Gone);
+        umount(&path);
+        // A directory with something in it is no forgotten mount point.
+        std::fs::write(path.join("b"), b"b").unwrap();
+        assert_eq!(root.check(), Err(Offline::Replaced));
+        std::fs::remove_file(path.join("b")).unwrap();
+    });
+    thread.join().unwrap();
+}

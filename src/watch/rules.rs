@@ -95,3 +95,44 @@ fn temporary(rel: &[u8]) -> Result<(), NotTaken> {
 fn as_path(rel: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(rel))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::testing::{folder, globs};
+    use super::*;
+
+    fn rules(change: impl FnOnce(&mut Folder)) -> TakeRules {
+        TakeRules::new(folder(Path::new("/in"), change))
+    }
+
+    #[test]
+    fn names_decide() {
+        let r = rules(|f| {
+            f.include = Some(globs(&["**/*.txt"]));
+            f.exclude = globs(&["private", "**/no*.txt"]);
+        });
+        assert_eq!(r.taken_by_name(b"a.txt"), Ok(()));
+        assert_eq!(r.taken_by_name(b"x/y/a.txt"), Ok(()));
+        assert_eq!(r.taken_by_name(b"x/\xff\n.txt"), Ok(()));
+        assert_eq!(r.taken_by_name(b"a.pdf"), Err(NotTaken::NotIncluded));
+        assert_eq!(r.taken_by_name(b"x/not.txt"), Err(NotTaken::Excluded));
+        assert_eq!(r.taken_by_name(b"private/a.txt"), Err(NotTaken::Excluded));
+        for aside in [&b"done/a.txt"[..], b"rejected/x/a.txt"] {
+            assert_eq!(r.taken_by_name(aside), Err(NotTaken::PutAside));
+        }
+        assert_eq!(r.taken_by_name(b"x/done/a.txt"), Ok(()));
+        for temporary in [&b".a.txt"[..], b"x/~$a.txt", b".git/a.txt", b"x.part/a.txt"] {
+            let why = r.taken_by_name(temporary);
+            assert!(matches!(why, Err(NotTaken::Temporary(_))), "{why:?}");
+        }
+    }
+
+    #[test]
+    fn a_flat_folder_takes_no_subfolder() {
+        let r = rules(|f| f.recursive = false);
+        assert_eq!(r.taken_by_name(b"a.txt"), Ok(()));
+        assert_eq!(r.taken_by_name(b"x/a.txt"), Err(NotTaken::InSubfolder));
+        assert_eq!(r.walked(b"x"), Err(NotTaken::InSubfolder));
+    }
+}

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::events::{NotWatched, Signal};
 use super::root::RootHandle;
 use super::scan::{Go, Visit, WalkReport, walk};
-use super::shared::{Order, Shared};
+use super::shared::{Order, Shared, Stopped};
 use super::{BATCH, LastScan, Sighting};
 use crate::domain::settle::Sighted;
 use crate::domain::version::FileVersion;
@@ -129,14 +129,24 @@ impl<'a> Visitor<'a> {
     }
 
     fn flush(&mut self) -> Go {
-        self.sent_at = Instant::now();
-        let batch = std::mem::take(&mut self.batch);
-        self.sent &= self.shared.send(self.to, batch).is_ok();
-        if !self.sent || self.shared.is_stopped() {
-            return Go::Stop;
+        let mut batch = std::mem::take(&mut self.batch);
+        loop {
+            self.detour();
+            match self.shared.offer(self.to, batch, self.detours) {
+                Ok(None) => break,
+                Ok(Some(back)) => batch = back,
+                Err(Stopped) => {
+                    self.sent = false;
+                    return Go::Stop;
+                }
+            }
         }
-        self.detour();
-        Go::On
+        self.sent_at = Instant::now();
+        if self.shared.is_stopped() {
+            Go::Stop
+        } else {
+            Go::On
+        }
     }
 
     /// New subfolders are not kept waiting by a long scan.

@@ -11,7 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::events::{EventWatcher, Hint, Signal};
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     heard: Condvar,
     /// Something for the scanning thread.
     ordered: Condvar,
+    /// The same for one that waits for a channel.
+    subtree_came: Notify,
     stopped: CancellationToken,
     runtime: Handle,
     status: watch::Sender<WatchStatus>,
@@ -128,6 +131,7 @@ impl Shared {
             inbox: Mutex::new(Inbox::default()),
             heard: Condvar::new(),
             ordered: Condvar::new(),
+            subtree_came: Notify::new(),
             stopped: CancellationToken::new(),
             runtime: Handle::current(),
             status,
@@ -217,6 +221,7 @@ impl Shared {
             inbox.full = true;
         } else {
             inbox.subtrees.insert(rel);
+            self.subtree_came.notify_one();
         }
         self.ordered.notify_one();
     }
@@ -252,29 +257,46 @@ impl Shared {
         to: &mpsc::Sender<Vec<Sighting>>,
         batch: Vec<Sighting>,
     ) -> Result<(), Stopped> {
+        self.offer(to, batch, false).map(|_| ())
+    }
+
+    /// The same, but gives the batch back when a new subfolder is to be walked
+    /// while the channel is full, if `interruptible`.
+    pub fn offer(
+        &self,
+        to: &mpsc::Sender<Vec<Sighting>>,
+        batch: Vec<Sighting>,
+        interruptible: bool,
+    ) -> Result<Option<Vec<Sighting>>, Stopped> {
         if batch.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let batch = match to.try_send(batch) {
-            Ok(()) => return Ok(()),
-            Err(mpsc::error::TrySendError::Closed(_)) => {
+            Ok(()) => return Ok(None),
+            Err(TrySendError::Closed(_)) => {
                 self.stop();
                 return Err(Stopped);
             }
-            Err(mpsc::error::TrySendError::Full(batch)) => batch,
+            Err(TrySendError::Full(batch)) => batch,
         };
-        let sent = self.runtime.block_on(async {
+        let permit = self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = self.stopped.cancelled() => false,
-                sent = to.send(batch) => sent.is_ok(),
+                () = self.stopped.cancelled() => Err(Stopped),
+                () = self.subtree_came.notified(), if interruptible => Ok(None),
+                permit = to.reserve() => permit.map(Some).map_err(|_| Stopped),
             }
         });
-        if sent {
-            Ok(())
-        } else {
-            self.stop();
-            Err(Stopped)
+        match permit {
+            Ok(Some(permit)) => {
+                permit.send(batch);
+                Ok(None)
+            }
+            Ok(None) => Ok(Some(batch)),
+            Err(Stopped) => {
+                self.stop();
+                Err(Stopped)
+            }
         }
     }
 
