@@ -147,5 +147,5 @@ pub fn api(service: &Service, world: &World) -> Result<Arc<dyn ImportApi>, Setup
         answer_timeout: service.answer_timeout,
         idle_timeout: service.idle_timeout,
     };
-    Ok(Arc::new(HttpApi::new(settings, world.clock.clone())?))
+    Ok(Arc::new(HttpApi::new(settings, world.clone())?))
 }
