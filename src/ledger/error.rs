@@ -1,0 +1,198 @@
+//! What can go wrong with the ledger, in words that say what happened, to
+//! which file, and what to do now.
+//!
+//! Must not: retry, or decide whether the program goes on.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+use crate::domain::ids::FileId;
+
+/// Why the ledger did not do what it was asked. Cloned, since a commit that
+/// fails is answered to everyone who shared it; nothing of it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// There is no such file, and this call does not make one.
+    #[error(
+        "there is no ledger at {}: start the daemon once, or name the right configuration",
+        .0.display()
+    )]
+    Missing(PathBuf),
+    /// The directory that should hold it can't.
+    #[error(
+        "the ledger {} can't be kept in its directory ({why}): create the directory, owned by the service's user, or change `ledger`",
+        path.display()
+    )]
+    Directory {
+        /// The ledger's file.
+        path: PathBuf,
+        /// What is wrong with its directory.
+        why: String,
+    },
+    /// The file is something else.
+    #[error(
+        "{} is not a ledger of supametas-sync: it is left as it is; set `ledger` to another path",
+        .0.display()
+    )]
+    NotALedger(PathBuf),
+    /// A later version of the program wrote it.
+    #[error(
+        "the ledger {} has schema {found}, and this program knows up to {known}: use the newer supametas-sync that wrote it, or restore a backup",
+        path.display()
+    )]
+    Newer {
+        /// The ledger's file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The latest schema known here.
+        known: i64,
+    },
+    /// An earlier version of the program wrote it, and only the daemon brings
+    /// it up to date.
+    #[error(
+        "the ledger {} still has schema {found}, and this program needs {known}: restart the daemon with this version, it brings the ledger up to date",
+        path.display()
+    )]
+    Older {
+        /// The ledger's file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The schema needed here.
+        known: i64,
+    },
+    /// Another daemon works on it.
+    #[error(
+        "the ledger {} is in use by another supametas-sync{}: stop that one first, or give this one a ledger of its own (lock file: {})",
+        path.display(),
+        pid.map(|p| format!(" (process {p})")).unwrap_or_default(),
+        lock.display()
+    )]
+    LockedByAnother {
+        /// The ledger's file.
+        path: PathBuf,
+        /// The lock file.
+        lock: PathBuf,
+        /// Who holds it, where the lock file says so.
+        pid: Option<u32>,
+    },
+    /// No room on its disk.
+    #[error(
+        "the disk under the ledger {} is full: nothing was recorded; make room, work then goes on by itself",
+        .0.display()
+    )]
+    DiskFull(PathBuf),
+    /// It can't be written.
+    #[error(
+        "the ledger {} can't be written ({why}): give the service's user the right to write it and its directory",
+        path.display()
+    )]
+    ReadOnly {
+        /// The ledger's file.
+        path: PathBuf,
+        /// SQLite's words.
+        why: String,
+    },
+    /// Somebody else writes to it for too long.
+    #[error(
+        "the ledger {} is locked by another program for too long: nothing was recorded; close what has it open (a backup, an sqlite3 shell)",
+        .0.display()
+    )]
+    Busy(PathBuf),
+    /// Its content can't be trusted.
+    #[error(
+        "the ledger {} is damaged ({why}): stop the daemon, keep a copy, and restore a backup or start a new ledger",
+        path.display()
+    )]
+    Corrupt {
+        /// The ledger's file.
+        path: PathBuf,
+        /// What does not fit.
+        why: String,
+    },
+    /// The file was deleted or replaced while it was open.
+    #[error(
+        "the ledger {} was deleted or replaced while in use: nothing more is recorded; stop the daemon, put the file back or restore a backup, and start again",
+        .0.display()
+    )]
+    Vanished(PathBuf),
+    /// The bundled SQLite is one that can damage a ledger.
+    #[error(
+        "this program was built with SQLite {0}, which can damage a ledger that the daemon and a command use together: build it with 3.51.3 or later"
+    )]
+    OldSqlite(String),
+    /// The file can't go on in this way from where it is.
+    #[error("file {file}: {why}")]
+    Refused {
+        /// Which file.
+        file: FileId,
+        /// Why not.
+        why: String,
+    },
+    /// There is no such row.
+    #[error("there is no file {0} in the ledger: `list` shows what there is")]
+    NoSuchFile(FileId),
+    /// The ledger's thread has ended.
+    #[error("the ledger was closed: this is the end of the daemon, or a fault of it; restart it")]
+    Closed,
+    /// Something else, in SQLite's or the system's words.
+    #[error("the ledger {} failed: {why}", path.display())]
+    Other {
+        /// The ledger's file.
+        path: PathBuf,
+        /// What was said.
+        why: String,
+    },
+}
+
+impl LedgerError {
+    /// Waiting may mend it: the disk is full, or somebody else writes.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, LedgerError::DiskFull(_) | LedgerError::Busy(_))
+    }
+}
+
+/// A failure inside the ledger, before the file's name is put to it.
+#[derive(Debug)]
+pub(super) enum Fail {
+    Sql(rusqlite::Error),
+    /// A row holds what it can't hold.
+    BadRow(String),
+    Refused(FileId, String),
+    NoSuchFile(FileId),
+}
+
+impl From<rusqlite::Error> for Fail {
+    fn from(error: rusqlite::Error) -> Fail {
+        Fail::Sql(error)
+    }
+}
+
+impl Fail {
+    /// The same for the outside: `path` is the ledger's.
+    pub(super) fn at(self, path: &Path) -> LedgerError {
+        let path = path.to_owned();
+        match self {
+            Fail::Sql(error) => of_sqlite(path, &error),
+            Fail::BadRow(why) => LedgerError::Corrupt { path, why },
+            Fail::Refused(file, why) => LedgerError::Refused { file, why },
+            Fail::NoSuchFile(file) => LedgerError::NoSuchFile(file),
+        }
+    }
+}
+
+fn of_sqlite(path: PathBuf, error: &rusqlite::Error) -> LedgerError {
+    let why = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => LedgerError::DiskFull(path),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            LedgerError::ReadOnly { path, why }
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LedgerError::Busy(path),
+        Some(ErrorCode::DatabaseCorrupt) => LedgerError::Corrupt { path, why },
+        Some(ErrorCode::NotADatabase) => LedgerError::NotALedger(path),
+        _ => LedgerError::Other { path, why },
+    }
+}

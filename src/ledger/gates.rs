@@ -1,0 +1,330 @@
+//! Gates, kept: loading, storing, showing them, and opening them by hand.
+//!
+//! Must not: decide what closes or opens one; that is `domain::gate`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row, params};
+use tokio::sync::{oneshot, watch};
+
+use super::Ledger;
+use super::error::{Fail, LedgerError};
+use super::rows::{FileRecord, bounded};
+use super::thread::Write;
+use super::work::Work;
+use crate::domain::answer::Code;
+use crate::domain::error_table::{Judgement, Lifts};
+use crate::domain::gate::{Closed, Gate, GateKey, OnTheWay, Status, Streak, Way, Weighed, weigh};
+use crate::domain::ids::{DatasetName, FileId, FolderName, Route};
+use crate::domain::time::{Moment, Timestamp};
+
+/// All gates that are not simply open.
+pub type Gates = BTreeMap<GateKey, Gate>;
+
+/// What the settings behind the three gates on a file's way are now. A gate
+/// that waits for other settings remembers the ones it closed under.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fingerprints {
+    /// Of the base URL and what goes with it.
+    pub service: String,
+    /// Of the dataset's key.
+    pub dataset: String,
+    /// Of the route's endpoint and options.
+    pub route: String,
+}
+
+impl Ledger {
+    /// All gates that are not simply open, as last committed.
+    pub fn gates(&self) -> Arc<Gates> {
+        Arc::clone(&self.gates.borrow())
+    }
+
+    /// The same, to wait on: changes after each commit that changed a gate.
+    pub fn gates_watch(&self) -> watch::Receiver<Arc<Gates>> {
+        self.gates.clone()
+    }
+
+    /// Looks whether another process (a command beside the daemon) has written
+    /// to the ledger, and shows the gates as they are now. True: it has, and
+    /// there may be new work. Cheap; meant for once a second.
+    pub async fn refresh_gates(&self) -> Result<bool, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.writer
+            .send(Write::Refresh(reply))
+            .await
+            .map_err(|_| LedgerError::Closed)?;
+        answer.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// Tells gates what their settings are now, at start-up and after a
+    /// reload. Those that waited for other ones open; returns them.
+    pub async fn settings_are(
+        &self,
+        settings: Vec<(GateKey, String)>,
+    ) -> Result<Vec<GateKey>, LedgerError> {
+        self.write(settings.len(), move |work| {
+            let mut gates = load_all(work.conn)?;
+            let mut opened = Vec::new();
+            for (key, fingerprint) in settings {
+                if let Some(gate) = gates.get_mut(&key)
+                    && gate.settings_are(&fingerprint)
+                {
+                    save(work, &key, gate)?;
+                    opened.push(key);
+                }
+            }
+            Ok(opened)
+        })
+        .await
+    }
+
+    /// Opens a gate by hand, or all of them; returns those that were closed.
+    pub async fn resume(&self, which: Option<GateKey>) -> Result<Vec<GateKey>, LedgerError> {
+        self.write(1, move |work| {
+            let mut opened = Vec::new();
+            for (key, gate) in load_all(work.conn)? {
+                let meant = which.as_ref().is_none_or(|which| *which == key);
+                if meant && gate.closed().is_some() {
+                    save(work, &key, &Gate::default())?;
+                    opened.push(key);
+                }
+            }
+            Ok(opened)
+        })
+        .await
+    }
+}
+
+/// The three gates on a file's way, as they are now.
+pub(super) fn way(
+    conn: &Connection,
+    dataset: &DatasetName,
+    route: Option<Route>,
+    prints: &Fingerprints,
+) -> Result<(Way, [GateKey; 2], Option<GateKey>), Fail> {
+    let keys = [GateKey::Service, GateKey::Dataset(dataset.clone())];
+    let route = route.map(GateKey::Route);
+    let mut found = load_some(conn, keys.iter().chain(&route))?;
+    let mut here = |key: Option<&GateKey>, fingerprint: &str| OnTheWay {
+        gate: key.and_then(|key| found.remove(key)).unwrap_or_default(),
+        fingerprint: fingerprint.to_owned(),
+    };
+    let way = Way {
+        service: here(Some(&keys[0]), &prints.service),
+        dataset: here(Some(&keys[1]), &prints.dataset),
+        route: here(route.as_ref(), &prints.route),
+    };
+    Ok((way, keys, route))
+}
+
+/// Lets an answer act on the gates on the file's way, and keeps them. Without
+/// a route (queries say nothing about one) its gate stays as it is.
+pub(super) fn weigh_answer(
+    work: &mut Work<'_>,
+    file: &FileRecord,
+    route: Option<Route>,
+    prints: &Fingerprints,
+    judgement: Judgement,
+    at: Moment,
+) -> Result<Weighed, Fail> {
+    let (mut way, [service, dataset], route) = way(work.conn, &file.dataset, route, prints)?;
+    let before = way.clone();
+    let weighed = weigh(&mut way, file.id, judgement, at);
+    let changes = [
+        (Some(service), before.service.gate, way.service.gate),
+        (Some(dataset), before.dataset.gate, way.dataset.gate),
+        (route, before.route.gate, way.route.gate),
+    ];
+    for (key, before, after) in changes {
+        if let Some(key) = key
+            && before != after
+        {
+            save(work, &key, &after)?;
+        }
+    }
+    Ok(weighed)
+}
+
+/// Gives back the gates that `file` was to probe and did not.
+pub(super) fn give_back_probes(work: &mut Work<'_>, file: FileId) -> Result<(), Fail> {
+    for (key, mut gate) in query(work.conn, "probe = ?1", &[&file.0])? {
+        gate.probe_returned(file);
+        save(work, &key, &gate)?;
+    }
+    Ok(())
+}
+
+/// Gives back every gate that is being probed: nothing is on its way at
+/// start-up.
+pub(super) fn give_back_all_probes(work: &mut Work<'_>) -> Result<(), Fail> {
+    for (key, mut gate) in query(work.conn, "status = 'probing'", &[])? {
+        if let Status::Probing { file, .. } = gate.status {
+            gate.probe_returned(file);
+            save(work, &key, &gate)?;
+        }
+    }
+    Ok(())
+}
+
+/// All gates that have a row.
+pub(super) fn load_all(conn: &Connection) -> Result<Gates, Fail> {
+    Ok(query(conn, "1", &[])?.into_iter().collect())
+}
+
+fn load_some<'a>(
+    conn: &Connection,
+    keys: impl Iterator<Item = &'a GateKey>,
+) -> Result<Gates, Fail> {
+    let mut keys = keys.map(key_text);
+    let mut next = || keys.next().unwrap_or_default();
+    let (a, b, c) = (next(), next(), next());
+    Ok(query(conn, "key IN (?1, ?2, ?3)", &[&a, &b, &c])?
+        .into_iter()
+        .collect())
+}
+
+/// Writes a gate; an open one that has counted nothing needs no row.
+pub(super) fn save(work: &mut Work<'_>, key: &GateKey, gate: &Gate) -> Result<(), Fail> {
+    work.kept.gates_changed = true;
+    if *gate == Gate::default() {
+        work.conn
+            .prepare_cached("DELETE FROM gates WHERE key = ?1")?
+            .execute([key_text(key)])?;
+        return Ok(());
+    }
+    let (status, probe) = match &gate.status {
+        Status::Open => ("open", None),
+        Status::Closed(_) => ("closed", None),
+        Status::Probing { file, .. } => ("probing", Some(file.0)),
+    };
+    let closed = gate.closed();
+    let streak = gate.streak.as_ref();
+    let files = streak
+        .map(|streak| serde_json::to_string(&streak.files))
+        .transpose()
+        .map_err(|error| Fail::BadRow(error.to_string()))?;
+    work.conn
+        .prepare_cached(
+            "INSERT OR REPLACE INTO gates VALUES \
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?
+        .execute(params![
+            key_text(key),
+            status,
+            probe,
+            closed.map(|c| c.since.0),
+            closed.map(|c| c.until.0),
+            closed.map(|c| c.level),
+            closed.map(|c| c.code.as_str()),
+            closed.map(|c| bounded(&c.why)),
+            closed.map(|c| lifts_text(c.lifts)),
+            closed.map(|c| c.fingerprint.as_str()),
+            closed.map(|c| millis(c.first)),
+            closed.map(|c| millis(c.max)),
+            streak.map(|s| s.code.as_str()),
+            files,
+        ])?;
+    Ok(())
+}
+
+fn query(
+    conn: &Connection,
+    condition: &str,
+    params: &[&dyn rusqlite::ToSql],
+) -> Result<Vec<(GateKey, Gate)>, Fail> {
+    let sql = format!(
+        "SELECT key, status, probe, since, until, level, code, why, lifts, fingerprint, first_ms, \
+         max_ms, streak_code, streak_files FROM gates WHERE {condition}"
+    );
+    let mut statement = conn.prepare_cached(&sql)?;
+    let rows = statement.query_map(params, gate_of)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn gate_of(row: &Row<'_>) -> Result<(GateKey, Gate), rusqlite::Error> {
+    let bad = |column: &str, text: &str| {
+        let what = format!("gates.{column}: {text:?}");
+        rusqlite::Error::FromSqlConversionFailure(0, Type::Text, what.into())
+    };
+    let key: String = row.get(0)?;
+    let key = key_of(&key).ok_or_else(|| bad("key", &key))?;
+    let status: String = row.get(1)?;
+    let closed = || -> Result<Closed, rusqlite::Error> {
+        let lifts: String = row.get(8)?;
+        Ok(Closed {
+            since: Timestamp(row.get(3)?),
+            until: Timestamp(row.get(4)?),
+            level: row.get(5)?,
+            code: Code::service(&row.get::<_, String>(6)?),
+            why: row.get(7)?,
+            lifts: lifts_of(&lifts).ok_or_else(|| bad("lifts", &lifts))?,
+            fingerprint: row.get(9)?,
+            first: Duration::from_millis(row.get::<_, i64>(10)?.unsigned_abs()),
+            max: Duration::from_millis(row.get::<_, i64>(11)?.unsigned_abs()),
+        })
+    };
+    let status = match status.as_str() {
+        "open" => Status::Open,
+        "closed" => Status::Closed(closed()?),
+        "probing" => Status::Probing {
+            file: FileId(row.get(2)?),
+            closed: closed()?,
+        },
+        other => return Err(bad("status", other)),
+    };
+    let streak = match row.get::<_, Option<String>>(12)? {
+        None => None,
+        Some(code) => {
+            let files: String = row.get(13)?;
+            Some(Streak {
+                code: Code::service(&code),
+                files: serde_json::from_str(&files).map_err(|_| bad("streak_files", &files))?,
+            })
+        }
+    };
+    Ok((key, Gate { status, streak }))
+}
+
+fn key_text(key: &GateKey) -> String {
+    match key {
+        GateKey::Service => "service".to_owned(),
+        GateKey::Dataset(name) => format!("dataset:{name}"),
+        GateKey::Route(route) => format!("route:{route}"),
+    }
+}
+
+/// Names hold no `/`, so that what [`key_text`] joins comes apart again.
+fn key_of(text: &str) -> Option<GateKey> {
+    if text == "service" {
+        return Some(GateKey::Service);
+    }
+    if let Some(name) = text.strip_prefix("dataset:") {
+        return Some(GateKey::Dataset(DatasetName(name.to_owned())));
+    }
+    let (folder, media) = text.strip_prefix("route:")?.rsplit_once('/')?;
+    Some(GateKey::Route(Route {
+        folder: FolderName(folder.to_owned()),
+        media: media.parse().ok()?,
+    }))
+}
+
+const fn lifts_text(lifts: Lifts) -> &'static str {
+    match lifts {
+        Lifts::Time => "time",
+        Lifts::KeyChange => "key",
+        Lifts::ConfigChange => "config",
+    }
+}
+
+fn lifts_of(text: &str) -> Option<Lifts> {
+    [Lifts::Time, Lifts::KeyChange, Lifts::ConfigChange]
+        .into_iter()
+        .find(|lifts| lifts_text(*lifts) == text)
+}
+
+fn millis(wait: Duration) -> i64 {
+    i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,435 @@
+//! How versions of files come into the ledger, and how they are picked from it.
+//!
+//! Must not: look at a file, or decide what it is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::{Fail, LedgerError};
+use super::policies::Policies;
+use super::rows::{self, ContentHash, FileRecord, NAMES, bits, length};
+use super::work::Work;
+use super::{Lane, Ledger};
+use crate::domain::ids::{DatasetName, FileId, FolderName, Route};
+use crate::domain::lifecycle::Event;
+use crate::domain::media::Media;
+use crate::domain::state::{State, Tries};
+use crate::domain::time::{Moment, Timestamp};
+use crate::domain::version::FileVersion;
+
+/// New files that share one transaction, so that a scan of a million leaves
+/// room for others in between.
+const CHUNK: usize = 1_000;
+
+/// A settled and sorted file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFile {
+    /// Where it was found.
+    pub folder: FolderName,
+    /// Where it is to go.
+    pub dataset: DatasetName,
+    /// Which version of which path.
+    pub version: FileVersion,
+    /// What it is.
+    pub sorted: NewSorted,
+}
+
+/// What a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewSorted {
+    /// It goes to this import.
+    Media(Media),
+    /// No import takes it; in words.
+    Unsupported(String),
+}
+
+/// What became of a [`NewFile`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enqueued {
+    /// Its number.
+    pub id: FileId,
+    /// False: this version was in the ledger already, and stays as it was.
+    pub new: bool,
+}
+
+/// What is wanted from the queue.
+#[derive(Debug, Clone)]
+pub struct PickRequest {
+    /// Of this route.
+    pub route: Route,
+    /// Due by then.
+    pub now: Timestamp,
+    /// At most so many.
+    pub limit: usize,
+    /// Nothing above [`BIG_FILE`].
+    pub small_only: bool,
+    /// Not these: they are picked already and not yet begun. Few.
+    pub exclude: BTreeSet<FileId>,
+}
+
+/// A file that is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Queued {
+    /// Its number.
+    pub id: FileId,
+    /// The folder it was found in.
+    pub folder: FolderName,
+    /// The dataset that it was queued for.
+    pub dataset: DatasetName,
+    /// Which version of which path.
+    pub version: FileVersion,
+    /// Which import takes it.
+    pub media: Media,
+    /// Its content, if it was hashed for an earlier attempt.
+    pub hash: Option<ContentHash>,
+    /// Since when it is due.
+    pub not_before: Timestamp,
+    /// What it has behind it.
+    pub tries: Tries,
+}
+
+/// A queued file that is to be sorted (again).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsorted {
+    /// Its number.
+    pub id: FileId,
+    /// The folder it was found in.
+    pub folder: FolderName,
+    /// Which version of which path.
+    pub version: FileVersion,
+}
+
+/// A version's number, by its identity. From the index alone.
+pub(super) const IDENTIFY: &str = "SELECT id FROM files WHERE folder = ?1 AND path = ?2 \
+    AND dev = ?3 AND inode = ?4 AND size = ?5 AND mtime_ns = ?6";
+
+/// Whether a version in the ledger is new to it all the same when seen again:
+/// it had gone, or been replaced, and is back; or we had moved it away as
+/// rejected, and somebody put it back.
+pub(super) const AGAIN: &str = "SELECT 1 FROM files INDEXED BY files_again WHERE id = ?1 \
+    AND (state IN ('gone', 'superseded') \
+         OR (source_done = 'moved' AND source_action = 'move-rejected'))";
+
+/// Other versions of the path that are still on their way.
+pub(super) const OLDER: &str = "SELECT id FROM files WHERE folder = ?1 AND path = ?2 \
+    AND id <> ?3 AND state IN ('queued', 'uploading', 'submitted')";
+
+pub(super) const UNSORTED: &str = "SELECT f.id, fo.name, f.path, f.dev, f.inode, f.size, \
+    f.mtime_ns FROM files AS f INDEXED BY files_unsorted \
+    CROSS JOIN folders AS fo ON fo.id = f.folder \
+    WHERE f.state = 'queued' AND f.media IS NULL AND f.id > ?1 ORDER BY f.id LIMIT ?2";
+
+/// Files due on a route, big or small.
+pub(super) fn pick_sql() -> String {
+    format!(
+        "SELECT {} FROM files AS f INDEXED BY files_queue {NAMES} \
+         WHERE f.state = 'queued' AND f.folder = ?1 AND f.media = ?2 AND f.big = ?3 \
+         AND f.not_before <= ?4 ORDER BY f.not_before, f.id LIMIT ?5",
+        rows::COLUMNS
+    )
+}
+
+impl Ledger {
+    /// For each version, whether the ledger has it and needs not hear of it
+    /// again. False for one that had gone or been replaced and is back.
+    pub async fn known(
+        &self,
+        folder: FolderName,
+        versions: Vec<FileVersion>,
+    ) -> Result<Vec<bool>, LedgerError> {
+        self.read(Lane::Hot, move |conn| {
+            let Some(folder) = folder_number(conn, &folder)? else {
+                return Ok(vec![false; versions.len()]);
+            };
+            let mut again = conn.prepare_cached(AGAIN)?;
+            versions
+                .iter()
+                .map(|version| match identify(conn, folder, version)? {
+                    Some(id) => Ok(!again.exists([id])?),
+                    None => Ok(false),
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// Puts settled files into the queue, or ends them as unsupported. A
+    /// version that is there already stays as it was, unless it had gone, been
+    /// replaced, or been moved away as rejected: then it is back in the queue.
+    /// Older versions of the same path that wait give way to it. Any number of
+    /// files: they are written in several transactions, so an error may leave
+    /// the first ones recorded; asking again is harmless.
+    pub async fn enqueue(
+        &self,
+        files: Vec<NewFile>,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<Vec<Enqueued>, LedgerError> {
+        let mut done = Vec::with_capacity(files.len());
+        let mut files = files.into_iter().peekable();
+        while files.peek().is_some() {
+            let chunk: Vec<NewFile> = files.by_ref().take(CHUNK).collect();
+            let policies = Arc::clone(policies);
+            let enqueued = self
+                .write(chunk.len(), move |work| {
+                    chunk
+                        .into_iter()
+                        .map(|file| enqueue(work, file, at, &policies))
+                        .collect::<Result<Vec<_>, _>>()
+                })
+                .await?;
+            done.extend(enqueued);
+        }
+        Ok(done)
+    }
+
+    /// Files of a route that are due, those that wait longest first. Only
+    /// looks: [`Ledger::begin`] takes one.
+    pub async fn pick(&self, wanted: PickRequest) -> Result<Vec<Queued>, LedgerError> {
+        self.read(Lane::Hot, move |conn| pick(conn, &wanted)).await
+    }
+
+    /// Queued files that nobody has sorted yet: an operator sent them round
+    /// again. Those behind `after`, in order.
+    pub async fn unsorted(
+        &self,
+        after: Option<FileId>,
+        limit: usize,
+    ) -> Result<Vec<Unsorted>, LedgerError> {
+        self.read(Lane::Hot, move |conn| {
+            let mut statement = conn.prepare_cached(UNSORTED)?;
+            let after = after.map_or(0, |id| id.0);
+            let rows = statement.query_map(params![after, limit_of(limit)], |row| {
+                Ok(Unsorted {
+                    id: FileId(row.get(0)?),
+                    folder: FolderName(row.get(1)?),
+                    version: rows::version(row, 2)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Says what a queued file is. One that is not queued any more stays as it
+    /// is.
+    pub async fn sorted(
+        &self,
+        id: FileId,
+        sorted: NewSorted,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<(), LedgerError> {
+        let policies = Arc::clone(policies);
+        self.write(1, move |work| {
+            let mut file = rows::load(work.conn, id)?;
+            if !matches!(file.state, State::Queued { .. }) {
+                return Ok(());
+            }
+            match sorted {
+                NewSorted::Media(media) => {
+                    file.media = Some(media);
+                    work.store(&file)
+                }
+                NewSorted::Unsupported(reason) => {
+                    file.media = None;
+                    work.must_change(&mut file, &Event::Unsupported(reason), at, &policies)
+                        .map(drop)
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// What a version is when it comes into the ledger: the beginning of the state
+/// machine, which no event leads to.
+fn first_state(at: Moment) -> State {
+    State::Queued {
+        not_before: at.now,
+        tries: Tries::new(at.now),
+    }
+}
+
+fn enqueue(
+    work: &mut Work<'_>,
+    new: NewFile,
+    at: Moment,
+    policies: &Arc<Policies>,
+) -> Result<Enqueued, Fail> {
+    let folder = work.folder(&new.folder)?;
+    let media = match &new.sorted {
+        NewSorted::Media(media) => Some(*media),
+        NewSorted::Unsupported(_) => None,
+    };
+    let id = match identify(work.conn, folder, &new.version)? {
+        Some(id) => {
+            let again = work.conn.prepare_cached(AGAIN)?.exists([id])?;
+            let id = FileId(id);
+            if !(again && come_back(work, id, &new, media, at, policies)?) {
+                return Ok(Enqueued { id, new: false });
+            }
+            id
+        }
+        None => insert(work, folder, &new, media, at)?,
+    };
+    if let NewSorted::Unsupported(reason) = new.sorted {
+        let mut file = rows::load(work.conn, id)?;
+        work.must_change(&mut file, &Event::Unsupported(reason), at, policies)?;
+    }
+    let older: Vec<i64> = {
+        let mut statement = work.conn.prepare_cached(OLDER)?;
+        let rows = statement.query_map(params![folder, new.version.path, id.0], |r| r.get(0))?;
+        rows.collect::<Result<_, _>>()?
+    };
+    for other in older {
+        let mut file = rows::load(work.conn, FileId(other))?;
+        work.must_change(&mut file, &Event::Replaced { by: id }, at, policies)?;
+    }
+    Ok(Enqueued { id, new: true })
+}
+
+fn insert(
+    work: &mut Work<'_>,
+    folder: i64,
+    new: &NewFile,
+    media: Option<Media>,
+    at: Moment,
+) -> Result<FileId, Fail> {
+    let dataset = work.dataset(&new.dataset)?;
+    let state = first_state(at);
+    let columns = rows::columns_of(&state);
+    let tries = columns.tries.unwrap_or(Tries::new(at.now));
+    let version = &new.version;
+    work.conn
+        .prepare_cached(
+            "INSERT INTO files (folder, path, dev, inode, size, mtime_ns, dataset, media, state, \
+             not_before, tries_since, tries_strikes, tries_failures, tries_resends, \
+             tries_resubmits, seen_at, changed_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16)",
+        )?
+        .execute(params![
+            folder,
+            version.path,
+            bits(version.dev),
+            bits(version.inode),
+            length(version.size),
+            version.mtime_ns,
+            dataset,
+            media.map(Media::as_str),
+            state.kind().as_str(),
+            columns.not_before,
+            tries.since.0,
+            tries.strikes,
+            tries.failures,
+            tries.resends,
+            tries.resubmits,
+            at.now.0,
+        ])?;
+    Ok(FileId(work.conn.last_insert_rowid()))
+}
+
+/// A version that is new to the ledger again. False: it stays as it was.
+fn come_back(
+    work: &mut Work<'_>,
+    id: FileId,
+    new: &NewFile,
+    media: Option<Media>,
+    at: Moment,
+    policies: &Arc<Policies>,
+) -> Result<bool, Fail> {
+    let mut file = rows::load(work.conn, id)?;
+    file.dataset = new.dataset.clone();
+    file.media = media;
+    if matches!(file.state, State::Gone | State::Superseded { .. }) {
+        // A sighting, like the first: the row is a new one in all but number.
+        file.changes += 1;
+        let next = first_state(at);
+        work.conn
+            .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6)")?
+            .execute(params![
+                id.0,
+                file.changes,
+                at.now.0,
+                file.state.kind().as_str(),
+                next.kind().as_str(),
+                "it is there again",
+            ])?;
+        file.state = next;
+        file.source = None;
+        file.seen_at = at.now;
+        file.changed_at = at.now;
+        work.store(&file)?;
+        return Ok(true);
+    }
+    // Whoever puts a rejected file back wants it tried again.
+    file.seen_at = at.now;
+    Ok(work.change(&mut file, &Event::Retry, at, policies)? == super::work::Changed::Went)
+}
+
+pub(super) fn folder_number(conn: &Connection, name: &FolderName) -> Result<Option<i64>, Fail> {
+    Ok(conn
+        .prepare_cached("SELECT id FROM folders WHERE name = ?1")?
+        .query_row([&name.0], |row| row.get(0))
+        .optional()?)
+}
+
+fn identify(conn: &Connection, folder: i64, version: &FileVersion) -> Result<Option<i64>, Fail> {
+    Ok(conn
+        .prepare_cached(IDENTIFY)?
+        .query_row(
+            params![
+                folder,
+                version.path,
+                bits(version.dev),
+                bits(version.inode),
+                length(version.size),
+                version.mtime_ns
+            ],
+            |row| row.get(0),
+        )
+        .optional()?)
+}
+
+fn pick(conn: &Connection, wanted: &PickRequest) -> Result<Vec<Queued>, Fail> {
+    let Some(folder) = folder_number(conn, &wanted.route.folder)? else {
+        return Ok(Vec::new());
+    };
+    let media = wanted.route.media.as_str();
+    let limit = limit_of(wanted.limit.saturating_add(wanted.exclude.len()));
+    let sql = pick_sql();
+    let mut found = Vec::new();
+    for big in [false, true] {
+        if big && wanted.small_only {
+            break;
+        }
+        let here = rows::all(conn, &sql, &[&folder, &media, &big, &wanted.now.0, &limit])?;
+        found.extend(here.into_iter().filter_map(queued));
+    }
+    found.retain(|file| !wanted.exclude.contains(&file.id));
+    found.sort_by_key(|file| (file.not_before, file.id));
+    found.truncate(wanted.limit);
+    Ok(found)
+}
+
+fn queued(file: FileRecord) -> Option<Queued> {
+    let State::Queued { not_before, tries } = file.state else {
+        return None;
+    };
+    Some(Queued {
+        id: file.id,
+        folder: file.folder,
+        dataset: file.dataset,
+        version: file.version,
+        media: file.media?,
+        hash: file.hash,
+        not_before,
+        tries,
+    })
+}
+
+pub(super) fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

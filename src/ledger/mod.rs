@@ -1,0 +1,248 @@
+//! The ledger: every version of every file, every attempt, every task and each
+//! change of state, in one SQLite file. It *is* the queue: what is not in it
+//! does not happen, and a restart takes the ordinary path.
+//!
+//! ```text
+//!   Ledger (handle, cheap to clone)
+//!     ├─ write requests ─► owning thread: one transaction for all that wait,
+//!     │                    a savepoint each, one commit, then all answers
+//!     └─ questions ──────► two readers: the dispatcher's, and people's
+//! ```
+//!
+//! - An answer to a write means that it is on the disk (`synchronous=FULL`).
+//!   An error means that nothing of it was recorded.
+//! - Each state change goes through `domain::lifecycle::step` inside the
+//!   transaction that writes it; no SQL here names a next state.
+//! - [`Ledger::open_owner`] is the daemon's: it holds a lock file.
+//!   [`Ledger::open_visitor`] is for commands beside a running daemon.
+//! - Time, chance and policies are given with each call.
+//!
+//! Must not: read a clock, touch a source, or talk to the service.
+
+mod due;
+mod error;
+mod gates;
+mod intake;
+mod open;
+mod operator;
+mod policies;
+mod rows;
+mod schema;
+mod sources;
+mod tasks;
+mod thread;
+mod uploads;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::Builder;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use due::Pending;
+pub use error::LedgerError;
+pub use gates::{Fingerprints, Gates};
+pub use intake::{Enqueued, NewFile, NewSorted, PickRequest, Queued, Unsorted};
+pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
+pub use policies::Policies;
+pub use rows::{ContentHash, FileRecord, LastPoll, OptionsPrint, Source, SourceEnd};
+pub use schema::BIG_FILE;
+pub use sources::SourceWork;
+pub use tasks::{DuePoll, Polled};
+pub use uploads::{Begin, Begun, Finish, Finished, NextHop, Recovered};
+pub use work::STREAK_GRACE;
+
+use error::Fail;
+use thread::{Read, Write, Writer};
+use work::{Kept, Work};
+
+/// Requests that may wait for the owning thread before callers wait to ask.
+const WAITING: usize = 4096;
+
+/// A handle on the ledger. Clones share it; it closes when the last is gone.
+#[derive(Clone)]
+pub struct Ledger {
+    writer: mpsc::Sender<Write>,
+    hot: mpsc::Sender<Read>,
+    cold: mpsc::Sender<Read>,
+    commits: Arc<AtomicU64>,
+    gates: watch::Receiver<Arc<Gates>>,
+}
+
+/// Which reader is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// Short questions of the daemon's.
+    Hot,
+    /// What people ask; may take a while.
+    Cold,
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").finish_non_exhaustive()
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger as the daemon that owns it: makes it if it is missing,
+    /// brings an older one up to date, and keeps other daemons off through
+    /// `<path>.lock`. Blocks for as long as a migration takes.
+    ///
+    /// # Errors
+    /// Another daemon has it, its directory can't hold it, or the file is not
+    /// a ledger that this program knows.
+    pub fn open_owner(path: &Path) -> Result<Ledger, LedgerError> {
+        schema::check_sqlite()?;
+        let lock = open::lock(path)?;
+        open::make_file(path)?;
+        let conn = open::writer(path, true)?;
+        Ledger::start(path, conn, Some(lock))
+    }
+
+    /// Opens an existing ledger beside a daemon that may be running: no lock,
+    /// no migration, short writes.
+    ///
+    /// # Errors
+    /// There is none, or it is not a ledger of just this schema.
+    pub fn open_visitor(path: &Path) -> Result<Ledger, LedgerError> {
+        schema::check_sqlite()?;
+        if !path.exists() {
+            return Err(LedgerError::Missing(path.to_owned()));
+        }
+        let conn = open::writer(path, false)?;
+        Ledger::start(path, conn, None)
+    }
+
+    fn start(
+        path: &Path,
+        conn: Connection,
+        lock: Option<std::fs::File>,
+    ) -> Result<Ledger, LedgerError> {
+        let wrong = |fail: Fail| fail.at(path);
+        let (writer, requests) = mpsc::channel(WAITING);
+        let (hot, hot_requests) = mpsc::channel(WAITING);
+        let (cold, cold_requests) = mpsc::channel(WAITING);
+        let gates_now = gates::load_all(&conn).map_err(wrong)?;
+        let (show, gates) = watch::channel(Arc::new(gates_now));
+        let commits = Arc::new(AtomicU64::new(0));
+        let thread = Writer {
+            data_version: thread::data_version(&conn).map_err(wrong)?,
+            identity: thread::identity(path)
+                .ok_or_else(|| LedgerError::Vanished(path.to_owned()))?,
+            conn,
+            path: path.to_owned(),
+            lock,
+            commits: Arc::clone(&commits),
+            gates: show,
+            requests,
+            kept: Kept::default(),
+        };
+        for (name, requests) in [("ledger-hot", hot_requests), ("ledger-cold", cold_requests)] {
+            let conn = open::reader(path)?;
+            let path = path.to_owned();
+            spawn(&thread.path, name, move || {
+                thread::read(conn, &path, requests);
+            })?;
+        }
+        spawn(path, "ledger", move || thread.run())?;
+        Ok(Ledger {
+            writer,
+            hot,
+            cold,
+            commits,
+            gates,
+        })
+    }
+
+    /// Closes the ledger for every clone of this handle: what was asked before
+    /// is done first. Returns when the file is closed and the lock is free.
+    pub async fn close(self) {
+        for reader in [&self.hot, &self.cold] {
+            let (reply, closed) = oneshot::channel();
+            if reader.send(Read::Close(reply)).await.is_ok() {
+                let _ = closed.await;
+            }
+        }
+        let (reply, closed) = oneshot::channel();
+        if self.writer.send(Write::Close(reply)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+
+    /// Commits so far: how well requests share them.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Does `work` in the next shared transaction, and answers when that is
+    /// durable. `weight`: how many rows it writes, about.
+    async fn write<T, F>(&self, weight: usize, work: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Work<'_>) -> Result<T, Fail> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let run: thread::Run = Box::new(move |tx, path| {
+            let result = match tx {
+                Some(tx) => work(tx).map_err(|fail| fail.at(path)),
+                None => Err(LedgerError::Closed),
+            };
+            let worked = result.as_ref().map(|_| ()).map_err(Clone::clone);
+            let deliver: thread::Deliver = Box::new(move |committed| {
+                let result = match (result, committed) {
+                    // Its own error says more than that the others' failed too.
+                    (Err(LedgerError::Closed), Err(error)) => Err(error),
+                    (Err(own), _) => Err(own),
+                    (Ok(value), committed) => committed.map(|()| value),
+                };
+                // Nobody waits any more: it is recorded all the same.
+                let _ = reply.send(result);
+            });
+            (worked, deliver)
+        });
+        self.writer
+            .send(Write::Run { weight, run })
+            .await
+            .map_err(|_| LedgerError::Closed)?;
+        answer.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// Asks a question about what is committed.
+    async fn read<T, F>(&self, lane: Lane, ask: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fail> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let run = Box::new(move |conn: &Connection, path: &Path| {
+            let _ = reply.send(ask(conn).map_err(|fail| fail.at(path)));
+        });
+        let reader = match lane {
+            Lane::Hot => &self.hot,
+            Lane::Cold => &self.cold,
+        };
+        reader
+            .send(Read::Run(run))
+            .await
+            .map_err(|_| LedgerError::Closed)?;
+        answer.await.map_err(|_| LedgerError::Closed)?
+    }
+}
+
+fn spawn(path: &Path, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), LedgerError> {
+    Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map(drop)
+        .map_err(|error| LedgerError::Other {
+            path: path.to_owned(),
+            why: format!("no thread for it: {error}"),
+        })
+}

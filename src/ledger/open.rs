@@ -1,0 +1,166 @@
+//! Opening: the lock that keeps a second daemon off, the checks of what the
+//! file is, and the settings of each connection.
+//!
+//! Must not: know what is in the tables.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek, Write as _};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::{Fail, LedgerError};
+use super::schema;
+
+/// How long another process may hold the ledger before a request fails.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Takes the lock file beside the ledger for as long as the file is kept.
+pub(super) fn lock(path: &Path) -> Result<File, LedgerError> {
+    let lock = lock_path(path);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&lock)
+        .map_err(|error| directory(path, &error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let _ = (&mut file).take(32).read_to_string(&mut text);
+            return Err(LedgerError::LockedByAnother {
+                path: path.to_owned(),
+                lock,
+                pid: text.trim().parse().ok(),
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(directory(path, &error)),
+    }
+    // Only for the message that another daemon gives: the lock itself counts.
+    let _ = file
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+fn directory(path: &Path, why: &dyn std::fmt::Display) -> LedgerError {
+    LedgerError::Directory {
+        path: path.to_owned(),
+        why: why.to_string(),
+    }
+}
+
+/// The directory must be there and one; the file is made for its owner alone,
+/// since names, task IDs and answers are nobody else's business.
+pub(super) fn make_file(path: &Path) -> Result<(), LedgerError> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match fs::metadata(parent) {
+        Ok(meta) if !meta.is_dir() => {
+            return Err(directory(path, &"what should hold it is not a directory"));
+        }
+        Ok(_) => {}
+        Err(error) => return Err(directory(path, &error)),
+    }
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => close_to_others(path),
+        Err(error) => Err(directory(path, &error)),
+    }
+}
+
+/// An existing ledger that others may read or write is closed to them.
+fn close_to_others(path: &Path) -> Result<(), LedgerError> {
+    let meta = fs::metadata(path).map_err(|error| directory(path, &error))?;
+    if !meta.is_file() {
+        return Err(LedgerError::NotALedger(path.to_owned()));
+    }
+    let mode = meta.permissions().mode();
+    if mode & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)).map_err(|error| {
+            LedgerError::ReadOnly {
+                path: path.to_owned(),
+                why: format!("others may read it, and that can't be changed: {error}"),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// The connection that writes. `migrating`: brings the schema up to date;
+/// otherwise an older one is refused.
+pub(super) fn writer(path: &Path, migrating: bool) -> Result<Connection, LedgerError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let wrong = |fail: Fail| fail.at(path);
+    let mut conn = Connection::open_with_flags(path, flags).map_err(|e| wrong(e.into()))?;
+    conn.busy_timeout(BUSY).map_err(|e| wrong(e.into()))?;
+    let found = schema::check_kind(&conn, path)?;
+    if found < schema::latest() && !migrating {
+        return Err(LedgerError::Older {
+            path: path.to_owned(),
+            found,
+            known: schema::latest(),
+        });
+    }
+    settle_writer(&conn).map_err(wrong)?;
+    schema::migrate(&mut conn, schema::latest()).map_err(wrong)?;
+    Ok(conn)
+}
+
+fn settle_writer(conn: &Connection) -> Result<(), Fail> {
+    let mode: String =
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(Fail::BadRow(format!(
+            "its file system allows no write-ahead log, only {mode:?}; keep the ledger on a local disk"
+        )));
+    }
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    // 16 MiB of log between checkpoints: fewer waits, still little to replay.
+    conn.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    conn.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    common(conn, 8 * 1024)
+}
+
+/// A connection that only reads: it sees what is committed, and waits for
+/// nobody.
+pub(super) fn reader(path: &Path) -> Result<Connection, LedgerError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || -> Result<Connection, Fail> {
+        let conn = Connection::open_with_flags(path, flags)?;
+        conn.busy_timeout(BUSY)?;
+        common(&conn, 4 * 1024)?;
+        Ok(conn)
+    };
+    open().map_err(|fail| fail.at(path))
+}
+
+fn common(conn: &Connection, cache_kib: i64) -> Result<(), Fail> {
+    conn.pragma_update(None, "foreign_keys", true)?;
+    // Negative: KiB instead of pages. Memory must not grow with the ledger.
+    conn.pragma_update(None, "cache_size", -cache_kib)?;
+    // Text in double quotes is a mistake, and a ledger is only data.
+    conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    conn.set_prepared_statement_cache_capacity(96);
+    Ok(())
+}

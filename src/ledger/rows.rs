@@ -1,0 +1,533 @@
+//! Rows of `files`, to and from the domain: the one place that knows how a
+//! state is stored.
+//!
+//! Must not: decide what state follows, or begin a transaction.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+
+use super::error::Fail;
+use crate::domain::answer::Code;
+use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName, TaskId};
+use crate::domain::lifecycle::SourceAction;
+use crate::domain::media::Media;
+use crate::domain::state::{Polls, State, StateKind, Tries};
+use crate::domain::time::Timestamp;
+use crate::domain::version::FileVersion;
+
+/// BLAKE3 of a file's content.
+pub type ContentHash = [u8; 32];
+
+/// What tells one set of import options from another.
+pub type OptionsPrint = [u8; 16];
+
+/// Longest text from outside that is kept, in bytes.
+pub(super) const MAX_TEXT: usize = 2048;
+
+/// Everything that the ledger holds about one version of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileRecord {
+    /// Its number.
+    pub id: FileId,
+    /// The folder it was found in.
+    pub folder: FolderName,
+    /// Where it goes, or went.
+    pub dataset: DatasetName,
+    /// Which version of which path.
+    pub version: FileVersion,
+    /// Which import takes it; `None`: not sorted, or nothing takes it.
+    pub media: Option<Media>,
+    /// Its content, once known.
+    pub hash: Option<ContentHash>,
+    /// The import options of its latest attempt.
+    pub options: Option<OptionsPrint>,
+    /// Where it is.
+    pub state: State,
+    /// It was sent again though an earlier body may have been taken.
+    pub possible_duplicate: bool,
+    /// The code of the service's latest answer about it.
+    pub last_code: Option<Code>,
+    /// The same in words; may hold whatever characters the service sent.
+    pub last_why: Option<String>,
+    /// The latest query about its task, if it has been asked about.
+    pub poll: Option<LastPoll>,
+    /// What is to be done with its source, or was done.
+    pub source: Option<Source>,
+    /// When this version was put into the ledger, or back into it.
+    pub seen_at: Timestamp,
+    /// When its state last changed.
+    pub changed_at: Timestamp,
+    /// A duplicate whose original has not ended yet.
+    pub(super) awaiting: bool,
+    /// How many changes its history has.
+    pub(super) changes: i64,
+}
+
+/// The latest query about a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastPoll {
+    /// When it was answered.
+    pub at: Timestamp,
+    /// The answer's code.
+    pub code: Code,
+    /// The same in words.
+    pub message: String,
+    /// Queries about this file so far.
+    pub count: u32,
+}
+
+/// What is to be done with a source, or was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What.
+    pub action: SourceAction,
+    /// Not earlier.
+    pub due: Timestamp,
+    /// Where it is being moved, or was: recorded before the move begins.
+    pub target: Option<Vec<u8>>,
+    /// How it ended; `None`: still to be done.
+    pub done: Option<SourceEnd>,
+}
+
+/// How the action on a source ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceEnd {
+    /// It is at [`Source::target`] now.
+    Moved,
+    /// It is deleted.
+    Deleted,
+    /// It was left where it is, for this reason.
+    Kept(String),
+    /// It was not there any more.
+    Missing,
+}
+
+impl FileRecord {
+    /// Its source is gone from where it was found, by our own doing.
+    pub(super) fn source_taken(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| {
+            matches!(source.done, Some(SourceEnd::Moved | SourceEnd::Deleted))
+        })
+    }
+
+    /// Its source may be on its way right now.
+    pub(super) fn source_moving(&self) -> bool {
+        self.source
+            .as_ref()
+            .is_some_and(|source| source.done.is_none() && source.target.is_some())
+    }
+}
+
+/// The columns that belong to the state.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct StateColumns {
+    pub not_before: Option<i64>,
+    pub attempt: Option<i64>,
+    pub last_byte: Option<bool>,
+    pub task: Option<String>,
+    pub next_poll: Option<i64>,
+    pub polls: Option<Polls>,
+    pub tries: Option<Tries>,
+    pub reason: Option<String>,
+    pub code: Option<String>,
+    pub duplicate_of: Option<i64>,
+    pub superseded_by: Option<i64>,
+}
+
+/// A state as columns.
+pub(super) fn columns_of(state: &State) -> StateColumns {
+    let none = StateColumns::default();
+    match state {
+        State::Queued { not_before, tries } => StateColumns {
+            not_before: Some(not_before.0),
+            tries: Some(*tries),
+            ..none
+        },
+        State::Uploading {
+            attempt,
+            last_byte_sent,
+            tries,
+        } => StateColumns {
+            attempt: Some(attempt.0),
+            last_byte: Some(*last_byte_sent),
+            tries: Some(*tries),
+            ..none
+        },
+        State::Submitted {
+            task,
+            next_poll,
+            polls,
+            tries,
+        } => StateColumns {
+            task: Some(task.as_str().to_owned()),
+            next_poll: Some(next_poll.0),
+            polls: Some(*polls),
+            tries: Some(*tries),
+            ..none
+        },
+        State::Succeeded { task } | State::Cancelled { task } | State::Lost { task } => {
+            StateColumns {
+                task: Some(task.as_str().to_owned()),
+                ..none
+            }
+        }
+        State::Failed { task, reason } => StateColumns {
+            task: Some(task.as_str().to_owned()),
+            reason: Some(bounded(reason).to_owned()),
+            ..none
+        },
+        State::Rejected { code } | State::Exhausted { code } => StateColumns {
+            code: Some(code.as_str().to_owned()),
+            ..none
+        },
+        State::Unconfirmed { attempt } => StateColumns {
+            attempt: Some(attempt.0),
+            ..none
+        },
+        State::Unsupported { reason } => StateColumns {
+            reason: Some(bounded(reason).to_owned()),
+            ..none
+        },
+        State::Duplicate { of } => StateColumns {
+            duplicate_of: Some(of.0),
+            ..none
+        },
+        State::Superseded { by } => StateColumns {
+            superseded_by: Some(by.0),
+            ..none
+        },
+        State::Untracked | State::Gone => none,
+    }
+}
+
+/// Columns as a state. The CHECKs of the schema let nothing else in; a row
+/// that still misses something was written by another hand.
+pub(super) fn state_of(kind: StateKind, c: StateColumns) -> Result<State, Fail> {
+    fn has<T>(kind: StateKind, name: &str, value: Option<T>) -> Result<T, Fail> {
+        value.ok_or_else(|| Fail::BadRow(format!("a file is {kind} and has no {name}")))
+    }
+    let task = |text: Option<String>| {
+        let text = has(kind, "task", text)?;
+        TaskId::new(&text).ok_or_else(|| Fail::BadRow(format!("{text:?} is no task ID")))
+    };
+    let code = |text: Option<String>| has(kind, "code", text).map(|text| Code::service(&text));
+    Ok(match kind {
+        StateKind::Queued => State::Queued {
+            not_before: Timestamp(has(kind, "not_before", c.not_before)?),
+            tries: has(kind, "tries", c.tries)?,
+        },
+        StateKind::Uploading => State::Uploading {
+            attempt: AttemptId(has(kind, "attempt", c.attempt)?),
+            last_byte_sent: has(kind, "last_byte", c.last_byte)?,
+            tries: has(kind, "tries", c.tries)?,
+        },
+        StateKind::Submitted => State::Submitted {
+            task: task(c.task)?,
+            next_poll: Timestamp(has(kind, "next_poll", c.next_poll)?),
+            polls: has(kind, "polls", c.polls)?,
+            tries: has(kind, "tries", c.tries)?,
+        },
+        StateKind::Succeeded => State::Succeeded {
+            task: task(c.task)?,
+        },
+        StateKind::Failed => State::Failed {
+            task: task(c.task)?,
+            reason: has(kind, "reason", c.reason)?,
+        },
+        StateKind::Cancelled => State::Cancelled {
+            task: task(c.task)?,
+        },
+        StateKind::Untracked => State::Untracked,
+        StateKind::Rejected => State::Rejected {
+            code: code(c.code)?,
+        },
+        StateKind::Exhausted => State::Exhausted {
+            code: code(c.code)?,
+        },
+        StateKind::Unconfirmed => State::Unconfirmed {
+            attempt: AttemptId(has(kind, "attempt", c.attempt)?),
+        },
+        StateKind::Lost => State::Lost {
+            task: task(c.task)?,
+        },
+        StateKind::Unsupported => State::Unsupported {
+            reason: has(kind, "reason", c.reason)?,
+        },
+        StateKind::Duplicate => State::Duplicate {
+            of: FileId(has(kind, "original", c.duplicate_of)?),
+        },
+        StateKind::Superseded => State::Superseded {
+            by: FileId(has(kind, "newer version", c.superseded_by)?),
+        },
+        StateKind::Gone => State::Gone,
+    })
+}
+
+/// At most [`MAX_TEXT`] bytes, cut between characters.
+pub(super) fn bounded(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
+}
+
+/// SQLite keeps signed numbers: the same 64 bits.
+pub(super) fn bits(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+/// A size as SQLite keeps it. No file is longer than this can say.
+pub(super) fn length(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+pub(super) fn action_name(action: SourceAction) -> &'static str {
+    match action {
+        SourceAction::MoveDone => "move-done",
+        SourceAction::MoveRejected => "move-rejected",
+        SourceAction::Delete => "delete",
+    }
+}
+
+fn action_of(name: &str) -> Option<SourceAction> {
+    [
+        SourceAction::MoveDone,
+        SourceAction::MoveRejected,
+        SourceAction::Delete,
+    ]
+    .into_iter()
+    .find(|action| action_name(*action) == name)
+}
+
+/// What [`record`] reads, in its order. `files` is `f`, its folder and dataset
+/// `fo` and `da`.
+pub(super) const COLUMNS: &str = "f.id, fo.name, da.name, f.path, f.dev, f.inode, f.size, \
+    f.mtime_ns, f.media, f.hash, f.options, f.state, f.not_before, f.attempt, f.last_byte, f.task, \
+    f.next_poll, f.polls_pending, f.polls_failures, f.polls_missing, f.tries_since, \
+    f.tries_strikes, f.tries_failures, f.tries_resends, f.tries_resubmits, f.reason, f.code, \
+    f.duplicate_of, f.superseded_by, f.awaiting, f.possible_duplicate, f.last_code, f.last_why, \
+    f.poll_at, f.poll_code, f.poll_message, f.poll_count, f.source_action, f.source_due, \
+    f.source_target, f.source_done, f.source_note, f.seen_at, f.changed_at, f.changes";
+
+/// Behind `FROM files AS f …`. CROSS, so that SQLite never begins with these.
+pub(super) const NAMES: &str = "CROSS JOIN folders AS fo ON fo.id = f.folder \
+    CROSS JOIN datasets AS da ON da.id = f.dataset";
+
+fn bad(column: &str, text: impl std::fmt::Display) -> rusqlite::Error {
+    let why = format!("{text:?}", text = text.to_string());
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, format!("{column}: {why}").into())
+}
+
+/// One row of [`COLUMNS`].
+pub(super) fn record(row: &Row<'_>) -> Result<FileRecord, Fail> {
+    let media: Option<String> = row.get(8)?;
+    let media = media
+        .map(|text| text.parse().map_err(|_| bad("media", &text)))
+        .transpose()?;
+    let kind: String = row.get(11)?;
+    let kind: StateKind = kind.parse().map_err(|_| bad("state", &kind))?;
+    let polls = match row.get::<_, Option<u32>>(17)? {
+        Some(pending) => Some(Polls {
+            pending,
+            failures: row.get(18)?,
+            missing: row.get(19)?,
+        }),
+        None => None,
+    };
+    let tries = match row.get::<_, Option<i64>>(20)? {
+        Some(since) => Some(Tries {
+            since: Timestamp(since),
+            strikes: row.get(21)?,
+            failures: row.get(22)?,
+            resends: row.get(23)?,
+            resubmits: row.get(24)?,
+        }),
+        None => None,
+    };
+    let columns = StateColumns {
+        not_before: row.get(12)?,
+        attempt: row.get(13)?,
+        last_byte: row.get(14)?,
+        task: row.get(15)?,
+        next_poll: row.get(16)?,
+        polls,
+        tries,
+        reason: row.get(25)?,
+        code: row.get(26)?,
+        duplicate_of: row.get(27)?,
+        superseded_by: row.get(28)?,
+    };
+    let poll = match row.get::<_, Option<i64>>(33)? {
+        Some(at) => Some(LastPoll {
+            at: Timestamp(at),
+            code: Code::service(&row.get::<_, Option<String>>(34)?.unwrap_or_default()),
+            message: row.get::<_, Option<String>>(35)?.unwrap_or_default(),
+            count: row.get(36)?,
+        }),
+        None => None,
+    };
+    Ok(FileRecord {
+        id: FileId(row.get(0)?),
+        folder: FolderName(row.get(1)?),
+        dataset: DatasetName(row.get(2)?),
+        version: version(row, 3)?,
+        media,
+        hash: row.get(9)?,
+        options: row.get(10)?,
+        state: state_of(kind, columns)?,
+        awaiting: row.get(29)?,
+        possible_duplicate: row.get(30)?,
+        last_code: row
+            .get::<_, Option<String>>(31)?
+            .map(|text| Code::service(&text)),
+        last_why: row.get(32)?,
+        poll,
+        source: source(row)?,
+        seen_at: Timestamp(row.get(42)?),
+        changed_at: Timestamp(row.get(43)?),
+        changes: row.get(44)?,
+    })
+}
+
+/// Path, device, inode, size and mtime, from column `at` on.
+pub(super) fn version(row: &Row<'_>, at: usize) -> Result<FileVersion, rusqlite::Error> {
+    Ok(FileVersion {
+        path: row.get(at)?,
+        dev: row.get::<_, i64>(at + 1)?.cast_unsigned(),
+        inode: row.get::<_, i64>(at + 2)?.cast_unsigned(),
+        size: row.get::<_, i64>(at + 3)?.unsigned_abs(),
+        mtime_ns: row.get(at + 4)?,
+    })
+}
+
+fn source(row: &Row<'_>) -> Result<Option<Source>, Fail> {
+    let Some(action) = row.get::<_, Option<String>>(37)? else {
+        return Ok(None);
+    };
+    let done = match row.get::<_, Option<String>>(40)?.as_deref() {
+        None => None,
+        Some("moved") => Some(SourceEnd::Moved),
+        Some("deleted") => Some(SourceEnd::Deleted),
+        Some("missing") => Some(SourceEnd::Missing),
+        Some("kept") => Some(SourceEnd::Kept(
+            row.get::<_, Option<String>>(41)?.unwrap_or_default(),
+        )),
+        Some(other) => return Err(bad("source_done", other).into()),
+    };
+    Ok(Some(Source {
+        action: action_of(&action).ok_or_else(|| bad("source_action", &action))?,
+        due: Timestamp(row.get(38)?),
+        target: row.get(39)?,
+        done,
+    }))
+}
+
+/// One file, by its number.
+pub(super) fn load(conn: &Connection, id: FileId) -> Result<FileRecord, Fail> {
+    find(conn, id)?.ok_or(Fail::NoSuchFile(id))
+}
+
+/// One file, if it is there.
+pub(super) fn find(conn: &Connection, id: FileId) -> Result<Option<FileRecord>, Fail> {
+    let sql = joined(&[
+        "SELECT ",
+        COLUMNS,
+        " FROM files AS f ",
+        NAMES,
+        " WHERE f.id = ?1",
+    ]);
+    let mut statement = conn.prepare_cached(&sql)?;
+    let found = statement
+        .query_row([id.0], |row| Ok(record(row)))
+        .optional()?;
+    found.transpose()
+}
+
+/// The parts as one text. The statement cache makes the rest cheap.
+pub(super) fn joined(parts: &[&str]) -> String {
+    parts.concat()
+}
+
+/// Every row of a query over [`COLUMNS`].
+pub(super) fn all(
+    conn: &Connection,
+    sql: &str,
+    params: &[&dyn ToSql],
+) -> Result<Vec<FileRecord>, Fail> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(record(row)?);
+    }
+    Ok(found)
+}
+
+/// Writes what can change about a file, all of it in one statement: the
+/// record is the truth, and no column is forgotten.
+pub(super) fn store(conn: &Connection, file: &FileRecord, dataset: i64) -> Result<(), Fail> {
+    let c = columns_of(&file.state);
+    let (polls, tries) = (c.polls, c.tries);
+    let (done, note) = source_end_columns(file.source.as_ref().and_then(|s| s.done.as_ref()));
+    let mut statement = conn.prepare_cached(
+        "UPDATE files SET dataset = ?2, media = ?3, hash = ?4, options = ?5, state = ?6, \
+         not_before = ?7, attempt = ?8, last_byte = ?9, task = ?10, next_poll = ?11, \
+         polls_pending = ?12, polls_failures = ?13, polls_missing = ?14, tries_since = ?15, \
+         tries_strikes = ?16, tries_failures = ?17, tries_resends = ?18, tries_resubmits = ?19, \
+         reason = ?20, code = ?21, duplicate_of = ?22, superseded_by = ?23, awaiting = ?24, \
+         possible_duplicate = ?25, last_code = ?26, last_why = ?27, poll_at = ?28, \
+         poll_code = ?29, poll_message = ?30, poll_count = ?31, source_action = ?32, \
+         source_due = ?33, source_target = ?34, source_done = ?35, source_note = ?36, \
+         seen_at = ?37, changed_at = ?38, changes = ?39 WHERE id = ?1",
+    )?;
+    statement.execute(params![
+        file.id.0,
+        dataset,
+        file.media.map(Media::as_str),
+        file.hash,
+        file.options,
+        file.state.kind().as_str(),
+        c.not_before,
+        c.attempt,
+        c.last_byte,
+        c.task,
+        c.next_poll,
+        polls.map(|p| p.pending),
+        polls.map(|p| p.failures),
+        polls.map(|p| p.missing),
+        tries.map(|t| t.since.0),
+        tries.map(|t| t.strikes),
+        tries.map(|t| t.failures),
+        tries.map(|t| t.resends),
+        tries.map(|t| t.resubmits),
+        c.reason,
+        c.code,
+        c.duplicate_of,
+        c.superseded_by,
+        file.awaiting,
+        file.possible_duplicate,
+        file.last_code.as_ref().map(Code::as_str),
+        file.last_why.as_deref().map(bounded),
+        file.poll.as_ref().map(|p| p.at.0),
+        file.poll.as_ref().map(|p| p.code.as_str()),
+        file.poll.as_ref().map(|p| bounded(&p.message)),
+        file.poll.as_ref().map_or(0, |p| p.count),
+        file.source.as_ref().map(|s| action_name(s.action)),
+        file.source.as_ref().map(|s| s.due.0),
+        file.source.as_ref().and_then(|s| s.target.as_deref()),
+        done,
+        note,
+        file.seen_at.0,
+        file.changed_at.0,
+        file.changes,
+    ])?;
+    Ok(())
+}
+
+/// `source_done` and `source_note`.
+pub(super) fn source_end_columns(end: Option<&SourceEnd>) -> (Option<&'static str>, Option<&str>) {
+    match end {
+        None => (None, None),
+        Some(SourceEnd::Moved) => (Some("moved"), None),
+        Some(SourceEnd::Deleted) => (Some("deleted"), None),
+        Some(SourceEnd::Missing) => (Some("missing"), None),
+        Some(SourceEnd::Kept(why)) => (Some("kept"), Some(bounded(why))),
+    }
+}

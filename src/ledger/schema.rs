@@ -1,0 +1,280 @@
+//! The tables, and how a ledger of an earlier version becomes one of today's.
+//!
+//! [`MIGRATIONS`] is append-only: what was released once is never edited, since
+//! ledgers exist that were made by it. `PRAGMA user_version` counts those done.
+//!
+//! Must not: hold a query. Every query lives with the call that asks it; the
+//! tests ask SQLite for the plan of each.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::error::{Fail, LedgerError};
+
+/// "SMSY" in the file's header: tells our ledgers from other people's databases.
+pub(super) const APPLICATION_ID: i64 = 0x534D_5359;
+
+/// Files above this many bytes are "big": they leave one lane to the others.
+pub const BIG_FILE: u64 = 64 * 1024 * 1024;
+
+/// Oldest SQLite that does not damage a WAL which two connections reset.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// One SQL script for each version of the schema, in order.
+pub(super) const MIGRATIONS: &[&str] = &[FILES, COUNTS];
+
+/// Version 1. A state owns exactly its data: the CHECKs say the same as the
+/// enum `domain::state::State`. The partial indices hold only what their query
+/// looks for, so they stay small however many files have ended.
+const FILES: &str = "
+CREATE TABLE folders (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE datasets (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- which version of which file
+    folder INTEGER NOT NULL REFERENCES folders(id),
+    path BLOB NOT NULL CHECK (length(path) > 0),
+    dev INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    size INTEGER NOT NULL CHECK (size >= 0),
+    mtime_ns INTEGER NOT NULL,
+    big INTEGER GENERATED ALWAYS AS (size > 67108864) VIRTUAL,
+    -- where it goes, and what it holds
+    dataset INTEGER NOT NULL REFERENCES datasets(id),
+    media TEXT CHECK (media IN ('text', 'image', 'audio', 'video', 'web')),
+    hash BLOB CHECK (length(hash) = 32),
+    options BLOB CHECK (length(options) = 16),
+    -- where it is
+    state TEXT NOT NULL CHECK (state IN (
+        'queued', 'uploading', 'submitted', 'succeeded', 'failed', 'cancelled', 'untracked',
+        'rejected', 'exhausted', 'unconfirmed', 'lost', 'unsupported', 'duplicate', 'superseded',
+        'gone')),
+    not_before INTEGER,
+    attempt INTEGER,
+    last_byte INTEGER CHECK (last_byte IN (0, 1)),
+    task TEXT,
+    next_poll INTEGER,
+    polls_pending INTEGER,
+    polls_failures INTEGER,
+    polls_missing INTEGER,
+    tries_since INTEGER,
+    tries_strikes INTEGER,
+    tries_failures INTEGER,
+    tries_resends INTEGER,
+    tries_resubmits INTEGER,
+    reason TEXT,
+    code TEXT,
+    duplicate_of INTEGER,
+    superseded_by INTEGER,
+    -- what is to be known beside it
+    awaiting INTEGER NOT NULL DEFAULT 0 CHECK (awaiting IN (0, 1)),
+    possible_duplicate INTEGER NOT NULL DEFAULT 0 CHECK (possible_duplicate IN (0, 1)),
+    last_code TEXT,
+    last_why TEXT,
+    poll_at INTEGER,
+    poll_code TEXT,
+    poll_message TEXT,
+    poll_count INTEGER NOT NULL DEFAULT 0,
+    source_action TEXT CHECK (source_action IN ('move-done', 'move-rejected', 'delete')),
+    source_due INTEGER,
+    source_target BLOB,
+    source_done TEXT CHECK (source_done IN ('moved', 'deleted', 'kept', 'missing')),
+    source_note TEXT,
+    seen_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    changes INTEGER NOT NULL DEFAULT 0,
+
+    UNIQUE (folder, path, dev, inode, size, mtime_ns),
+    CHECK ((state = 'queued') = (not_before IS NOT NULL)),
+    CHECK ((state IN ('uploading', 'unconfirmed')) = (attempt IS NOT NULL)),
+    CHECK ((state = 'uploading') = (last_byte IS NOT NULL)),
+    CHECK ((state IN ('submitted', 'succeeded', 'failed', 'cancelled', 'lost')) = (task IS NOT NULL)),
+    CHECK ((state = 'submitted') = (next_poll IS NOT NULL)),
+    CHECK ((state = 'submitted') = (polls_pending IS NOT NULL)),
+    CHECK ((state = 'submitted') = (polls_failures IS NOT NULL)),
+    CHECK ((state = 'submitted') = (polls_missing IS NOT NULL)),
+    CHECK ((state IN ('queued', 'uploading', 'submitted')) = (tries_since IS NOT NULL)),
+    CHECK ((state IN ('queued', 'uploading', 'submitted')) = (tries_strikes IS NOT NULL)),
+    CHECK ((state IN ('queued', 'uploading', 'submitted')) = (tries_failures IS NOT NULL)),
+    CHECK ((state IN ('queued', 'uploading', 'submitted')) = (tries_resends IS NOT NULL)),
+    CHECK ((state IN ('queued', 'uploading', 'submitted')) = (tries_resubmits IS NOT NULL)),
+    CHECK ((state IN ('failed', 'unsupported')) = (reason IS NOT NULL)),
+    CHECK ((state IN ('rejected', 'exhausted')) = (code IS NOT NULL)),
+    CHECK ((state = 'duplicate') = (duplicate_of IS NOT NULL)),
+    CHECK ((state = 'superseded') = (superseded_by IS NOT NULL)),
+    CHECK (awaiting = 0 OR state = 'duplicate'),
+    CHECK (media IS NOT NULL OR state NOT IN ('uploading', 'submitted')),
+    CHECK ((source_action IS NULL) = (source_due IS NULL)),
+    CHECK (source_action IS NOT NULL OR (source_target IS NULL AND source_done IS NULL))
+) STRICT;
+
+-- pick: what is due on a route, big and small apart
+CREATE INDEX files_queue ON files (folder, media, big, not_before, id) WHERE state = 'queued';
+-- when does the next one become due, whatever its route
+CREATE INDEX files_waiting ON files (not_before, id) WHERE state = 'queued';
+CREATE INDEX files_unsorted ON files (id) WHERE state = 'queued' AND media IS NULL;
+CREATE INDEX files_uploading ON files (id) WHERE state = 'uploading';
+CREATE INDEX files_polls ON files (dataset, next_poll, id) WHERE state = 'submitted';
+-- what was sent with this content; equal content has equal size, so that one
+-- index also says which sizes were never seen and need no hash beforehand
+CREATE INDEX files_content ON files (dataset, size, hash)
+    WHERE state IN ('uploading', 'submitted', 'succeeded', 'untracked');
+CREATE INDEX files_awaiting ON files (duplicate_of, id) WHERE awaiting = 1;
+CREATE INDEX files_duplicates ON files (duplicate_of) WHERE state = 'duplicate';
+CREATE INDEX files_sources ON files (source_due, id)
+    WHERE source_action IS NOT NULL AND source_done IS NULL;
+-- versions that are in the ledger and still new to it when seen again
+CREATE INDEX files_again ON files (id)
+    WHERE state IN ('gone', 'superseded') OR (source_done = 'moved' AND source_action = 'move-rejected');
+-- lists for people
+CREATE INDEX files_ended ON files (state, changed_at, id)
+    WHERE state NOT IN ('queued', 'uploading', 'submitted');
+
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    file INTEGER NOT NULL REFERENCES files(id) ON DELETE CASCADE,
+    endpoint TEXT NOT NULL,
+    probe INTEGER NOT NULL CHECK (probe IN (0, 1)),
+    started_at INTEGER NOT NULL,
+    last_byte_at INTEGER,
+    ended_at INTEGER,
+    http_status INTEGER,
+    code TEXT,
+    message TEXT,
+    verdict TEXT,
+    bytes INTEGER,
+    task TEXT
+) STRICT;
+CREATE INDEX attempts_of_file ON attempts (file, id);
+
+-- the n-th change of a file; the first state of all is the row's own seen_at
+CREATE TABLE history (
+    file INTEGER NOT NULL REFERENCES files(id) ON DELETE CASCADE,
+    n INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    from_state TEXT NOT NULL,
+    to_state TEXT NOT NULL,
+    code TEXT,
+    why TEXT NOT NULL,
+    PRIMARY KEY (file, n)
+) STRICT, WITHOUT ROWID;
+
+-- an open gate that has counted nothing has no row
+CREATE TABLE gates (
+    key TEXT PRIMARY KEY,
+    status TEXT NOT NULL CHECK (status IN ('open', 'closed', 'probing')),
+    probe INTEGER,
+    since INTEGER,
+    until INTEGER,
+    level INTEGER,
+    code TEXT,
+    why TEXT,
+    lifts TEXT CHECK (lifts IN ('time', 'key', 'config')),
+    fingerprint TEXT,
+    first_ms INTEGER,
+    max_ms INTEGER,
+    streak_code TEXT,
+    streak_files TEXT,
+    CHECK ((status = 'probing') = (probe IS NOT NULL)),
+    CHECK ((status = 'open') = (until IS NULL)),
+    CHECK ((streak_code IS NULL) = (streak_files IS NULL))
+) STRICT, WITHOUT ROWID;
+";
+
+/// Version 2: how many files of a folder are in a state, kept by triggers so
+/// that it costs the same at ten million rows, and is right whoever writes.
+const COUNTS: &str = "
+CREATE TABLE counts (
+    folder INTEGER NOT NULL REFERENCES folders(id),
+    state TEXT NOT NULL,
+    files INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (folder, state)
+) STRICT, WITHOUT ROWID;
+INSERT INTO counts SELECT folder, state, count(*), sum(size) FROM files GROUP BY folder, state;
+
+CREATE TRIGGER files_come AFTER INSERT ON files BEGIN
+    INSERT INTO counts VALUES (NEW.folder, NEW.state, 1, NEW.size)
+        ON CONFLICT DO UPDATE SET files = files + 1, bytes = bytes + NEW.size;
+END;
+CREATE TRIGGER files_move AFTER UPDATE OF state ON files WHEN NEW.state <> OLD.state BEGIN
+    UPDATE counts SET files = files - 1, bytes = bytes - OLD.size
+        WHERE folder = OLD.folder AND state = OLD.state;
+    INSERT INTO counts VALUES (NEW.folder, NEW.state, 1, NEW.size)
+        ON CONFLICT DO UPDATE SET files = files + 1, bytes = bytes + NEW.size;
+END;
+CREATE TRIGGER files_leave AFTER DELETE ON files BEGIN
+    UPDATE counts SET files = files - 1, bytes = bytes - OLD.size
+        WHERE folder = OLD.folder AND state = OLD.state;
+END;
+";
+
+/// The schema that this program works with.
+pub(super) fn latest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).expect("there are few migrations")
+}
+
+/// Refuses to run on an SQLite that can damage a ledger.
+pub(super) fn check_sqlite() -> Result<(), LedgerError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(LedgerError::OldSqlite(rusqlite::version().to_owned()));
+    }
+    Ok(())
+}
+
+fn pragma(conn: &Connection, name: &str) -> Result<i64, Fail> {
+    Ok(conn.pragma_query_value(None, name, |row| row.get(0))?)
+}
+
+/// Looks whether this is a ledger, and one that this program knows, before
+/// anything is written. Returns its version; 0: an empty file.
+pub(super) fn check_kind(conn: &Connection, path: &Path) -> Result<i64, LedgerError> {
+    let ask = || -> Result<(i64, i64, i64), Fail> {
+        let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+        Ok((
+            pragma(conn, "application_id")?,
+            pragma(conn, "user_version")?,
+            tables,
+        ))
+    };
+    let (application, found, tables) = ask().map_err(|fail| fail.at(path))?;
+    let empty = (application, found, tables) == (0, 0, 0);
+    if !empty && application != APPLICATION_ID {
+        return Err(LedgerError::NotALedger(path.to_owned()));
+    }
+    if found > latest() {
+        return Err(LedgerError::Newer {
+            path: path.to_owned(),
+            found,
+            known: latest(),
+        });
+    }
+    Ok(found)
+}
+
+/// Brings the ledger up to version `to`, one transaction a version.
+pub(super) fn migrate(conn: &mut Connection, to: i64) -> Result<(), Fail> {
+    loop {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let version = pragma(&tx, "user_version")?;
+        let next = usize::try_from(version)
+            .ok()
+            .filter(|_| version < to)
+            .and_then(|done| MIGRATIONS.get(done));
+        let Some(script) = next else {
+            return Ok(());
+        };
+        tx.execute_batch(script)?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        tx.pragma_update(None, "user_version", version + 1)?;
+        tx.commit()?;
+    }
+}

@@ -1,0 +1,114 @@
+//! What is to be done with sources, now that it is durable how they ended.
+//!
+//! Must not: touch a source, or decide what becomes of it.
+
+use rusqlite::params;
+
+use super::error::{Fail, LedgerError};
+use super::intake::limit_of;
+use super::rows::{self, COLUMNS, FileRecord, NAMES, SourceEnd};
+use super::{Lane, Ledger};
+use crate::domain::ids::FileId;
+use crate::domain::lifecycle::SourceAction;
+use crate::domain::time::Timestamp;
+
+/// Something to be done with a source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceWork {
+    /// What.
+    pub action: SourceAction,
+    /// Where an earlier try was moving it, when it was cut short: it may be
+    /// there already.
+    pub target: Option<Vec<u8>>,
+    /// The file, with everything that is known about it.
+    pub file: FileRecord,
+}
+
+pub(super) fn due_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM files AS f INDEXED BY files_sources {NAMES} \
+         WHERE f.source_action IS NOT NULL AND f.source_done IS NULL AND f.source_due <= ?1 \
+         ORDER BY f.source_due, f.id LIMIT ?2"
+    )
+}
+
+impl Ledger {
+    /// Sources that something is to be done with by now.
+    pub async fn due_source_actions(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<SourceWork>, LedgerError> {
+        self.read(Lane::Hot, move |conn| {
+            let found = rows::all(conn, &due_sql(), &[&now.0, &limit_of(limit)])?;
+            Ok(found
+                .into_iter()
+                .filter_map(|file| {
+                    let source = file.source.clone()?;
+                    Some(SourceWork {
+                        action: source.action,
+                        target: source.target,
+                        file,
+                    })
+                })
+                .collect())
+        })
+        .await
+    }
+
+    /// Records where a source is about to be moved (for a deletion, an empty
+    /// path), before it is touched. False: leave it alone, the file has moved
+    /// on meanwhile.
+    pub async fn source_intent(
+        &self,
+        id: FileId,
+        action: SourceAction,
+        target: Vec<u8>,
+    ) -> Result<bool, LedgerError> {
+        self.write(1, move |work| {
+            let changed = work
+                .conn
+                .prepare_cached(
+                    "UPDATE files SET source_target = ?3 \
+                     WHERE id = ?1 AND source_action = ?2 AND source_done IS NULL",
+                )?
+                .execute(params![id.0, rows::action_name(action), target])?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    /// Records how it ended.
+    pub async fn source_done(&self, id: FileId, end: SourceEnd) -> Result<(), LedgerError> {
+        self.write(1, move |work| {
+            let (done, note) = rows::source_end_columns(Some(&end));
+            let changed = work
+                .conn
+                .prepare_cached(
+                    "UPDATE files SET source_done = ?2, source_note = ?3 \
+                     WHERE id = ?1 AND source_action IS NOT NULL AND source_done IS NULL",
+                )?
+                .execute(params![id.0, done, note])?;
+            if changed == 0 {
+                let why = "nothing was to be done with its source".to_owned();
+                return Err(Fail::Refused(id, why));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Puts off what is to be done with a source, where it can't be done now.
+    pub async fn source_later(&self, id: FileId, due: Timestamp) -> Result<(), LedgerError> {
+        self.write(1, move |work| {
+            work.conn
+                .prepare_cached(
+                    "UPDATE files SET source_due = ?2 \
+                     WHERE id = ?1 AND source_action IS NOT NULL AND source_done IS NULL",
+                )?
+                .execute(params![id.0, due.0])?;
+            Ok(())
+        })
+        .await
+    }
+}

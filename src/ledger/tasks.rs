@@ -1,0 +1,195 @@
+//! Tasks that are followed: which are due to be asked about, and what the
+//! answers lead to.
+//!
+//! Queries are many and mostly say "still processing", so each leaves only the
+//! latest answer on its file; the history gets a line when the state changes.
+//!
+//! Must not: ask the service, or say how often.
+
+use std::sync::Arc;
+
+use rusqlite::params;
+
+use super::error::{Fail, LedgerError};
+use super::gates::{self, Fingerprints};
+use super::intake::limit_of;
+use super::policies::Policies;
+use super::rows::{self, LastPoll, bounded};
+use super::uploads::{self, Finished};
+use super::{Lane, Ledger};
+use crate::domain::error_table::Judgement;
+use crate::domain::gate::Admission;
+use crate::domain::ids::{DatasetName, FileId, FolderName, TaskId};
+use crate::domain::state::State;
+use crate::domain::time::{Moment, Timestamp};
+
+/// A task that is due to be asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuePoll {
+    /// The file.
+    pub id: FileId,
+    /// Its folder.
+    pub folder: FolderName,
+    /// Its dataset: whose key to ask with.
+    pub dataset: DatasetName,
+    /// The path relative to the folder, for people.
+    pub path: Vec<u8>,
+    /// The task.
+    pub task: TaskId,
+    /// Since when it is due.
+    pub next_poll: Timestamp,
+}
+
+/// The answer to a query.
+#[derive(Debug, Clone)]
+pub struct Polled {
+    /// Which file.
+    pub id: FileId,
+    /// What the outcome means.
+    pub judgement: Judgement,
+    /// The settings behind the gates on its way; the route's is not looked at.
+    pub fingerprints: Arc<Fingerprints>,
+}
+
+pub(super) const DUE_POLLS: &str = "SELECT f.id, fo.name, da.name, f.path, f.task, f.next_poll \
+    FROM files AS f INDEXED BY files_polls CROSS JOIN folders AS fo ON fo.id = f.folder \
+    CROSS JOIN datasets AS da ON da.id = f.dataset \
+    WHERE f.state = 'submitted' AND f.dataset = (SELECT id FROM datasets WHERE name = ?1) \
+    AND f.next_poll <= ?2 ORDER BY f.next_poll, f.id LIMIT ?3";
+
+pub(super) const NEXT_POLL: &str = "SELECT min(next_poll) FROM files INDEXED BY files_polls \
+    WHERE state = 'submitted' AND dataset = (SELECT id FROM datasets WHERE name = ?1)";
+
+/// Tasks of a dataset that are not due yet. The change names no state: when a
+/// task is asked about next is no step of the state machine.
+pub(super) const POLL_NOW: &str = "UPDATE files INDEXED BY files_polls SET next_poll = ?2 \
+    WHERE state = 'submitted' AND dataset = (SELECT id FROM datasets WHERE name = ?1) \
+    AND next_poll > ?2";
+
+impl Ledger {
+    /// Tasks of a dataset that are due to be asked about, those that wait
+    /// longest first. Only looks: a task stays due until
+    /// [`Ledger::polled`].
+    pub async fn due_polls(
+        &self,
+        dataset: DatasetName,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DuePoll>, LedgerError> {
+        self.read(Lane::Hot, move |conn| {
+            let mut statement = conn.prepare_cached(DUE_POLLS)?;
+            let mut rows = statement.query(params![dataset.0, now.0, limit_of(limit)])?;
+            let mut due = Vec::new();
+            while let Some(row) = rows.next()? {
+                let task: String = row.get(4)?;
+                let task = TaskId::new(&task)
+                    .ok_or_else(|| Fail::BadRow(format!("{task:?} is no task ID")))?;
+                due.push(DuePoll {
+                    id: FileId(row.get(0)?),
+                    folder: FolderName(row.get(1)?),
+                    dataset: DatasetName(row.get(2)?),
+                    path: row.get(3)?,
+                    task,
+                    next_poll: Timestamp(row.get(5)?),
+                });
+            }
+            Ok(due)
+        })
+        .await
+    }
+
+    /// When the dataset's next task is due; in the past if one is overdue.
+    /// `None`: no task is followed.
+    pub async fn next_poll_at(
+        &self,
+        dataset: DatasetName,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        self.read(Lane::Hot, move |conn| {
+            let mut statement = conn.prepare_cached(NEXT_POLL)?;
+            let next: Option<i64> = statement.query_row([&dataset.0], |row| row.get(0))?;
+            Ok(next.map(Timestamp))
+        })
+        .await
+    }
+
+    /// Lets a query through as the probe of the service's and the dataset's
+    /// gates, where they are closed and due. False: one of them is closed, and
+    /// the query must wait. Needed only while a gate is closed. A probe that
+    /// is not sent after all is given back by [`Ledger::probe_not_sent`].
+    pub async fn poll_may_go(&self, id: FileId, at: Moment) -> Result<bool, LedgerError> {
+        self.write(1, move |work| {
+            let file = rows::load(work.conn, id)?;
+            let prints = Fingerprints::default();
+            let (way, [service, dataset], _) = gates::way(work.conn, &file.dataset, None, &prints)?;
+            let ways = [(service, way.service.gate), (dataset, way.dataset.gate)];
+            let admitted = |gate: &crate::domain::gate::Gate| {
+                gate.is_probed_by(id) || !matches!(gate.admits(at.now), Admission::Closed { .. })
+            };
+            if !ways.iter().all(|(_, gate)| admitted(gate)) {
+                return Ok(false);
+            }
+            for (key, mut gate) in ways {
+                if gate.admits(at.now) == Admission::Probe {
+                    gate.probe(id);
+                    gates::save(work, &key, &gate)?;
+                }
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Gives back the gates that the file was to probe, where its query was
+    /// not sent.
+    pub async fn probe_not_sent(&self, id: FileId) -> Result<(), LedgerError> {
+        self.write(1, move |work| gates::give_back_probes(work, id))
+            .await
+    }
+
+    /// Records the answer to a query, and everything that follows from it.
+    pub async fn polled(
+        &self,
+        polled: Polled,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<Finished, LedgerError> {
+        let policies = Arc::clone(policies);
+        self.write(3, move |work| {
+            let mut file = rows::load(work.conn, polled.id)?;
+            if !matches!(file.state, State::Submitted { .. }) {
+                let why = format!("no task of it is followed: it is {}", file.state.kind());
+                return Err(Fail::Refused(polled.id, why));
+            }
+            file.poll = Some(LastPoll {
+                at: at.now,
+                code: polled.judgement.code.clone(),
+                message: bounded(&polled.judgement.why).to_owned(),
+                count: file.poll.map_or(0, |poll| poll.count).saturating_add(1),
+            });
+            let prints = &polled.fingerprints;
+            uploads::judged(
+                work,
+                &mut file,
+                None,
+                prints,
+                polled.judgement,
+                at,
+                &policies,
+            )
+        })
+        .await
+    }
+
+    /// Makes every task of the dataset due at once: the service says that
+    /// something has happened. Returns how many.
+    pub async fn poll_now(&self, dataset: DatasetName, now: Timestamp) -> Result<u64, LedgerError> {
+        self.write(100, move |work| {
+            let changed = work
+                .conn
+                .prepare_cached(POLL_NOW)?
+                .execute(params![dataset.0, now.0])?;
+            Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+        })
+        .await
+    }
+}

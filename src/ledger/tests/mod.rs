@@ -1,0 +1,1 @@
+//! Tests, on real ledgers in directories of their own.

@@ -1,0 +1,666 @@
+//! Attempts, from the intent to the answer. Each call is one transaction: the
+//! attempt, the file, its history, the gates on its way and the files that its
+//! answer moves besides are recorded together or not at all.
+//!
+//! Must not: send anything, or judge an answer.
+
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::error::{Fail, LedgerError};
+use super::gates::{self, Fingerprints};
+use super::policies::Policies;
+use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bounded, length};
+use super::work::{Changed, Work};
+use super::{Lane, Ledger};
+use crate::domain::error_table::{Judgement, Verdict};
+use crate::domain::gate::Admission;
+use crate::domain::ids::{AttemptId, DatasetName, FileId, Route, TaskId};
+use crate::domain::lifecycle::{Event, SourceAction};
+use crate::domain::state::{State, StateKind};
+use crate::domain::time::{Moment, Timestamp};
+
+/// Files recovered in one transaction.
+const RECOVERED_AT_ONCE: i64 = 256;
+
+/// The intent to send a file.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    /// Which.
+    pub id: FileId,
+    /// Where it goes: what its folder says now.
+    pub dataset: DatasetName,
+    /// Its content, if it is known beforehand.
+    pub hash: Option<ContentHash>,
+    /// Its import options.
+    pub options: OptionsPrint,
+    /// End it as a duplicate if its content was sent before.
+    pub skip_duplicates: bool,
+    /// The whole body goes out at once: its last byte is recorded with this.
+    pub one_chunk: bool,
+    /// Where it is sent: a path behind the base URL.
+    pub endpoint: String,
+}
+
+/// What became of the intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// It is recorded: send.
+    Attempt {
+        /// The attempt.
+        attempt: AttemptId,
+        /// It goes out alone, to see whether a gate can be opened.
+        probe: bool,
+    },
+    /// Its content is this file's: nothing is to be sent.
+    Duplicate(FileId),
+    /// A gate on its way is closed: it stays queued as it was.
+    Held {
+        /// When to look again; `None`: once the probe that is out has ended.
+        until: Option<Timestamp>,
+    },
+    /// It is not queued any more.
+    NotQueued(StateKind),
+}
+
+/// A redirect that repeats the request elsewhere (307).
+#[derive(Debug, Clone)]
+pub struct NextHop {
+    /// Which file.
+    pub id: FileId,
+    /// The attempt that was redirected.
+    pub attempt: AttemptId,
+    /// What it was answered.
+    pub judgement: Judgement,
+    /// The answer's HTTP status.
+    pub http_status: u16,
+    /// Bytes of content sent in it.
+    pub bytes: u64,
+    /// Where the next one goes.
+    pub endpoint: String,
+    /// The whole body goes out at once.
+    pub one_chunk: bool,
+}
+
+/// The end of an attempt.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    /// Which file.
+    pub id: FileId,
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// What the outcome means.
+    pub judgement: Judgement,
+    /// The answer's HTTP status, if there was one.
+    pub http_status: Option<u16>,
+    /// Bytes of content sent.
+    pub bytes: u64,
+    /// The content, if it was hashed on the way.
+    pub hash: Option<ContentHash>,
+    /// The settings behind the gates on its way.
+    pub fingerprints: Arc<Fingerprints>,
+}
+
+/// What an answer led to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// Where the file is now.
+    pub state: State,
+    /// The judgement, with the blame where it belongs.
+    pub judgement: Judgement,
+    /// What is to be done with its source, when it is due.
+    pub source: Option<SourceAction>,
+    /// Files rejected before that are back in the queue.
+    pub returned: Vec<FileId>,
+    /// It goes out again though an earlier body may have been taken.
+    pub possible_duplicate: bool,
+}
+
+/// What was found at start-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Files that a crash had left in an upload and that are queued again.
+    pub queued: u64,
+    /// Of those, the ones that may have been taken before.
+    pub possible_duplicates: u64,
+    /// Files that may have been taken, and wait for an operator.
+    pub unconfirmed: u64,
+}
+
+/// A file that was sent with the same content and options.
+pub(super) const SAME_CONTENT: &str = "SELECT id FROM files INDEXED BY files_content \
+    WHERE state IN ('uploading', 'submitted', 'succeeded', 'untracked') \
+    AND dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 AND hash = ?3 \
+    AND options = ?4 AND id <> ?5 LIMIT 1";
+
+/// A file that was sent with the same size.
+pub(super) const SAME_SIZE: &str = "SELECT 1 FROM files INDEXED BY files_content \
+    WHERE state IN ('uploading', 'submitted', 'succeeded', 'untracked') \
+    AND dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 AND id <> ?3 LIMIT 1";
+
+/// The version of the same path that was seen last, if that was after this one.
+pub(super) const NEWER: &str = "SELECT id FROM files \
+    WHERE folder = (SELECT id FROM folders WHERE name = ?1) AND path = ?2 AND id <> ?3 \
+    AND state NOT IN ('gone', 'superseded') AND (seen_at, id) > (?4, ?3) \
+    ORDER BY seen_at DESC, id DESC LIMIT 1";
+
+pub(super) const UPLOADING: &str = "SELECT id FROM files INDEXED BY files_uploading \
+    WHERE state = 'uploading' ORDER BY id LIMIT ?1";
+
+/// Originals that have ended while duplicates of them still wait for that.
+pub(super) const UNTOLD: &str = "SELECT DISTINCT f.duplicate_of \
+    FROM files AS f INDEXED BY files_awaiting CROSS JOIN files AS o ON o.id = f.duplicate_of \
+    WHERE f.awaiting = 1 AND o.state NOT IN ('queued', 'uploading', 'submitted')";
+
+impl Ledger {
+    /// Whether a file of this size was sent, or is on its way, to the dataset.
+    /// If not, `id` can't be a duplicate, and needs no hash before it is sent.
+    /// A file still on its way may have no hash yet: then [`Ledger::begin`]
+    /// can't see that it is the same.
+    pub async fn same_size(
+        &self,
+        dataset: DatasetName,
+        size: u64,
+        id: FileId,
+    ) -> Result<bool, LedgerError> {
+        self.read(Lane::Hot, move |conn| {
+            let mut statement = conn.prepare_cached(SAME_SIZE)?;
+            Ok(statement.exists(params![dataset.0, length(size), id.0])?)
+        })
+        .await
+    }
+
+    /// Records the intent to send a queued file, before the first byte of its
+    /// body. Gates are asked once more, in the same transaction; one that is
+    /// closed and due lets this file through as its probe.
+    pub async fn begin(
+        &self,
+        begin: Begin,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<Begun, LedgerError> {
+        let policies = Arc::clone(policies);
+        self.write(4, move |work| begin_attempt(work, begin, at, &policies))
+            .await
+    }
+
+    /// Records the answer of a redirect and the intent of the next hop.
+    /// Returns the new attempt.
+    pub async fn next_hop(
+        &self,
+        hop: NextHop,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<AttemptId, LedgerError> {
+        let policies = Arc::clone(policies);
+        self.write(4, move |work| {
+            let mut file = under_way(work, hop.id, hop.attempt)?;
+            let status = Some(hop.http_status);
+            end_attempt(work, hop.attempt, &hop.judgement, status, hop.bytes, at)?;
+            let attempt = insert_attempt(work, hop.id, &hop.endpoint, false, hop.one_chunk, at)?;
+            let event = Event::Begun {
+                attempt,
+                one_chunk: hop.one_chunk,
+            };
+            work.must_change(&mut file, &event, at, &policies)?;
+            Ok(attempt)
+        })
+        .await
+    }
+
+    /// Records that the last chunk of the body is about to be handed to the
+    /// socket, and the content's hash, if it was taken on the way. Only when
+    /// this has returned may the chunk go.
+    pub async fn last_byte(
+        &self,
+        id: FileId,
+        attempt: AttemptId,
+        hash: Option<ContentHash>,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<(), LedgerError> {
+        let policies = Arc::clone(policies);
+        self.write(2, move |work| {
+            let mut file = under_way(work, id, attempt)?;
+            file.hash = hash.or(file.hash);
+            work.must_change(&mut file, &Event::LastByte, at, &policies)?;
+            work.conn
+                .prepare_cached("UPDATE attempts SET last_byte_at = ?2 WHERE id = ?1")?
+                .execute(params![attempt.0, at.now.0])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Records how an attempt ended, and everything that follows from it.
+    pub async fn finish(
+        &self,
+        finish: Finish,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<Finished, LedgerError> {
+        let policies = Arc::clone(policies);
+        self.write(4, move |work| {
+            let mut file = under_way(work, finish.id, finish.attempt)?;
+            file.hash = finish.hash.or(file.hash);
+            let route = file.media.map(|media| Route {
+                folder: file.folder.clone(),
+                media,
+            });
+            let (attempt, status, bytes) = (finish.attempt, finish.http_status, finish.bytes);
+            let prints = &finish.fingerprints;
+            let judgement = finish.judgement;
+            let finished = judged(work, &mut file, route, prints, judgement, at, &policies)?;
+            end_attempt(work, attempt, &finished.judgement, status, bytes, at)?;
+            Ok(finished)
+        })
+        .await
+    }
+
+    /// The attempt ended before its last byte for a reason of ours: a gate
+    /// closed, or the daemon stops. The file is back in the queue, unblamed.
+    pub async fn release(
+        &self,
+        id: FileId,
+        attempt: AttemptId,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<(), LedgerError> {
+        self.stop(id, Some(attempt), Stop::Released, at, policies)
+            .await
+            .map(drop)
+    }
+
+    /// The file is not the version that was settled: replaced by the newer
+    /// version if that is in the ledger, else left alone for a while. Returns
+    /// where it is now. `attempt`: the one under way, if there is one.
+    pub async fn changed(
+        &self,
+        id: FileId,
+        attempt: Option<AttemptId>,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<State, LedgerError> {
+        self.stop(id, attempt, Stop::Changed, at, policies).await
+    }
+
+    /// The file is not there any more, though its folder is.
+    pub async fn vanished(
+        &self,
+        id: FileId,
+        attempt: Option<AttemptId>,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<State, LedgerError> {
+        self.stop(id, attempt, Stop::Vanished, at, policies).await
+    }
+
+    async fn stop(
+        &self,
+        id: FileId,
+        attempt: Option<AttemptId>,
+        why: Stop,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<State, LedgerError> {
+        let policies = Arc::clone(policies);
+        self.write(2, move |work| {
+            let mut file = match attempt {
+                Some(attempt) => under_way(work, id, attempt)?,
+                None => not_under_way(work, id)?,
+            };
+            let event = match why {
+                Stop::Released => Event::Released,
+                Stop::Vanished => Event::Vanished,
+                Stop::Changed => Event::Changed {
+                    newer: newer(work, &file)?,
+                },
+            };
+            work.must_change(&mut file, &event, at, &policies)?;
+            if let Some(attempt) = attempt {
+                stop_attempt(work, attempt, why.as_str(), at)?;
+            }
+            gates::give_back_probes(work, id)?;
+            Ok(file.state)
+        })
+        .await
+    }
+
+    /// Sets right what a crash has left: files that were being uploaded go on
+    /// as `last_byte` and their folder's policy say, probes are given back,
+    /// and duplicates hear of originals that have ended. To be called once,
+    /// before anything is sent.
+    pub async fn recover(
+        &self,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<Recovered, LedgerError> {
+        let mut recovered = Recovered::default();
+        loop {
+            let policies = Arc::clone(policies);
+            let (here, more) = self
+                .write(1, move |work| recover_some(work, at, &policies))
+                .await?;
+            recovered.queued += here.queued;
+            recovered.possible_duplicates += here.possible_duplicates;
+            recovered.unconfirmed += here.unconfirmed;
+            if !more {
+                return Ok(recovered);
+            }
+        }
+    }
+}
+
+/// Why an attempt ended without an answer.
+#[derive(Clone, Copy)]
+enum Stop {
+    Released,
+    Changed,
+    Vanished,
+}
+
+impl Stop {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Stop::Released => "released",
+            Stop::Changed => "changed",
+            Stop::Vanished => "vanished",
+        }
+    }
+}
+
+fn begin_attempt(
+    work: &mut Work<'_>,
+    begin: Begin,
+    at: Moment,
+    policies: &Arc<Policies>,
+) -> Result<Begun, Fail> {
+    let mut file = rows::load(work.conn, begin.id)?;
+    if !matches!(file.state, State::Queued { .. }) {
+        return Ok(Begun::NotQueued(file.state.kind()));
+    }
+    let Some(media) = file.media else {
+        return Err(Fail::Refused(file.id, "it is not sorted yet".to_owned()));
+    };
+    file.dataset = begin.dataset;
+    file.hash = begin.hash.or(file.hash);
+    file.options = Some(begin.options);
+    if begin.skip_duplicates
+        && let Some(of) = same_content(work, &file)?
+    {
+        let imported = rows::load(work.conn, of)?.state.kind() == StateKind::Succeeded;
+        work.must_change(&mut file, &Event::SameAs { of, imported }, at, policies)?;
+        return Ok(Begun::Duplicate(of));
+    }
+    let route = Route {
+        folder: file.folder.clone(),
+        media,
+    };
+    let no_prints = Fingerprints::default();
+    let (way, [service, dataset], route) =
+        gates::way(work.conn, &file.dataset, Some(route), &no_prints)?;
+    let mut probed = Vec::new();
+    for (key, mut gate) in [
+        (Some(service), way.service.gate),
+        (Some(dataset), way.dataset.gate),
+        (route, way.route.gate),
+    ] {
+        match (gate.admits(at.now), key) {
+            (Admission::Closed { until }, _) => return Ok(Begun::Held { until }),
+            (Admission::Probe, Some(key)) => {
+                gate.probe(file.id);
+                probed.push((key, gate));
+            }
+            (Admission::Probe, None) | (Admission::Open, _) => {}
+        }
+    }
+    let probe = !probed.is_empty();
+    for (key, gate) in probed {
+        gates::save(work, &key, &gate)?;
+    }
+    let attempt = insert_attempt(work, file.id, &begin.endpoint, probe, begin.one_chunk, at)?;
+    let event = Event::Begun {
+        attempt,
+        one_chunk: begin.one_chunk,
+    };
+    work.must_change(&mut file, &event, at, policies)?;
+    Ok(Begun::Attempt { attempt, probe })
+}
+
+/// An answer about `file`: gates weigh it, the file moves on, and so do those
+/// that were rejected before it for no fault of theirs.
+pub(super) fn judged(
+    work: &mut Work<'_>,
+    file: &mut FileRecord,
+    route: Option<Route>,
+    prints: &Fingerprints,
+    judgement: Judgement,
+    at: Moment,
+    policies: &Arc<Policies>,
+) -> Result<Finished, Fail> {
+    let weighed = gates::weigh_answer(work, file, route, prints, judgement, at)?;
+    // The flag stays with the file for good; here it is to be said whether
+    // this very answer raised it (again).
+    let raised_before = std::mem::take(&mut file.possible_duplicate);
+    let event = Event::Judged(weighed.judgement.clone());
+    work.must_change(file, &event, at, policies)?;
+    let possible_duplicate = file.possible_duplicate;
+    if raised_before && !possible_duplicate {
+        file.possible_duplicate = true;
+        work.store(file)?;
+    }
+    let mut returned = Vec::new();
+    for id in weighed.returned {
+        if give_back(work, id, at, policies)? {
+            returned.push(id);
+        }
+    }
+    Ok(Finished {
+        state: file.state.clone(),
+        judgement: weighed.judgement,
+        source: file.source.as_ref().map(|source| source.action),
+        returned,
+        possible_duplicate,
+    })
+}
+
+/// A rejected file whose route was to blame. False: it has moved on, or its
+/// source was moved away already.
+fn give_back(
+    work: &mut Work<'_>,
+    id: FileId,
+    at: Moment,
+    policies: &Arc<Policies>,
+) -> Result<bool, Fail> {
+    let Some(mut file) = rows::find(work.conn, id)? else {
+        return Ok(false);
+    };
+    if file.source_taken() || file.source_moving() {
+        return Ok(false);
+    }
+    Ok(work.change(&mut file, &Event::Returned, at, policies)? == Changed::Went)
+}
+
+/// The file, if `attempt` is the one under way.
+fn under_way(work: &Work<'_>, id: FileId, attempt: AttemptId) -> Result<FileRecord, Fail> {
+    let file = rows::load(work.conn, id)?;
+    match file.state {
+        State::Uploading { attempt: now, .. } if now == attempt => Ok(file),
+        _ => Err(Fail::Refused(
+            id,
+            format!(
+                "attempt {attempt} is not under way: it is {}",
+                file.state.kind()
+            ),
+        )),
+    }
+}
+
+/// The file, if no attempt is under way.
+fn not_under_way(work: &Work<'_>, id: FileId) -> Result<FileRecord, Fail> {
+    let file = rows::load(work.conn, id)?;
+    match file.state {
+        State::Uploading { attempt, .. } => Err(Fail::Refused(
+            id,
+            format!("attempt {attempt} is under way, and was not named"),
+        )),
+        _ => Ok(file),
+    }
+}
+
+fn same_content(work: &Work<'_>, file: &FileRecord) -> Result<Option<FileId>, Fail> {
+    let Some(hash) = file.hash else {
+        return Ok(None);
+    };
+    Ok(work
+        .conn
+        .prepare_cached(SAME_CONTENT)?
+        .query_row(
+            params![
+                file.dataset.0,
+                length(file.version.size),
+                hash,
+                file.options,
+                file.id.0
+            ],
+            |row| row.get(0).map(FileId),
+        )
+        .optional()?)
+}
+
+fn newer(work: &Work<'_>, file: &FileRecord) -> Result<Option<FileId>, Fail> {
+    Ok(work
+        .conn
+        .prepare_cached(NEWER)?
+        .query_row(
+            params![file.folder.0, file.version.path, file.id.0, file.seen_at.0],
+            |row| row.get(0).map(FileId),
+        )
+        .optional()?)
+}
+
+fn insert_attempt(
+    work: &Work<'_>,
+    file: FileId,
+    endpoint: &str,
+    probe: bool,
+    one_chunk: bool,
+    at: Moment,
+) -> Result<AttemptId, Fail> {
+    work.conn
+        .prepare_cached(
+            "INSERT INTO attempts (file, endpoint, probe, started_at, last_byte_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            file.0,
+            bounded(endpoint),
+            probe,
+            at.now.0,
+            one_chunk.then_some(at.now.0)
+        ])?;
+    Ok(AttemptId(work.conn.last_insert_rowid()))
+}
+
+fn end_attempt(
+    work: &Work<'_>,
+    attempt: AttemptId,
+    judgement: &Judgement,
+    http_status: Option<u16>,
+    bytes: u64,
+    at: Moment,
+) -> Result<(), Fail> {
+    let task = match &judgement.verdict {
+        Verdict::Done(task) => task.as_ref().map(TaskId::as_str),
+        _ => None,
+    };
+    work.conn
+        .prepare_cached(
+            "UPDATE attempts SET ended_at = ?2, http_status = ?3, code = ?4, message = ?5, \
+             verdict = ?6, bytes = ?7, task = ?8 WHERE id = ?1",
+        )?
+        .execute(params![
+            attempt.0,
+            at.now.0,
+            http_status,
+            judgement.code.as_str(),
+            bounded(&judgement.why),
+            verdict_text(&judgement.verdict),
+            length(bytes),
+            task,
+        ])?;
+    Ok(())
+}
+
+fn stop_attempt(
+    work: &Work<'_>,
+    attempt: AttemptId,
+    verdict: &str,
+    at: Moment,
+) -> Result<(), Fail> {
+    work.conn
+        .prepare_cached("UPDATE attempts SET ended_at = ?2, verdict = ?3 WHERE id = ?1")?
+        .execute(params![attempt.0, at.now.0, verdict])?;
+    Ok(())
+}
+
+const fn verdict_text(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Done(Some(_)) => "done",
+        Verdict::Done(None) => "untracked",
+        Verdict::Task(_) => "task",
+        Verdict::Unchanged => "unchanged",
+        Verdict::Retry(_) => "retry",
+        Verdict::Reject => "reject",
+        Verdict::Hold => "hold",
+        Verdict::Unconfirmed => "unconfirmed",
+        Verdict::Follow(..) => "follow",
+    }
+}
+
+fn recover_some(
+    work: &mut Work<'_>,
+    at: Moment,
+    policies: &Arc<Policies>,
+) -> Result<(Recovered, bool), Fail> {
+    let ids: Vec<i64> = {
+        let mut statement = work.conn.prepare_cached(UPLOADING)?;
+        let rows = statement.query_map([RECOVERED_AT_ONCE], |row| row.get(0))?;
+        rows.collect::<Result<_, _>>()?
+    };
+    let mut found = Recovered::default();
+    for id in &ids {
+        let mut file = rows::load(work.conn, FileId(*id))?;
+        let State::Uploading {
+            attempt,
+            last_byte_sent,
+            ..
+        } = file.state
+        else {
+            continue;
+        };
+        work.must_change(&mut file, &Event::Recovered, at, policies)?;
+        stop_attempt(work, attempt, "interrupted", at)?;
+        match file.state.kind() {
+            StateKind::Queued => {
+                found.queued += 1;
+                found.possible_duplicates += u64::from(last_byte_sent);
+            }
+            _ => found.unconfirmed += 1,
+        }
+    }
+    let more = i64::try_from(ids.len()).unwrap_or(i64::MAX) == RECOVERED_AT_ONCE;
+    if !more {
+        gates::give_back_all_probes(work)?;
+        let untold: Vec<i64> = {
+            let mut statement = work.conn.prepare_cached(UNTOLD)?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        for original in untold {
+            work.tell_duplicates(FileId(original), at, policies)?;
+        }
+    }
+    Ok((found, more))
+}

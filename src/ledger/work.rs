@@ -1,0 +1,286 @@
+//! One request's share of a transaction: names ↔ numbers, and the one way in
+//! which a file's state changes.
+//!
+//! Must not: commit, or name a next state: `domain::lifecycle::step` does.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::Fail;
+use super::policies::Policies;
+use super::rows::{self, FileRecord, Source, bounded};
+use crate::domain::answer::Code;
+use crate::domain::error_table::{Scope, Verdict};
+use crate::domain::ids::{DatasetName, FileId, FolderName};
+use crate::domain::lifecycle::{Event, Step, original_end, step};
+use crate::domain::state::State;
+use crate::domain::time::Moment;
+
+/// How long the source of a rejected file stays where it is, if its rejection
+/// may yet turn out to be the route's fault: a file that was moved away can't
+/// go back to the queue.
+pub const STREAK_GRACE: Duration = Duration::from_secs(15 * 60);
+
+/// Duplicates that are told in one transaction that their original has ended;
+/// the others follow in the next ones.
+const TOLD_AT_ONCE: usize = 256;
+
+/// An original whose duplicates are not all told yet.
+pub(super) struct Untold {
+    pub original: FileId,
+    pub at: Moment,
+    pub policies: Arc<Policies>,
+}
+
+/// What the owning thread keeps from one transaction to the next.
+#[derive(Default)]
+pub(super) struct Kept {
+    folders: HashMap<FolderName, i64>,
+    datasets: HashMap<DatasetName, i64>,
+    /// Work that is left over for the next transaction.
+    pub untold: VecDeque<Untold>,
+    /// A gate was written since gates were last shown.
+    pub gates_changed: bool,
+}
+
+impl Kept {
+    /// Forgets numbers that a rollback may have taken back.
+    pub fn forget_names(&mut self) {
+        self.folders.clear();
+        self.datasets.clear();
+    }
+}
+
+/// A transaction, as a request sees it.
+pub(super) struct Work<'a> {
+    pub conn: &'a Connection,
+    pub kept: &'a mut Kept,
+}
+
+/// What became of an event.
+#[derive(Debug, PartialEq)]
+pub(super) enum Changed {
+    Stayed,
+    Went,
+    Refused(&'static str),
+}
+
+impl Work<'_> {
+    /// A folder's number; made if it is new.
+    pub fn folder(&mut self, name: &FolderName) -> Result<i64, Fail> {
+        if let Some(id) = self.kept.folders.get(name) {
+            return Ok(*id);
+        }
+        let id = interned(self.conn, "folders", &name.0)?;
+        self.kept.folders.insert(name.clone(), id);
+        Ok(id)
+    }
+
+    /// A dataset's number; made if it is new.
+    pub fn dataset(&mut self, name: &DatasetName) -> Result<i64, Fail> {
+        if let Some(id) = self.kept.datasets.get(name) {
+            return Ok(*id);
+        }
+        let id = interned(self.conn, "datasets", &name.0)?;
+        self.kept.datasets.insert(name.clone(), id);
+        Ok(id)
+    }
+
+    /// Writes a file's record.
+    pub fn store(&mut self, file: &FileRecord) -> Result<(), Fail> {
+        let dataset = self.dataset(&file.dataset)?;
+        rows::store(self.conn, file, dataset)
+    }
+
+    /// Lets `event` happen to `file`, and writes what follows: its state, its
+    /// history, what becomes of its source, and what it means to the files
+    /// that are duplicates of it. Other changes made to `file` before are
+    /// written with it, unless it is refused.
+    pub fn change(
+        &mut self,
+        file: &mut FileRecord,
+        event: &Event,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<Changed, Fail> {
+        let go = match step(&file.state, event, at, policies.of(&file.folder)) {
+            Step::Go(go) => go,
+            Step::Refused(why) => return Ok(Changed::Refused(why)),
+            Step::Stay => {
+                if matches!(event, Event::OriginalEnded { .. }) && file.awaiting {
+                    file.awaiting = false;
+                    self.store(file)?;
+                }
+                return Ok(Changed::Stayed);
+            }
+        };
+        let moved = go.next.kind() != file.state.kind();
+        if moved || matches!(event, Event::Retry) {
+            self.record(file, &go.next, event, at)?;
+        }
+        let goes_round_again = original_end(&file.state).is_some() && original_end(&go.next).is_none();
+        file.state = go.next;
+        file.changed_at = at.now;
+        file.possible_duplicate |= go.possible_duplicate;
+        if let Event::Judged(judgement) = event {
+            file.last_code = Some(judgement.code.clone());
+            file.last_why = Some(bounded(&judgement.why).to_owned());
+        }
+        match event {
+            Event::SameAs { of, imported } => {
+                file.awaiting =
+                    !imported && original_end(&rows::load(self.conn, *of)?.state).is_none();
+            }
+            Event::OriginalEnded { .. } => file.awaiting = false,
+            _ if moved => file.awaiting = false,
+            _ => {}
+        }
+        if let Some(action) = go.source {
+            file.source = Some(Source {
+                action,
+                due: at.now.plus(source_wait(event)),
+                target: None,
+                done: None,
+            });
+        } else if matches!(file.state, State::Queued { .. }) {
+            // What was to become of the source belonged to the old end.
+            file.source = None;
+        }
+        self.store(file)?;
+        if goes_round_again {
+            // Those that stayed its duplicates wait for its new end.
+            self.conn
+                .prepare_cached(AWAIT_AGAIN)?
+                .execute([file.id.0])?;
+        } else if moved && original_end(&file.state).is_some() {
+            self.tell_duplicates(file.id, at, policies)?;
+        }
+        Ok(Changed::Went)
+    }
+
+    /// The same, where a refusal is the caller's mistake.
+    pub fn must_change(
+        &mut self,
+        file: &mut FileRecord,
+        event: &Event,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<Changed, Fail> {
+        match self.change(file, event, at, policies)? {
+            Changed::Refused(why) => Err(Fail::Refused(file.id, why.to_owned())),
+            changed => Ok(changed),
+        }
+    }
+
+    /// Tells the duplicates of `original` how it ended, a bounded number of
+    /// them now and the others in a transaction that follows.
+    pub fn tell_duplicates(
+        &mut self,
+        original: FileId,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<(), Fail> {
+        let ids: Vec<i64> = {
+            let mut statement = self.conn.prepare_cached(AWAITING)?;
+            let limit = i64::try_from(TOLD_AT_ONCE).unwrap_or(i64::MAX);
+            let rows = statement.query_map(params![original.0, limit], |row| row.get(0))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        if ids.is_empty() {
+            return Ok(());
+        }
+        // Asked anew: an operator may have sent it round again meanwhile.
+        let Some(how) = original_end(&rows::load(self.conn, original)?.state) else {
+            return Ok(());
+        };
+        let full = ids.len() == TOLD_AT_ONCE;
+        for id in ids {
+            let mut file = rows::load(self.conn, FileId(id))?;
+            self.must_change(&mut file, &Event::OriginalEnded { how }, at, policies)?;
+        }
+        if full {
+            self.kept.untold.push_back(Untold {
+                original,
+                at,
+                policies: Arc::clone(policies),
+            });
+        }
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        file: &mut FileRecord,
+        next: &State,
+        event: &Event,
+        at: Moment,
+    ) -> Result<(), Fail> {
+        file.changes += 1;
+        let (code, why) = reason(event);
+        self.conn
+            .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .execute(params![
+                file.id.0,
+                file.changes,
+                at.now.0,
+                file.state.kind().as_str(),
+                next.kind().as_str(),
+                code.map(Code::as_str),
+                why,
+            ])?;
+        Ok(())
+    }
+}
+
+/// The duplicates of an original that wait for its end.
+pub(super) const AWAITING: &str = "SELECT id FROM files INDEXED BY files_awaiting \
+    WHERE awaiting = 1 AND duplicate_of = ?1 ORDER BY id LIMIT ?2";
+
+pub(super) const AWAIT_AGAIN: &str = "UPDATE files INDEXED BY files_duplicates SET awaiting = 1 \
+    WHERE state = 'duplicate' AND duplicate_of = ?1";
+
+fn interned(conn: &Connection, table: &str, name: &str) -> Result<i64, Fail> {
+    let known = conn
+        .prepare_cached(&format!("SELECT id FROM {table} WHERE name = ?1"))?
+        .query_row([name], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    conn.prepare_cached(&format!("INSERT INTO {table} (name) VALUES (?1)"))?
+        .execute([name])?;
+    Ok(conn.last_insert_rowid())
+}
+
+fn source_wait(event: &Event) -> Duration {
+    let in_streak = matches!(event, Event::Judged(judgement)
+        if judgement.verdict == Verdict::Reject
+            && judgement.pause.is_some_and(|p| p.scope == Scope::Route && p.after > 1));
+    if in_streak {
+        STREAK_GRACE
+    } else {
+        Duration::ZERO
+    }
+}
+
+/// What the history says about an event: a code, and words.
+fn reason(event: &Event) -> (Option<&Code>, &str) {
+    match event {
+        Event::Judged(judgement) => (Some(&judgement.code), bounded(&judgement.why)),
+        Event::Begun { .. } => (None, "an attempt began"),
+        Event::LastByte => (None, "the last byte was handed over"),
+        Event::Released => (None, "stopped before its last byte"),
+        Event::Recovered => (None, "found at start-up as a crash had left it"),
+        Event::Changed { .. } => (None, "the file changed after it was settled"),
+        Event::Vanished => (None, "the file is not there any more"),
+        Event::Replaced { .. } => (None, "a newer version was queued"),
+        Event::Unsupported(reason) => (None, bounded(reason)),
+        Event::SameAs { .. } => (None, "its content is another file's"),
+        Event::OriginalEnded { .. } => (None, "the file with the same content has ended"),
+        Event::Returned => (None, "the route was to blame, not the file"),
+        Event::Retry => (None, "tried again by an operator"),
+    }
+}
