@@ -29,9 +29,19 @@ struct Sizes {
 fn main() {
     let quick = std::env::args().any(|arg| arg == "--quick" || arg == "--test");
     let sizes = if quick {
-        Sizes { small_files: 500, large_bytes: 64 << 20, latencies: 20, rounds: 1 }
+        Sizes {
+            small_files: 500,
+            large_bytes: 64 << 20,
+            latencies: 20,
+            rounds: 1,
+        }
     } else {
-        Sizes { small_files: 10_000, large_bytes: 2 << 30, latencies: 300, rounds: 3 }
+        Sizes {
+            small_files: 10_000,
+            large_bytes: 2 << 30,
+            latencies: 300,
+            rounds: 3,
+        }
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
@@ -55,9 +65,12 @@ struct Stage {
 
 impl Stage {
     async fn new(folder: &str, dataset: &str) -> Stage {
-        let sink = Sandbox::start(SandboxConfig { sink: true, ..SandboxConfig::default() })
-            .await
-            .expect("the sink starts");
+        let sink = Sandbox::start(SandboxConfig {
+            sink: true,
+            ..SandboxConfig::default()
+        })
+        .await
+        .expect("the sink starts");
         let dir = tempfile::tempdir_in(scratch()).expect("a directory");
         for name in ["drop", "aside"] {
             fs::create_dir(dir.path().join(name)).expect("a directory");
@@ -103,7 +116,11 @@ impl Stage {
     async fn uploads(&self, wanted: u64) {
         let start = Instant::now();
         while self.sink.counts().uploads < wanted {
-            assert!(start.elapsed() < DEADLINE, "it took too long: {}", self.log());
+            assert!(
+                start.elapsed() < DEADLINE,
+                "it took too long: {}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
     }
@@ -185,9 +202,19 @@ async fn large_file(sizes: &Sizes, duplicates: &str) {
         stage.end().await;
     }
     let size = sizes.large_bytes >> 20;
-    row(&format!("one file of {size} MiB, duplicates = {duplicates:?}, MB/s"), &mut rates, 0, &peaks);
+    row(
+        &format!("one file of {size} MiB, duplicates = {duplicates:?}, MB/s"),
+        &mut rates,
+        0,
+        &peaks,
+    );
     if !curls.is_empty() {
-        row("… `curl -F` of the same file in the same run, MB/s", &mut curls, 0, &[]);
+        row(
+            "… `curl -F` of the same file in the same run, MB/s",
+            &mut curls,
+            0,
+            &[],
+        );
         row("… ratio to curl, pair by pair", &mut ratios, 2, &[]);
     }
 }
@@ -211,7 +238,16 @@ async fn curl(stage: &Stage, file: &Path) -> Option<f64> {
     let start = Instant::now();
     let status = tokio::task::spawn_blocking(move || {
         Command::new("curl")
-            .args(["-sS", "-f", "-o", "/dev/null", "-H", "Access-Key: bench", "-H", "Expect:"])
+            .args([
+                "-sS",
+                "-f",
+                "-o",
+                "/dev/null",
+                "-H",
+                "Access-Key: bench",
+                "-H",
+                "Expect:",
+            ])
             .args(["-F", "data={};type=application/json", "-F", &form, &url])
             .status()
     });
@@ -238,17 +274,28 @@ async fn latency(sizes: &Sizes) {
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     println!(
         "| rename to complete request, idle, {} files, ms | p50 {:.1}, p99 {:.1} | {:.1} | {:.1} | {:.0} MiB |",
-        times.len(), at(0.5), at(0.99), at(0.0), at(1.0), peaks[0]
+        times.len(),
+        at(0.5),
+        at(0.99),
+        at(0.0),
+        at(1.0),
+        peaks[0]
     );
 }
 
 fn row(work: &str, values: &mut [f64], digits: usize, peaks: &[f64]) {
     values.sort_by(f64::total_cmp);
     let peak = peaks.iter().copied().fold(f64::NAN, f64::max);
-    let peak = if peak.is_nan() { String::new() } else { format!("{peak:.0} MiB") };
+    let peak = if peak.is_nan() {
+        String::new()
+    } else {
+        format!("{peak:.0} MiB")
+    };
     println!(
         "| {work} | {:.digits$} | {:.digits$} | {:.digits$} | {peak} |",
-        values[values.len() / 2], values[0], values[values.len() - 1]
+        values[values.len() / 2],
+        values[0],
+        values[values.len() - 1]
     );
 }
 
@@ -259,7 +306,10 @@ fn machine() {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("unknown", |(_, model)| model);
-    println!("{cpus} cores ({model}); one fsync takes {:.1} ms\n", fsync_ms());
+    println!(
+        "{cpus} cores ({model}); one fsync takes {:.1} ms\n",
+        fsync_ms()
+    );
 }
 
 /// The median of 50 small synced writes.

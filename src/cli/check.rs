@@ -62,8 +62,14 @@ pub fn main(path: &Path, args: Args) -> Outcome {
             findings.extend(runtime()?.block_on(online(config))?);
         }
     }
-    let errors = findings.iter().filter(|f| f.severity == Severity::Error).count();
-    let warnings = findings.iter().filter(|f| f.severity == Severity::Warning).count();
+    let errors = findings
+        .iter()
+        .filter(|f| f.severity == Severity::Error)
+        .count();
+    let warnings = findings
+        .iter()
+        .filter(|f| f.severity == Severity::Warning)
+        .count();
     if args.json {
         table::print_json(&json!({
             "ok": errors == 0,
@@ -74,28 +80,41 @@ pub fn main(path: &Path, args: Args) -> Outcome {
     } else {
         let mut text = String::new();
         for finding in &findings {
-            let _ = writeln!(text, "{}: {}", word(finding.severity), finding.text);
+            let _ = writeln!(text, "{}", finding.text);
         }
         match &config {
             Some(config) if errors == 0 => {
                 let _ = writeln!(
                     text,
                     "{}: good: {} folders, {} datasets, {warnings} warnings",
-                    path.display(), config.folders.len(), config.datasets.len()
+                    path.display(),
+                    config.folders.len(),
+                    config.datasets.len()
                 );
             }
             _ => {
-                let _ = writeln!(text, "{}: {errors} errors, {warnings} warnings", path.display());
+                let _ = writeln!(
+                    text,
+                    "{}: {errors} errors, {warnings} warnings",
+                    path.display()
+                );
             }
         }
         table::print(&text);
     }
-    Ok(if errors == 0 { Exit::Success } else { Exit::Usage })
+    Ok(if errors == 0 {
+        Exit::Success
+    } else {
+        Exit::Usage
+    })
 }
 
 impl Finding {
     fn of(problem: &Problem) -> Finding {
-        Finding { severity: problem.severity, text: problem.to_string() }
+        Finding {
+            severity: problem.severity,
+            text: problem.to_string(),
+        }
     }
 }
 
@@ -110,14 +129,20 @@ fn word(severity: Severity) -> &'static str {
 /// Whether the kernel lets all folders be watched.
 fn budget(config: &Config) -> Vec<Finding> {
     let budget = watch_budget(config.folders.values());
-    let short = budget.problems().into_iter().map(|text| Finding { severity: Severity::Warning, text });
+    let short = budget.problems().into_iter().map(|text| Finding {
+        severity: Severity::Warning,
+        text,
+    });
     let mut findings: Vec<Finding> = short.collect();
     if let (true, Some(max)) = (findings.is_empty(), budget.max_watches) {
         let text = format!(
             "the folders take {} of the {max} inotify watches that this user may have",
             budget.needed()
         );
-        findings.push(Finding { severity: Severity::Note, text });
+        findings.push(Finding {
+            severity: Severity::Note,
+            text,
+        });
     }
     findings
 }
@@ -129,7 +154,9 @@ async fn online(config: &Config) -> Result<Vec<Finding>, crate::api::client::Set
     let mut findings = Vec::new();
     for dataset in config.datasets.values() {
         let answered = api.query(&dataset.key, &nobody, None).await;
-        let judgement = config.errors.judge(Call::Query, &answered, Trail::default());
+        let judgement = config
+            .errors
+            .judge(Call::Query, &answered, Trail::default());
         findings.push(opinion(config, dataset, &answered, &judgement));
     }
     Ok(findings)
@@ -155,12 +182,18 @@ fn opinion(
         {
             finding(
                 Severity::Note,
-                format!("dataset {name}: the service answers and takes the key ({})", judgement.code),
+                format!(
+                    "dataset {name}: the service answers and takes the key ({})",
+                    judgement.code
+                ),
             )
         }
         Verdict::Hold => finding(
             Severity::Error,
-            format!("dataset {name}: {why} ({}). {}", judgement.code, judgement.advice),
+            format!(
+                "dataset {name}: {why} ({}). {}",
+                judgement.code, judgement.advice
+            ),
         ),
         _ => finding(
             Severity::Error,

@@ -34,7 +34,8 @@ pub struct Args {
 /// Prints the table.
 pub fn main(config: &Path, args: Args) -> Outcome {
     let errors = if config.exists() || config != Path::new(DEFAULT_CONFIG) {
-        let loaded = Config::load_without_keys(config).map_err(|e| super::Failed::with(Exit::Usage, e))?;
+        let loaded =
+            Config::load_without_keys(config).map_err(|e| super::Failed::with(Exit::Usage, e))?;
         loaded.config.errors
     } else {
         ErrorTable::default().into()
@@ -43,20 +44,33 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let rows: Vec<&Row> = errors
         .rows()
         .iter()
-        .filter(|row| wanted.as_ref().is_none_or(|w| row.on.to_string().to_lowercase() == *w))
+        .filter(|row| {
+            wanted
+                .as_ref()
+                .is_none_or(|w| row.on.to_string().to_lowercase() == *w)
+        })
         .collect();
     if rows.is_empty() {
         let asked = args.answer.unwrap_or_default();
         return Err(super::Failed::with(
             Exit::NotFound,
-            anyhow::anyhow!("the table has no row of its own for {asked:?}: it falls under its class (`4xx`, `5xx`, `OPS4…`, `other-code`)"),
+            anyhow::anyhow!(
+                "the table has no row of its own for {asked:?}: it falls under its class (`4xx`, `5xx`, `OPS4…`, `other-code`)"
+            ),
         ));
     }
     if args.json {
         table::print_json(&rows.iter().map(|row| as_json(row)).collect());
         return Ok(Exit::Success);
     }
-    let mut shown = table::table(&["answer", "call", "for the file", "who waits", "meaning", "what to do"]);
+    let mut shown = table::table(&[
+        "answer",
+        "call",
+        "for the file",
+        "who waits",
+        "meaning",
+        "what to do",
+    ]);
     for row in rows {
         shown.add_row([
             row.on.to_string(),
@@ -106,7 +120,11 @@ fn then(then: Then) -> &'static str {
 fn pause(pause: &Pause) -> String {
     let mut text = pause.scope.to_string();
     if pause.after > 1 {
-        let what = if pause.scope == Scope::Route { "different files" } else { "answers" };
+        let what = if pause.scope == Scope::Route {
+            "different files"
+        } else {
+            "answers"
+        };
         text.push_str(&format!(" after {} {what} in a row", pause.after));
     }
     text.push_str(match pause.lifts {
@@ -114,7 +132,11 @@ fn pause(pause: &Pause) -> String {
         Lifts::KeyChange => ", until the key changes",
         Lifts::ConfigChange => ", until the configuration changes",
     });
-    text.push_str(&format!("; a probe after {}, up to {}", time(pause.first), time(pause.max)));
+    text.push_str(&format!(
+        "; a probe after {}, up to {}",
+        time(pause.first),
+        time(pause.max)
+    ));
     text
 }
 

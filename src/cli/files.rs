@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::exit::Exit;
 use super::Failed;
+use super::exit::Exit;
 use crate::config::valid::Config;
 use crate::domain::ids::FileId;
 use crate::domain::lifecycle::SourceAction;
@@ -31,11 +31,15 @@ pub fn ledger(config: &Config) -> Result<Ledger, Failed> {
 
 /// The versions that an argument means, latest first: a number, a path of a
 /// file below a drop folder, or a path relative to one.
-pub async fn find(config: &Config, ledger: &Ledger, asked: &Path) -> Result<Vec<FileRecord>, Failed> {
-    if let Some(id) = asked.to_str().and_then(|text| text.parse().ok()) {
-        if let Some(story) = ledger.show(FileId(id)).await? {
-            return Ok(vec![story.file]);
-        }
+pub async fn find(
+    config: &Config,
+    ledger: &Ledger,
+    asked: &Path,
+) -> Result<Vec<FileRecord>, Failed> {
+    if let Some(id) = asked.to_str().and_then(|text| text.parse().ok())
+        && let Some(story) = ledger.show(FileId(id)).await?
+    {
+        return Ok(vec![story.file]);
     }
     let absolute = std::path::absolute(asked)?;
     let mut found = Vec::new();
@@ -47,8 +51,14 @@ pub async fn find(config: &Config, ledger: &Ledger, asked: &Path) -> Result<Vec<
             found.extend(ledger.versions(folder.name.clone(), path).await?);
         }
     }
-    if found.is_empty() && let Some(name) = asked.to_str() {
-        let filter = Filter { name: Some(name.to_owned()), limit: 50, ..Filter::default() };
+    if found.is_empty()
+        && let Some(name) = asked.to_str()
+    {
+        let filter = Filter {
+            name: Some(name.to_owned()),
+            limit: 50,
+            ..Filter::default()
+        };
         found = ledger.list(filter).await?;
     }
     if found.is_empty() {
@@ -77,14 +87,24 @@ pub fn detail(file: &FileRecord, now: Timestamp) -> String {
                 format!("due in {}", span(wait))
             };
             match (&file.last_code, why) {
-                (Some(code), Some(why)) if tries.failures > 0 => format!("{when}; last: {code} {why}"),
+                (Some(code), Some(why)) if tries.failures > 0 => {
+                    format!("{when}; last: {code} {why}")
+                }
                 _ => when,
             }
         }
-        State::Uploading { last_byte_sent: false, .. } => "on the wire".to_owned(),
+        State::Uploading {
+            last_byte_sent: false,
+            ..
+        } => "on the wire".to_owned(),
         State::Uploading { .. } => "sent, waiting for the answer".to_owned(),
-        State::Submitted { task, next_poll, .. } => {
-            format!("task {task}; asked about again in {}", span(next_poll.since(now)))
+        State::Submitted {
+            task, next_poll, ..
+        } => {
+            format!(
+                "task {task}; asked about again in {}",
+                span(next_poll.since(now))
+            )
         }
         State::Succeeded { task } | State::Cancelled { task } => format!("task {task}"),
         State::Failed { task, reason } => format!("task {task}: {}", shown_text(reason, 200)),
@@ -94,7 +114,9 @@ pub fn detail(file: &FileRecord, now: Timestamp) -> String {
             format!("{code} {}", why.unwrap_or_default())
         }
         State::Unconfirmed { attempt } => {
-            format!("the answer to attempt {attempt} was lost: look in the console, then `retry` or leave it")
+            format!(
+                "the answer to attempt {attempt} was lost: look in the console, then `retry` or leave it"
+            )
         }
         State::Unsupported { reason } => shown_text(reason, 400),
         State::Duplicate { of } => format!("same content as file {of}"),
@@ -106,7 +128,11 @@ pub fn detail(file: &FileRecord, now: Timestamp) -> String {
 /// What was done with the source, or will be.
 pub fn source(file: &FileRecord) -> Option<String> {
     let source = file.source.as_ref()?;
-    let target = source.target.as_deref().filter(|t| !t.is_empty()).map(shown);
+    let target = source
+        .target
+        .as_deref()
+        .filter(|t| !t.is_empty())
+        .map(shown);
     Some(match (&source.done, source.action) {
         (Some(SourceEnd::Moved), _) => format!("moved to {}", target.unwrap_or_default()),
         (Some(SourceEnd::Deleted), _) => "deleted".to_owned(),
@@ -177,10 +203,10 @@ pub fn bytes(bytes: u64) -> String {
 /// Where a file is, in full, for people.
 pub fn path_of(config: &Config, file: &FileRecord) -> PathBuf {
     let relative = Path::new(std::ffi::OsStr::from_bytes(&file.version.path));
-    config.folders.get(&file.folder).map_or_else(
-        || relative.to_owned(),
-        |folder| folder.path.join(relative),
-    )
+    config
+        .folders
+        .get(&file.folder)
+        .map_or_else(|| relative.to_owned(), |folder| folder.path.join(relative))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::ledger::Filter;
 
 /// Which files are meant; everything that is given must hold.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct Matching {
     /// In this state; may be given several times, or as a list with commas.
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     pub state: Vec<StateKind>,
@@ -33,7 +33,7 @@ pub struct Args {
     pub name: Option<String>,
 }
 
-impl Args {
+impl Matching {
     /// Whether nothing was given.
     pub fn is_empty(&self) -> bool {
         self.state.is_empty()
@@ -47,7 +47,10 @@ impl Args {
     /// As the ledger wants it.
     pub fn filter(self, now: Timestamp, limit: usize) -> Filter {
         let ago = |time: Duration| {
-            Timestamp(now.0.saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
+            Timestamp(
+                now.0
+                    .saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
+            )
         };
         Filter {
             states: self.state,

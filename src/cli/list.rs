@@ -21,7 +21,7 @@ use crate::ports::World;
 #[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
-    filter: filter::Args,
+    filter: filter::Matching,
     /// Only what an operator should look at: failed, rejected, exhausted,
     /// unconfirmed, lost, unsupported.
     #[arg(long, conflicts_with = "state")]
@@ -38,16 +38,27 @@ pub struct Args {
 pub fn main(config: &Path, args: Args) -> Outcome {
     let config = files::config(config)?;
     let now = World::real().clock.now();
-    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    let limit = if args.limit == 0 {
+        usize::MAX
+    } else {
+        args.limit
+    };
     let mut filter = args.filter.filter(now, limit);
     if args.attention {
-        filter.states = StateKind::ALL.into_iter().filter(|k| k.needs_attention()).collect();
+        filter.states = StateKind::ALL
+            .into_iter()
+            .filter(|k| k.needs_attention())
+            .collect();
     }
-    let found = runtime()?.block_on(async {
-        Ok::<_, super::Failed>(files::ledger(&config)?.list(filter).await?)
-    })?;
+    let found = runtime()?
+        .block_on(async { Ok::<_, super::Failed>(files::ledger(&config)?.list(filter).await?) })?;
     if args.json {
-        table::print_json(&found.iter().map(|f| files::as_json(f, now)).collect::<Value>());
+        table::print_json(
+            &found
+                .iter()
+                .map(|f| files::as_json(f, now))
+                .collect::<Value>(),
+        );
         return Ok(Exit::Success);
     }
     if found.is_empty() {

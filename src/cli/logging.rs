@@ -16,8 +16,10 @@ use crate::config::valid::{Log, LogFormat};
 /// `SUPAMETAS_LOG` wins over the configured filter.
 pub fn start(log: &Log) -> Result<(), LogError> {
     let text = std::env::var("SUPAMETAS_LOG").unwrap_or_else(|_| log.filter.clone());
-    let filter = EnvFilter::try_new(&text)
-        .map_err(|source| LogError::Filter { text: text.clone(), source })?;
+    let filter = EnvFilter::try_new(&text).map_err(|source| LogError::Filter {
+        text: text.clone(),
+        source,
+    })?;
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match chosen(log.format) {
         LogFormat::Json => Box::new(
             tracing_subscriber::fmt::layer()
@@ -38,7 +40,9 @@ pub fn start(log: &Log) -> Result<(), LogError> {
         ),
     };
     // A second start in one process (tests) keeps the first.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .try_init();
     Ok(())
 }
 
@@ -56,7 +60,9 @@ fn chosen(format: LogFormat) -> LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The filter is not one.
-    #[error("`{text}` is not a log filter ({source}): use for instance `info` or `info,supametas_sync::watch=debug`")]
+    #[error(
+        "`{text}` is not a log filter ({source}): use for instance `info` or `info,supametas_sync::watch=debug`"
+    )]
     Filter {
         /// As given.
         text: String,

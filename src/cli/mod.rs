@@ -100,7 +100,11 @@ pub fn main() -> Exit {
         Err(error) => {
             // Help and version are no errors; their output may meet a closed
             // pipe, which is none either.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Success
+            };
             let _ = error.print();
             return exit;
         }
@@ -134,13 +138,19 @@ pub struct Failed {
 impl Failed {
     /// With an exit code other than that of a plain failure.
     pub fn with(exit: Exit, error: impl Into<anyhow::Error>) -> Failed {
-        Failed { exit, error: error.into() }
+        Failed {
+            exit,
+            error: error.into(),
+        }
     }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failed {
     fn from(error: E) -> Failed {
-        Failed { exit: Exit::Failure, error: error.into() }
+        Failed {
+            exit: Exit::Failure,
+            error: error.into(),
+        }
     }
 }
 

@@ -34,22 +34,31 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         };
         let opened = ledger.resume(which).await?;
         ledger.close().await;
-        let told: Vec<String> = opened.iter().map(|key| format!("open again: {key}")).collect();
-        table::print(&if told.is_empty() { "no gate was closed".to_owned() } else { told.join("\n") });
+        let told: Vec<String> = opened
+            .iter()
+            .map(|key| format!("open again: {key}"))
+            .collect();
+        table::print(&if told.is_empty() {
+            "no gate was closed".to_owned()
+        } else {
+            told.join("\n")
+        });
         Ok(Exit::Success)
     })
 }
 
 /// The gate that is meant, among those that are there.
-fn named<'a>(
-    asked: &str,
-    mut there: impl Iterator<Item = &'a GateKey>,
-) -> Result<GateKey, Failed> {
+fn named<'a>(asked: &str, mut there: impl Iterator<Item = &'a GateKey>) -> Result<GateKey, Failed> {
     let wanted = asked.replacen(':', " ", 1);
-    there.find(|key| key.to_string() == wanted).cloned().ok_or_else(|| {
-        Failed::with(
-            Exit::NotFound,
-            anyhow::anyhow!("no gate `{asked}` is closed: `supametas-sync status` names those that are"),
-        )
-    })
+    there
+        .find(|key| key.to_string() == wanted)
+        .cloned()
+        .ok_or_else(|| {
+            Failed::with(
+                Exit::NotFound,
+                anyhow::anyhow!(
+                    "no gate `{asked}` is closed: `supametas-sync status` names those that are"
+                ),
+            )
+        })
 }

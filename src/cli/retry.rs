@@ -27,7 +27,7 @@ pub struct Args {
     /// Numbers, paths, or parts of names.
     files: Vec<PathBuf>,
     #[command(flatten)]
-    filter: filter::Args,
+    filter: filter::Matching,
     /// Everything that needs attention.
     #[arg(long)]
     all: bool,
@@ -41,7 +41,9 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     if args.files.is_empty() && args.filter.is_empty() && !args.all {
         return Err(Failed::with(
             Exit::Usage,
-            anyhow::anyhow!("say which files: by number or path, by --state, --code, --folder …, or --all"),
+            anyhow::anyhow!(
+                "say which files: by number or path, by --state, --code, --folder …, or --all"
+            ),
         ));
     }
     let config = files::config(config)?;
@@ -52,13 +54,21 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         let selection = if args.files.is_empty() {
             let mut filter = args.filter.filter(now, usize::MAX);
             if filter.states.is_empty() {
-                filter.states = StateKind::ALL.into_iter().filter(|k| k.needs_attention()).collect();
+                filter.states = StateKind::ALL
+                    .into_iter()
+                    .filter(|k| k.needs_attention())
+                    .collect();
             }
             Selection::Matching(filter)
         } else {
             let mut ids = Vec::new();
             for asked in &args.files {
-                ids.extend(files::find(&config, &ledger, asked).await?.first().map(|file| file.id));
+                ids.extend(
+                    files::find(&config, &ledger, asked)
+                        .await?
+                        .first()
+                        .map(|file| file.id),
+                );
             }
             Selection::Ids(ids)
         };
@@ -74,9 +84,16 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         for (id, why) in &retried.refused {
             eprintln!("file {id} stays as it is: {why}");
         }
-        table::print(&format!("{} files are in the queue again", retried.retried.len()));
+        table::print(&format!(
+            "{} files are in the queue again",
+            retried.retried.len()
+        ));
         ledger.close().await;
         let nothing = retried.retried.is_empty() && !retried.refused.is_empty();
-        Ok(if nothing { Exit::Failure } else { Exit::Success })
+        Ok(if nothing {
+            Exit::Failure
+        } else {
+            Exit::Success
+        })
     })
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::{Failed, Outcome, logging, runtime};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Severity};
 use crate::daemon::{self, DaemonError, Options};
 use crate::ledger::LedgerError;
 
@@ -21,7 +21,10 @@ pub struct Args {}
 /// Runs until a signal.
 pub fn main(config: &Path, _: Args) -> Outcome {
     let loaded = load(config)?;
-    let options = Options { config_path: Some(config.to_owned()), ..Options::default() };
+    let options = Options {
+        config_path: Some(config.to_owned()),
+        ..Options::default()
+    };
     daemon(loaded.config, options)?;
     Ok(Exit::Success)
 }
@@ -30,8 +33,12 @@ pub fn main(config: &Path, _: Args) -> Outcome {
 pub fn load(config: &Path) -> Result<Loaded, Failed> {
     let loaded = Config::load(config).map_err(|e| Failed::with(Exit::Usage, e))?;
     logging::start(&loaded.config.log).map_err(|e| Failed::with(Exit::Usage, e))?;
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
+    for problem in &loaded.warnings {
+        match problem.severity {
+            // `check` says them; every start need not.
+            Severity::Note => tracing::debug!("{problem}"),
+            _ => tracing::warn!("{problem}"),
+        }
     }
     Ok(loaded)
 }
@@ -44,7 +51,9 @@ pub fn daemon(config: Config, options: Options) -> Result<(), Failed> {
     // end of the process: everything that matters is in the ledger.
     runtime.shutdown_background();
     ended.map_err(|error| match error {
-        DaemonError::Ledger(LedgerError::LockedByAnother { .. }) => Failed::with(Exit::Locked, error),
+        DaemonError::Ledger(LedgerError::LockedByAnother { .. }) => {
+            Failed::with(Exit::Locked, error)
+        }
         error => error.into(),
     })
 }

@@ -55,7 +55,12 @@ pub struct Args {
 
 /// Runs until a signal.
 pub fn main(args: Args) -> Outcome {
-    let faults = args.faults.as_deref().map(Fault::load).transpose()?.unwrap_or_default();
+    let faults = args
+        .faults
+        .as_deref()
+        .map(Fault::load)
+        .transpose()?
+        .unwrap_or_default();
     let config = SandboxConfig {
         bind: args.bind,
         port: args.port,
@@ -71,7 +76,10 @@ pub fn main(args: Args) -> Outcome {
     runtime()?.block_on(async {
         let sandbox = Sandbox::start(config).await?;
         println!("base_url = \"{}\"", sandbox.base_url());
-        eprintln!("an emulated service; Ctrl-C ends it. What it has seen: http://{}/_sandbox/uploads", sandbox.addr());
+        eprintln!(
+            "an emulated service; Ctrl-C ends it. What it has seen: http://{}/_sandbox/uploads",
+            sandbox.addr()
+        );
         tokio::signal::ctrl_c().await?;
         sandbox.shutdown().await;
         let counts = sandbox.counts();

@@ -46,5 +46,9 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             attention += files;
         }
     }
-    Ok(if attention == 0 { Exit::Success } else { Exit::Attention })
+    Ok(if attention == 0 {
+        Exit::Success
+    } else {
+        Exit::Attention
+    })
 }

@@ -42,15 +42,27 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let stories = runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;
         let mut stories = Vec::new();
-        for file in files::find(&config, &ledger, &args.file).await?.into_iter().take(VERSIONS) {
+        for file in files::find(&config, &ledger, &args.file)
+            .await?
+            .into_iter()
+            .take(VERSIONS)
+        {
             stories.extend(ledger.show(file.id).await?);
         }
         Ok::<_, Failed>(stories)
     })?;
     if args.json {
-        table::print_json(&stories.iter().map(|story| as_json(story, now)).collect::<Value>());
+        table::print_json(
+            &stories
+                .iter()
+                .map(|story| as_json(story, now))
+                .collect::<Value>(),
+        );
     } else {
-        let told: Vec<String> = stories.iter().map(|story| tell(&config, story, now)).collect();
+        let told: Vec<String> = stories
+            .iter()
+            .map(|story| tell(&config, story, now))
+            .collect();
         table::print(&told.join("\n"));
     }
     Ok(Exit::Success)
@@ -62,12 +74,30 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "{name:<10} {value}");
     };
-    line("file", shown(std::os::unix::ffi::OsStrExt::as_bytes(files::path_of(config, file).as_os_str())));
+    line(
+        "file",
+        shown(std::os::unix::ffi::OsStrExt::as_bytes(
+            files::path_of(config, file).as_os_str(),
+        )),
+    );
     line("number", file.id.to_string());
     let media = file.media.map_or("unsorted", |media| media.as_str());
-    line("goes to", format!("{} as {media}, from folder {}", file.dataset, file.folder));
-    line("size", format!("{} ({} bytes)", files::bytes(file.version.size), file.version.size));
-    line("state", format!("{}: {}", file.state.kind(), files::detail(file, now)));
+    line(
+        "goes to",
+        format!("{} as {media}, from folder {}", file.dataset, file.folder),
+    );
+    line(
+        "size",
+        format!(
+            "{} ({} bytes)",
+            files::bytes(file.version.size),
+            file.version.size
+        ),
+    );
+    line(
+        "state",
+        format!("{}: {}", file.state.kind(), files::detail(file, now)),
+    );
     if file.possible_duplicate {
         line("note", "it was sent again though an earlier body may have been taken: look for a duplicate in the console".into());
     }
@@ -75,33 +105,60 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
         line("source", source);
     }
     if let Some(poll) = &file.poll {
-        line("polled", format!(
-            "{} times, last {} ago: {} {}",
-            poll.count, files::span(now.since(poll.at)), poll.code, shown_text(&poll.message, 200)
-        ));
+        line(
+            "polled",
+            format!(
+                "{} times, last {} ago: {} {}",
+                poll.count,
+                files::span(now.since(poll.at)),
+                poll.code,
+                shown_text(&poll.message, 200)
+            ),
+        );
     }
     line("history", format!("{}  seen", file.seen_at));
     for change in &story.history {
-        let code = change.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
-        line("", format!(
-            "{}  {} → {}{code}: {}",
-            change.at, change.from, change.to, shown_text(&change.why, 300)
-        ));
+        let code = change
+            .code
+            .as_ref()
+            .map(|code| format!(" ({code})"))
+            .unwrap_or_default();
+        line(
+            "",
+            format!(
+                "{}  {} → {}{code}: {}",
+                change.at,
+                change.from,
+                change.to,
+                shown_text(&change.why, 300)
+            ),
+        );
     }
     for attempt in &story.attempts {
         let ended = attempt.ended_at.map_or("not ended".to_owned(), |at| {
             format!("{} ms", at.since(attempt.started_at).as_millis())
         });
-        line(&format!("attempt {}", attempt.id), format!(
-            "{}  {}, {} bytes, {}, {} {}{}",
-            attempt.started_at,
-            attempt.endpoint,
-            attempt.bytes.unwrap_or(0),
-            ended,
-            attempt.verdict.as_deref().unwrap_or("under way"),
-            attempt.code.as_ref().map(ToString::to_string).unwrap_or_default(),
-            if attempt.last_byte_at.is_some() { "" } else { " (last byte held back)" },
-        ));
+        line(
+            &format!("attempt {}", attempt.id),
+            format!(
+                "{}  {}, {} bytes, {}, {} {}{}",
+                attempt.started_at,
+                attempt.endpoint,
+                attempt.bytes.unwrap_or(0),
+                ended,
+                attempt.verdict.as_deref().unwrap_or("under way"),
+                attempt
+                    .code
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                if attempt.last_byte_at.is_some() {
+                    ""
+                } else {
+                    " (last byte held back)"
+                },
+            ),
+        );
         if let Some(message) = attempt.message.as_deref().filter(|m| !m.is_empty()) {
             line("", shown_text(message, 300));
         }

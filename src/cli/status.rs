@@ -45,8 +45,16 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let now = World::real().clock.now();
     let standing = runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;
-        let queued = Filter { states: vec![StateKind::Queued], limit: 1000, ..Filter::default() };
-        let oldest = ledger.list(queued).await?.into_iter().min_by_key(|file| file.seen_at);
+        let queued = Filter {
+            states: vec![StateKind::Queued],
+            limit: 1000,
+            ..Filter::default()
+        };
+        let oldest = ledger
+            .list(queued)
+            .await?
+            .into_iter()
+            .min_by_key(|file| file.seen_at);
         Ok::<_, Failed>(Standing {
             counts: ledger.counts().await?,
             pending: ledger.pending(now).await?,
@@ -68,7 +76,11 @@ fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
     let _ = writeln!(
         text,
         "daemon     {}",
-        if standing.running { "running" } else { "not running: start it with `supametas-sync run`" }
+        if standing.running {
+            "running"
+        } else {
+            "not running: start it with `supametas-sync run`"
+        }
     );
     let _ = writeln!(text, "service    {}", config.service.base_url);
     let _ = writeln!(text, "ledger     {}", config.ledger.display());
@@ -76,14 +88,23 @@ fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
     let _ = writeln!(
         text,
         "work       {} due, {} later, {} uploading, {} at the service, {} sources to move or delete",
-        pending.queued_due, pending.queued_later, pending.uploading, pending.submitted,
+        pending.queued_due,
+        pending.queued_later,
+        pending.uploading,
+        pending.submitted,
         pending.source_actions
     );
     if let Some((file, seen)) = &standing.oldest {
-        let _ = writeln!(text, "oldest     {file}, waiting for {}", files::span(now.since(*seen)));
+        let _ = writeln!(
+            text,
+            "oldest     {file}, waiting for {}",
+            files::span(now.since(*seen))
+        );
     }
     for (key, gate) in standing.gates.iter() {
-        let Some(closed) = gate.closed() else { continue };
+        let Some(closed) = gate.closed() else {
+            continue;
+        };
         let _ = writeln!(
             text,
             "PAUSED     {key} since {} ago: {} {}",
@@ -97,13 +118,21 @@ fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
     let mut shown_folders = table::table(&["folder", "dataset", "files", "path"]);
     for (name, counts) in &by_folder {
         let folder = config.folders.get(name);
-        let told: Vec<String> =
-            counts.iter().map(|count| format!("{} {}", count.files, count.state)).collect();
+        let told: Vec<String> = counts
+            .iter()
+            .map(|count| format!("{} {}", count.files, count.state))
+            .collect();
         shown_folders.add_row([
             name.to_string(),
             folder.map(|f| f.dataset.to_string()).unwrap_or_default(),
-            if told.is_empty() { "none yet".to_owned() } else { told.join(", ") },
-            folder.map_or("not in the configuration any more".to_owned(), |f| f.path.display().to_string()),
+            if told.is_empty() {
+                "none yet".to_owned()
+            } else {
+                told.join(", ")
+            },
+            folder.map_or("not in the configuration any more".to_owned(), |f| {
+                f.path.display().to_string()
+            }),
         ]);
     }
     let _ = writeln!(text, "\n{shown_folders}");
@@ -113,7 +142,10 @@ fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
         .map(|(_, files)| files)
         .sum();
     if attention > 0 {
-        let _ = writeln!(text, "\n{attention} files need attention: supametas-sync list --attention");
+        let _ = writeln!(
+            text,
+            "\n{attention} files need attention: supametas-sync list --attention"
+        );
     }
     text
 }
@@ -121,7 +153,9 @@ fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
 /// When a closed gate opens, and how.
 fn opens(gate: &Gate, now: Timestamp) -> String {
     use crate::domain::error_table::Lifts;
-    let Some(closed) = gate.closed() else { return String::new() };
+    let Some(closed) = gate.closed() else {
+        return String::new();
+    };
     let wait = closed.until.since(now);
     let probe = if wait.is_zero() {
         "a probe goes out with the next file".to_owned()
@@ -137,10 +171,16 @@ fn opens(gate: &Gate, now: Timestamp) -> String {
 }
 
 fn by_folder<'a>(config: &Config, counts: &'a [Count]) -> BTreeMap<FolderName, Vec<&'a Count>> {
-    let mut by_folder: BTreeMap<FolderName, Vec<&Count>> =
-        config.folders.keys().map(|name| (name.clone(), Vec::new())).collect();
+    let mut by_folder: BTreeMap<FolderName, Vec<&Count>> = config
+        .folders
+        .keys()
+        .map(|name| (name.clone(), Vec::new()))
+        .collect();
     for count in counts {
-        by_folder.entry(count.folder.clone()).or_default().push(count);
+        by_folder
+            .entry(count.folder.clone())
+            .or_default()
+            .push(count);
     }
     by_folder
 }

@@ -42,9 +42,18 @@ pub struct Args {
 
 /// What is dropped for a start: one of each kind, and one that is not taken.
 const SAMPLES: [(&str, &[u8]); 7] = [
-    ("report.pdf", include_bytes!("../../tests/samples/plain.pdf")),
-    ("letter.docx", include_bytes!("../../tests/samples/pandoc.docx")),
-    ("picture.png", include_bytes!("../../tests/samples/gradient.png")),
+    (
+        "report.pdf",
+        include_bytes!("../../tests/samples/plain.pdf"),
+    ),
+    (
+        "letter.docx",
+        include_bytes!("../../tests/samples/pandoc.docx"),
+    ),
+    (
+        "picture.png",
+        include_bytes!("../../tests/samples/gradient.png"),
+    ),
     ("sound.wav", include_bytes!("../../tests/samples/tone.wav")),
     ("film.mp4", include_bytes!("../../tests/samples/bars.mp4")),
     ("page.url", include_bytes!("../../tests/samples/link.url")),
@@ -105,11 +114,18 @@ fn place(folder: Option<&Path>) -> Result<Place, Failed> {
         None => (here.join("supametas-try/drop"), here.join("supametas-try")),
     };
     for dir in [&drop, &beside] {
-        fs::create_dir_all(dir)
-            .with_context(|| format!("{} can't be created: name a folder that you may write to", dir.display()))?;
+        fs::create_dir_all(dir).with_context(|| {
+            format!(
+                "{} can't be created: name a folder that you may write to",
+                dir.display()
+            )
+        })?;
     }
     let resolved = |dir: PathBuf| fs::canonicalize(&dir).unwrap_or(dir);
-    Ok(Place { drop: resolved(drop), beside: resolved(beside) })
+    Ok(Place {
+        drop: resolved(drop),
+        beside: resolved(beside),
+    })
 }
 
 fn is_empty(dir: &Path) -> std::io::Result<bool> {
@@ -122,9 +138,9 @@ fn write_config(place: &Place, sandbox: &Sandbox) -> Result<PathBuf, Failed> {
     private(&key)?;
     let path = place.beside.join("config.toml");
     let text = |path: &Path| -> Result<String, Failed> {
-        let text = path.to_str().with_context(|| {
-            format!("{} is not UTF-8: name another folder", path.display())
-        })?;
+        let text = path
+            .to_str()
+            .with_context(|| format!("{} is not UTF-8: name another folder", path.display()))?;
         Ok(toml::Value::from(text).to_string())
     };
     let config = format!(
@@ -166,8 +182,18 @@ async fn goodbye(ledger: &Path, config: &Path) -> Result<(), Failed> {
         .collect();
     visitor.close().await;
     println!();
-    println!("stopped. {}", if told.is_empty() { "No file was seen.".to_owned() } else { told.join(", ") + "." });
+    println!(
+        "stopped. {}",
+        if told.is_empty() {
+            "No file was seen.".to_owned()
+        } else {
+            told.join(", ") + "."
+        }
+    );
     println!("the ledger is    {}", ledger.display());
-    println!("look into it:    supametas-sync list --config {}", config.display());
+    println!(
+        "look into it:    supametas-sync list --config {}",
+        config.display()
+    );
     Ok(())
 }

@@ -84,9 +84,16 @@ impl Context {
 impl Running {
     /// What `config` amounts to, with a client of the service made for it.
     pub fn new(config: Config, api: Arc<dyn ImportApi>) -> Running {
-        let policies = config.folders.values().map(|f| (f.name.clone(), f.policy.clone()));
+        let policies = config
+            .folders
+            .values()
+            .map(|f| (f.name.clone(), f.policy.clone()));
         let policies = Arc::new(Policies::new(policies.collect()));
-        Running { config, api, policies }
+        Running {
+            config,
+            api,
+            policies,
+        }
     }
 
     /// What the settings behind the gates on a route's way are.

@@ -12,7 +12,7 @@ use super::signals::{Listener, Request};
 use super::supervise::TaskFailure;
 use super::upload::dispatch::Stop;
 use crate::config::valid::Config;
-use crate::config::{self, ConfigErrors};
+use crate::config::{self, ConfigErrors, Severity};
 
 /// Runs until the stop has been seen through.
 pub async fn run(
@@ -43,7 +43,10 @@ pub async fn run(
         }
     }
     let grace = ctx.running().config.shutdown_grace;
-    tracing::info!(grace_s = grace.as_secs(), "stopping: what is on the wire is finished");
+    tracing::info!(
+        grace_s = grace.as_secs(),
+        "stopping: what is on the wire is finished"
+    );
     service_manager::stopping();
     stop.drain.cancel();
     // A task of its own: this one ends now, so that nobody waits out the grace
@@ -65,7 +68,11 @@ async fn reload(ctx: &Arc<Context>, path: &Path) {
         Ok(Err(errors)) => return refuse(&errors),
         Err(error) => return tracing::error!(%error, "the configuration could not be loaded"),
     };
-    for warning in &loaded.warnings {
+    for warning in loaded
+        .warnings
+        .iter()
+        .filter(|p| p.severity == Severity::Warning)
+    {
         tracing::warn!("{warning}");
     }
     let before = ctx.running();
@@ -89,7 +96,11 @@ async fn reload(ctx: &Arc<Context>, path: &Path) {
         return tracing::error!(%error, "the folders could not all be taken over; restart the daemon");
     }
     ctx.replace(Running::new(loaded.config, api));
-    match ctx.ledger.settings_are(ctx.running().all_fingerprints()).await {
+    match ctx
+        .ledger
+        .settings_are(ctx.running().all_fingerprints())
+        .await
+    {
         Ok(opened) => {
             for gate in opened {
                 tracing::info!(%gate, "gate opened: its settings have changed");

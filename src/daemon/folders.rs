@@ -50,7 +50,10 @@ impl Folders {
     pub fn apply(&self, config: &Config) -> Result<(), CannotStart> {
         let mut entries = self.entries();
         entries.retain(|name, entry| {
-            let stays = config.folders.get(name).is_some_and(|now| same_watch(now, &entry.folder));
+            let stays = config
+                .folders
+                .get(name)
+                .is_some_and(|now| same_watch(now, &entry.folder));
             if !stays {
                 entry.retire();
             }
@@ -86,7 +89,11 @@ impl Folders {
                 () = watched.ended() => broken.cancel(),
             }
         });
-        Ok(Entry { folder: folder.clone(), watch, retired })
+        Ok(Entry {
+            folder: folder.clone(),
+            watch,
+            retired,
+        })
     }
 
     /// Waits until a watch has ended that should not have: a fault.
@@ -135,7 +142,11 @@ impl Folders {
         let (events, folder) = (self.outlets.events.clone(), name.clone());
         tokio::task::spawn_blocking(move || {
             if let Ok(version) = root.look(&path) {
-                let _ = events.try_send(vec![Sighting { folder, how: Sighted::Modified, version }]);
+                let _ = events.try_send(vec![Sighting {
+                    folder,
+                    how: Sighted::Modified,
+                    version,
+                }]);
             }
         });
     }

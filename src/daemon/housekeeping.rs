@@ -54,7 +54,9 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
 fn tell_gates(ctx: &Context, known: &mut BTreeMap<GateKey, Timestamp>) {
     let gates = ctx.ledger.gates();
     for (key, gate) in gates.iter() {
-        let Some(closed) = gate.closed() else { continue };
+        let Some(closed) = gate.closed() else {
+            continue;
+        };
         if known.insert(key.clone(), closed.until) != Some(closed.until) {
             tracing::warn!(
                 gate = %key, code = %closed.code, until = %closed.until,
@@ -72,12 +74,26 @@ fn tell_gates(ctx: &Context, known: &mut BTreeMap<GateKey, Timestamp>) {
 }
 
 async fn tell_status(ctx: &Context) {
-    let Ok(pending) = ctx.ledger.pending(ctx.world.clock.now()).await else { return };
-    let closed = ctx.ledger.gates().values().filter(|gate| gate.closed().is_some()).count();
-    let offline = ctx.folders.status().iter().filter(|(_, s)| s.checked && !s.online).count();
+    let Ok(pending) = ctx.ledger.pending(ctx.world.clock.now()).await else {
+        return;
+    };
+    let closed = ctx
+        .ledger
+        .gates()
+        .values()
+        .filter(|gate| gate.closed().is_some())
+        .count();
+    let offline = ctx
+        .folders
+        .status()
+        .iter()
+        .filter(|(_, s)| s.checked && !s.online)
+        .count();
     let mut line = format!(
         "{} queued, {} uploading, {} at the service",
-        pending.queued_due + pending.queued_later, pending.uploading, pending.submitted
+        pending.queued_due + pending.queued_later,
+        pending.uploading,
+        pending.submitted
     );
     if closed > 0 {
         line.push_str(&format!("; {closed} gates closed"));

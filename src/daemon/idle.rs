@@ -42,8 +42,12 @@ pub async fn run(
 
 /// Every folder that is there was scanned from end to end.
 fn scanned(ctx: &Context) -> bool {
-    let scanned = |s: &crate::watch::WatchStatus| s.checked && !s.scanning && (s.scans > 0 || !s.online);
-    ctx.folders.status().iter().all(|(_, status)| scanned(status))
+    let scanned =
+        |s: &crate::watch::WatchStatus| s.checked && !s.scanning && (s.scans > 0 || !s.online);
+    ctx.folders
+        .status()
+        .iter()
+        .all(|(_, status)| scanned(status))
 }
 
 /// The intake answers when it has looked through all that came before.
@@ -73,7 +77,12 @@ async fn ledger_is_idle(ctx: &Context, patience: Duration) -> Result<bool, Ledge
                 continue;
             }
             for big in [false, true] {
-                let pick = PickRequest { route: route.clone(), now: soon, limit: 1, big };
+                let pick = PickRequest {
+                    route: route.clone(),
+                    now: soon,
+                    limit: 1,
+                    big,
+                };
                 if !ctx.ledger.pick(pick).await?.is_empty() {
                     return Ok(false);
                 }

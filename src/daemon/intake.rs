@@ -27,8 +27,8 @@ use crate::ledger::{LedgerError, NewFile, NewSorted};
 use crate::media;
 use crate::watch::Sighting;
 use crate::watch::lease;
-use crate::watch::{FolderRoot, NotTaken};
 use crate::watch::settling::{DEFAULT_CAPACITY, Key, SettlingSet};
+use crate::watch::{FolderRoot, NotTaken};
 
 /// Files looked at together; each is held open meanwhile.
 const BATCH: usize = 128;
@@ -126,7 +126,10 @@ impl Intake {
     async fn sighted(&mut self, batch: Vec<Sighting>) {
         let mut by_folder: BTreeMap<FolderName, Vec<Sighting>> = BTreeMap::new();
         for sighting in batch {
-            by_folder.entry(sighting.folder.clone()).or_default().push(sighting);
+            by_folder
+                .entry(sighting.folder.clone())
+                .or_default()
+                .push(sighting);
         }
         let running = self.ctx.running();
         for (folder, sightings) in by_folder {
@@ -192,9 +195,14 @@ impl Intake {
             // A panic in there is logged by the runtime; the keys go on.
             return self.forget_all(&again);
         };
-        let rules = SettleRules { quiet: folder.quiet, quiet_unsure: folder.quiet_unsure };
+        let rules = SettleRules {
+            quiet: folder.quiet,
+            quiet_unsure: folder.quiet_unsure,
+        };
         let now = self.now();
-        let wall = self.clock.read(now, self.ctx.world.clock.now(), folder.quiet_unsure);
+        let wall = self
+            .clock
+            .read(now, self.ctx.world.clock.now(), folder.quiet_unsure);
         let mut finished = Vec::new();
         for Looked { key, opened } in looked {
             let (file, version, open_for_writing) = match opened {
@@ -205,7 +213,12 @@ impl Intake {
                     continue;
                 }
             };
-            let look = Look { version: version.clone(), now, wall, open_for_writing };
+            let look = Look {
+                version: version.clone(),
+                now,
+                wall,
+                open_for_writing,
+            };
             if self.set.looked(&key, &look, &rules) == Some(Decision::Finished) {
                 finished.push(Finished { key, file, version });
             }
@@ -229,10 +242,18 @@ impl Intake {
         let sorted = tokio::task::spawn_blocking(move || {
             finished
                 .into_iter()
-                .map(|mut f| (sort_one(&sorting, &mut f.file, &f.version), f.key, f.version))
+                .map(|mut f| {
+                    (
+                        sort_one(&sorting, &mut f.file, &f.version),
+                        f.key,
+                        f.version,
+                    )
+                })
                 .collect::<Vec<_>>()
         });
-        let Ok(sorted) = sorted.await else { return self.forget_all(&keys) };
+        let Ok(sorted) = sorted.await else {
+            return self.forget_all(&keys);
+        };
         let mut new = Vec::new();
         let mut keys = Vec::new();
         let now = self.now();
@@ -259,7 +280,12 @@ impl Intake {
             return;
         }
         let at = self.ctx.world.moment();
-        match self.ctx.ledger.enqueue(new.clone(), at, &running.policies).await {
+        match self
+            .ctx
+            .ledger
+            .enqueue(new.clone(), at, &running.policies)
+            .await
+        {
             Ok(enqueued) => {
                 for (file, enqueued) in new.iter().zip(enqueued) {
                     if enqueued.new {
@@ -303,13 +329,27 @@ impl Intake {
                 });
                 let (at, policies) = (self.ctx.world.moment(), &running.policies);
                 let done = match sorted.await.ok().flatten() {
-                    Some(Found::New(sorted)) => self.ctx.ledger.sorted(id, sorted, at, policies).await.map(drop),
+                    Some(Found::New(sorted)) => self
+                        .ctx
+                        .ledger
+                        .sorted(id, sorted, at, policies)
+                        .await
+                        .map(drop),
                     Some(Found::Incomplete(reason)) => {
                         let sorted = NewSorted::Unsupported(reason);
-                        self.ctx.ledger.sorted(id, sorted, at, policies).await.map(drop)
+                        self.ctx
+                            .ledger
+                            .sorted(id, sorted, at, policies)
+                            .await
+                            .map(drop)
                     }
                     Some(Found::Trouble(_)) => Ok(()),
-                    None => self.ctx.ledger.changed(id, None, at, policies).await.map(drop),
+                    None => self
+                        .ctx
+                        .ledger
+                        .changed(id, None, at, policies)
+                        .await
+                        .map(drop),
                 };
                 if let Err(error) = done {
                     tracing::error!(%id, %error, "could not be sorted again");

@@ -34,7 +34,7 @@ use self::context::{Context, Running};
 use self::folders::Folders;
 use self::supervise::{Supervisor, TaskEnded, TaskFailure};
 use self::upload::dispatch::Stop;
-use crate::api::client::{HttpApi, SetupError, Settings};
+use crate::api::client::{HttpApi, Settings, SetupError};
 use crate::config::valid::{Config, Service};
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::{ImportApi, World};
@@ -91,24 +91,45 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     let (events, seen_events) = mpsc::channel(SIGHTINGS);
     let (scans, seen_scans) = mpsc::channel(SIGHTINGS);
     let (ask_intake, questions) = mpsc::channel(1);
-    let inlets = intake::Inlets { events: seen_events, scans: seen_scans, questions };
+    let inlets = intake::Inlets {
+        events: seen_events,
+        scans: seen_scans,
+        questions,
+    };
     let folders = Folders::start(&running.config, Outlets { events, scans }, world.clone())?;
     let ctx = Arc::new(Context::new(ledger, world, folders, running));
 
-    let stop = Stop { drain: options.stop.clone(), cut: CancellationToken::new() };
+    let stop = Stop {
+        drain: options.stop.clone(),
+        cut: CancellationToken::new(),
+    };
     let mut tasks = Supervisor::new(stop.drain.clone());
-    tasks.spawn("intake", intake::run(ctx.clone(), inlets, stop.drain.clone()));
+    tasks.spawn(
+        "intake",
+        intake::run(ctx.clone(), inlets, stop.drain.clone()),
+    );
     tasks.spawn("upload", upload::dispatch::run(ctx.clone(), stop.clone()));
     tasks.spawn("poll", poll::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("source", source::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("watch", watched(ctx.clone(), stop.drain.clone()));
-    tasks.spawn("housekeeping", housekeeping::run(ctx.clone(), stop.drain.clone()));
+    tasks.spawn(
+        "housekeeping",
+        housekeeping::run(ctx.clone(), stop.drain.clone()),
+    );
     tasks.spawn(
         "control",
-        control::run(ctx.clone(), listener, stop.clone(), options.config_path.clone()),
+        control::run(
+            ctx.clone(),
+            listener,
+            stop.clone(),
+            options.config_path.clone(),
+        ),
     );
     if let Some(patience) = options.until_idle {
-        tasks.spawn("idle", idle::run(ctx.clone(), ask_intake, stop.drain.clone(), patience));
+        tasks.spawn(
+            "idle",
+            idle::run(ctx.clone(), ask_intake, stop.drain.clone(), patience),
+        );
     }
     service_manager::ready();
     tracing::info!(

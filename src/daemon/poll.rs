@@ -39,7 +39,9 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
         woken.as_mut().enable();
         let running = ctx.running();
         follow_settings(&mut rates, &running);
-        let round = rates.iter().map(|(dataset, bucket)| poll_dataset(&ctx, &running, dataset, bucket));
+        let round = rates
+            .iter()
+            .map(|(dataset, bucket)| poll_dataset(&ctx, &running, dataset, bucket));
         let waits = tokio::select! {
             waits = futures_util::future::join_all(round) => waits,
             // A query cut off by a stop is asked again after the next start.
@@ -56,11 +58,18 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
 
 fn follow_settings(rates: &mut Vec<(Arc<Dataset>, Arc<Bucket>)>, running: &Running) {
     let datasets = &running.config.datasets;
-    rates.retain(|(old, _)| datasets.get(&old.name).is_some_and(|now| Arc::ptr_eq(now, old)));
+    rates.retain(|(old, _)| {
+        datasets
+            .get(&old.name)
+            .is_some_and(|now| Arc::ptr_eq(now, old))
+    });
     for dataset in datasets.values() {
         if !rates.iter().any(|(known, _)| Arc::ptr_eq(known, dataset)) {
             let rate = dataset.polls_per_second;
-            rates.push((dataset.clone(), Arc::new(Bucket::new(rate, rate.clamp(1.0, 4.0)))));
+            rates.push((
+                dataset.clone(),
+                Arc::new(Bucket::new(rate, rate.clamp(1.0, 4.0))),
+            ));
         }
     }
 }
@@ -95,7 +104,10 @@ async fn poll_due(
             return Ok(until.map_or(LOOK_EVERY, |at| at.since(now)).max(LOOK_EVERY));
         }
     };
-    let due = ctx.ledger.due_polls(dataset.name.clone(), now, limit).await?;
+    let due = ctx
+        .ledger
+        .due_polls(dataset.name.clone(), now, limit)
+        .await?;
     if due.is_empty() {
         let next = ctx.ledger.next_poll_at(dataset.name.clone()).await?;
         return Ok(next.map_or(IDLE, |at| at.since(now)).min(IDLE));
@@ -122,7 +134,12 @@ async fn poll_due(
 /// What the gates before a query say: the route's has no say in it.
 fn admitted(ctx: &Context, dataset: &Dataset) -> Admit {
     let way = [GateKey::Service, GateKey::Dataset(dataset.name.clone())];
-    admit(&way, &ctx.ledger.gates(), &Default::default(), ctx.world.clock.now())
+    admit(
+        &way,
+        &ctx.ledger.gates(),
+        &Default::default(),
+        ctx.world.clock.now(),
+    )
 }
 
 async fn poll(
@@ -134,7 +151,10 @@ async fn poll(
     let mut trail = Trail::default();
     let mut to: Option<String> = None;
     let judgement = loop {
-        let outcome = running.api.query(&dataset.key, &due.task, to.as_deref()).await;
+        let outcome = running
+            .api
+            .query(&dataset.key, &due.task, to.as_deref())
+            .await;
         let judgement = running.config.errors.judge(Call::Query, &outcome, trail);
         match judgement.verdict {
             Verdict::Follow(_, next) => to = Some(next),
@@ -143,7 +163,10 @@ async fn poll(
         trail.hops += 1;
     };
     // The route is not on a query's way: any will do.
-    let route = Route { folder: due.folder.clone(), media: Media::Text };
+    let route = Route {
+        folder: due.folder.clone(),
+        media: Media::Text,
+    };
     let polled = Polled {
         id: due.id,
         judgement,

@@ -25,7 +25,9 @@ pub type TaskFailure = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum TaskEnded {
     /// It panicked; the message is in the log, too.
-    #[error("the {name} task panicked: {message}. This is a fault of the program; nothing is lost, start it again and report this line")]
+    #[error(
+        "the {name} task panicked: {message}. This is a fault of the program; nothing is lost, start it again and report this line"
+    )]
     Panicked {
         /// Which.
         name: &'static str,
@@ -41,7 +43,9 @@ pub enum TaskEnded {
         source: TaskFailure,
     },
     /// It returned though nobody had asked it to.
-    #[error("the {name} task ended early. This is a fault of the program; nothing is lost, start it again and report this line")]
+    #[error(
+        "the {name} task ended early. This is a fault of the program; nothing is lost, start it again and report this line"
+    )]
     Early {
         /// Which.
         name: &'static str,
@@ -51,7 +55,11 @@ pub enum TaskEnded {
 impl Supervisor {
     /// A supervisor whose tasks are asked to stop by `stop`.
     pub fn new(stop: CancellationToken) -> Supervisor {
-        Supervisor { tasks: JoinSet::new(), names: HashMap::new(), stop }
+        Supervisor {
+            tasks: JoinSet::new(),
+            names: HashMap::new(),
+            stop,
+        }
     }
 
     /// What its tasks are asked to stop by.
@@ -83,7 +91,12 @@ impl Supervisor {
                 }
                 Ok((_, Ok(()))) => return Err(TaskEnded::Early { name }),
                 Ok((_, Err(source))) => return Err(TaskEnded::Failed { name, source }),
-                Err(error) => return Err(TaskEnded::Panicked { name, message: panic_text(error) }),
+                Err(error) => {
+                    return Err(TaskEnded::Panicked {
+                        name,
+                        message: panic_text(error),
+                    });
+                }
             }
         }
         Ok(())
@@ -113,7 +126,10 @@ mod tests {
         tasks.spawn("forgetful", async { Ok(()) });
         tasks.spawn("steady", std::future::pending());
         let ended = tasks.run().await.unwrap_err();
-        assert!(matches!(ended, TaskEnded::Early { name: "forgetful" }), "{ended}");
+        assert!(
+            matches!(ended, TaskEnded::Early { name: "forgetful" }),
+            "{ended}"
+        );
     }
 
     #[tokio::test]
@@ -121,7 +137,10 @@ mod tests {
         let mut tasks = Supervisor::new(CancellationToken::new());
         tasks.spawn("nervous", async { panic!("mice") });
         let ended = tasks.run().await.unwrap_err().to_string();
-        assert!(ended.contains("nervous") && ended.contains("mice"), "{ended}");
+        assert!(
+            ended.contains("nervous") && ended.contains("mice"),
+            "{ended}"
+        );
     }
 
     #[tokio::test]

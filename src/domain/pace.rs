@@ -28,7 +28,11 @@ impl Pace {
     pub fn set_max(&mut self, max: usize) {
         let at_full = self.limit >= self.max;
         self.max = max.max(1) as f64;
-        self.limit = if at_full { self.max } else { self.limit.min(self.max) };
+        self.limit = if at_full {
+            self.max
+        } else {
+            self.limit.min(self.max)
+        };
     }
 
     /// An upload was taken.
@@ -56,7 +60,11 @@ mod tests {
         for _ in 0..4 {
             pace.clean();
         }
-        assert_eq!(pace.limit(), 4, "one round of four is just short of one more");
+        assert_eq!(
+            pace.limit(),
+            4,
+            "one round of four is just short of one more"
+        );
         pace.clean();
         assert_eq!(pace.limit(), 5);
         for _ in 0..1000 {

@@ -54,7 +54,10 @@ mod tests {
 
     #[test]
     fn it_reads_as_a_date() {
-        assert_eq!(Timestamp(1_700_000_000_123).to_string(), "2023-11-14T22:13:20.123Z");
+        assert_eq!(
+            Timestamp(1_700_000_000_123).to_string(),
+            "2023-11-14T22:13:20.123Z"
+        );
         assert_eq!(Timestamp(i64::MAX).to_string(), "beyond the calendar");
     }
 

@@ -21,6 +21,9 @@ pub struct FileVersion {
 impl FileVersion {
     /// The file's own name: the last component of its path.
     pub fn name(&self) -> &[u8] {
-        self.path.rsplit(|byte| *byte == b'/').next().unwrap_or(&self.path)
+        self.path
+            .rsplit(|byte| *byte == b'/')
+            .next()
+            .unwrap_or(&self.path)
     }
 }

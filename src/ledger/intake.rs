@@ -2,8 +2,8 @@
 //!
 //! Must not: look at a file, or decide what it is.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -63,10 +63,8 @@ pub struct PickRequest {
     pub now: Timestamp,
     /// At most so many.
     pub limit: usize,
-    /// Nothing above [`BIG_FILE`].
-    pub small_only: bool,
-    /// Not these: they are picked already and not yet begun. Few.
-    pub exclude: BTreeSet<FileId>,
+    /// Files above [`BIG_FILE`](super::BIG_FILE), or those up to it.
+    pub big: bool,
 }
 
 /// A file that is due.
@@ -189,6 +187,25 @@ impl Ledger {
     /// looks: [`Ledger::begin`] takes one.
     pub async fn pick(&self, wanted: PickRequest) -> Result<Vec<Queued>, LedgerError> {
         self.read(Lane::Hot, move |conn| pick(conn, &wanted)).await
+    }
+
+    /// Lets a queued file wait: it can't be read, or its folder is not there.
+    /// The change names no state: it stays queued, unblamed.
+    pub async fn postpone(
+        &self,
+        id: FileId,
+        wait: Duration,
+        at: Moment,
+    ) -> Result<(), LedgerError> {
+        self.write(1, move |work| {
+            work.conn
+                .prepare_cached(
+                    "UPDATE files SET not_before = ?2 WHERE id = ?1 AND state = 'queued'",
+                )?
+                .execute(params![id.0, at.now.plus(wait).0])?;
+            Ok(())
+        })
+        .await
     }
 
     /// Queued files that nobody has sorted yet: an operator sent them round
@@ -398,20 +415,13 @@ fn pick(conn: &Connection, wanted: &PickRequest) -> Result<Vec<Queued>, Fail> {
         return Ok(Vec::new());
     };
     let media = wanted.route.media.as_str();
-    let limit = limit_of(wanted.limit.saturating_add(wanted.exclude.len()));
-    let sql = pick_sql();
-    let mut found = Vec::new();
-    for big in [false, true] {
-        if big && wanted.small_only {
-            break;
-        }
-        let here = rows::all(conn, &sql, &[&folder, &media, &big, &wanted.now.0, &limit])?;
-        found.extend(here.into_iter().filter_map(queued));
-    }
-    found.retain(|file| !wanted.exclude.contains(&file.id));
-    found.sort_by_key(|file| (file.not_before, file.id));
-    found.truncate(wanted.limit);
-    Ok(found)
+    let limit = limit_of(wanted.limit);
+    let found = rows::all(
+        conn,
+        &pick_sql(),
+        &[&folder, &media, &wanted.big, &wanted.now.0, &limit],
+    )?;
+    Ok(found.into_iter().filter_map(queued).collect())
 }
 
 fn queued(file: FileRecord) -> Option<Queued> {

@@ -49,6 +49,7 @@ pub use due::Pending;
 pub use error::LedgerError;
 pub use gates::{Fingerprints, Gates};
 pub use intake::{Enqueued, NewFile, NewSorted, PickRequest, Queued, Unsorted};
+pub use open::is_owned;
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
 pub use policies::Policies;
 pub use rows::{ContentHash, FileRecord, LastPoll, OptionsPrint, Source, SourceEnd};

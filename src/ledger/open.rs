@@ -49,6 +49,23 @@ pub(super) fn lock(path: &Path) -> Result<File, LedgerError> {
     Ok(file)
 }
 
+/// Whether a daemon works on the ledger at `path` now.
+///
+/// # Errors
+/// The lock file is there and can't be looked at.
+pub fn is_owned(path: &Path) -> Result<bool, LedgerError> {
+    let lock = match File::open(lock_path(path)) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(directory(path, &error)),
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(directory(path, &error)),
+    }
+}
+
 fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");

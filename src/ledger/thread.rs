@@ -46,9 +46,12 @@ pub(super) enum Write {
     Close(oneshot::Sender<()>),
 }
 
+/// Asks a question and gives its answer.
+type Ask = Box<dyn FnOnce(&Connection, &Path) + Send>;
+
 /// What a reader is asked.
 pub(super) enum Read {
-    Run(Box<dyn FnOnce(&Connection, &Path) + Send>),
+    Run(Ask),
     Close(oneshot::Sender<()>),
 }
 

@@ -121,7 +121,8 @@ impl Work<'_> {
         if moved || matches!(event, Event::Retry) {
             self.record(file, &go.next, event, at)?;
         }
-        let goes_round_again = original_end(&file.state).is_some() && original_end(&go.next).is_none();
+        let goes_round_again =
+            original_end(&file.state).is_some() && original_end(&go.next).is_none();
         file.state = go.next;
         file.changed_at = at.now;
         file.possible_duplicate |= go.possible_duplicate;

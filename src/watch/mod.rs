@@ -262,8 +262,8 @@ impl FolderWatch {
     /// Blocks: not to be called on a runtime's thread. `false`: one panicked.
     pub fn stop(mut self) -> bool {
         self.shared.stop();
-        let joined = self.threads.drain(..).map(JoinHandle::join);
-        joined.fold(true, |well, thread| well && thread.is_ok())
+        let joined: Vec<_> = self.threads.drain(..).map(JoinHandle::join).collect();
+        joined.iter().all(Result::is_ok)
     }
 }
 

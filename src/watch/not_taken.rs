@@ -6,8 +6,8 @@ use std::fmt;
 
 use rustix::io::Errno;
 
-use crate::domain::naming::TemporaryKind;
 use super::root::Offline;
+use crate::domain::naming::TemporaryKind;
 
 /// Why something in a folder is not taken. `Display` says it after the name of
 /// the file: "NAME is not taken: …".

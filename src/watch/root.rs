@@ -227,7 +227,10 @@ impl FolderRoot {
 
     /// Opens the directory that holds a path below the folder.
     pub fn parent_dir(&self, rel: &[u8]) -> Result<OwnedFd, NotTaken> {
-        let parent = rel.iter().rposition(|b| *b == b'/').map_or(&b""[..], |at| &rel[..at]);
+        let parent = rel
+            .iter()
+            .rposition(|b| *b == b'/')
+            .map_or(&b""[..], |at| &rel[..at]);
         self.handle()?.open_dir(parent)
     }
 

@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::domain::naming::is_temporary;
 use super::not_taken::NotTaken;
 use crate::config::valid::Folder;
+use crate::domain::naming::is_temporary;
 
 /// A folder's rules on names.
 #[derive(Debug, Clone)]

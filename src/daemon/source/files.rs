@@ -122,7 +122,10 @@ fn move_aside_to(dir: BorrowedFd<'_>, aside: &[u8], wanted: &Path) -> io::Result
             Err(error) => return Err(error),
         }
     }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, "10,000 files of this name lie there already"))
+    Err(io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        "10,000 files of this name lie there already",
+    ))
 }
 
 /// The way to another file system: copy, sync, publish under a free name, and
@@ -134,12 +137,17 @@ fn copy_aside_to(dir: BorrowedFd<'_>, aside: &[u8], wanted: &Path) -> io::Result
     let partial = target_dir.join(OsStr::from_bytes(&[aside, b".part"].concat()));
     // What a crash left there is our own half copy.
     let _ = fs::remove_file(&partial);
-    let mut to = File::options().write(true).create_new(true).open(&partial)?;
-    let copied = io::copy(&mut from, &mut to).and_then(|_| to.sync_all()).and_then(|()| {
-        let times = fs::FileTimes::new().set_modified(from.metadata()?.modified()?);
-        to.set_times(times)?;
-        publish(&partial, wanted)
-    });
+    let mut to = File::options()
+        .write(true)
+        .create_new(true)
+        .open(&partial)?;
+    let copied = io::copy(&mut from, &mut to)
+        .and_then(|_| to.sync_all())
+        .and_then(|()| {
+            let times = fs::FileTimes::new().set_modified(from.metadata()?.modified()?);
+            to.set_times(times)?;
+            publish(&partial, wanted)
+        });
     match copied {
         Ok(target) => {
             File::open(target_dir)?.sync_all()?;
@@ -156,13 +164,21 @@ fn copy_aside_to(dir: BorrowedFd<'_>, aside: &[u8], wanted: &Path) -> io::Result
 fn publish(partial: &Path, wanted: &Path) -> io::Result<PathBuf> {
     for n in 1..=10_000u32 {
         let target = numbered(wanted, n);
-        match rename_new(CWD, partial.as_os_str().as_bytes(), CWD, target.as_os_str().as_bytes()) {
+        match rename_new(
+            CWD,
+            partial.as_os_str().as_bytes(),
+            CWD,
+            target.as_os_str().as_bytes(),
+        ) {
             Ok(()) => return Ok(target),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, "10,000 files of this name lie there already"))
+    Err(io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        "10,000 files of this name lie there already",
+    ))
 }
 
 /// Whether this version lies at `path`, but for its name: a rename keeps the
@@ -176,7 +192,10 @@ pub fn is_at(path: &Path, version: &FileVersion) -> bool {
 pub fn write_note(moved: &Path, text: &str) -> io::Result<()> {
     let mut name = moved.as_os_str().to_owned();
     name.push(".supametas.json");
-    let mut file = File::options().write(true).create_new(true).open(PathBuf::from(name))?;
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .open(PathBuf::from(name))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
@@ -195,12 +214,7 @@ fn numbered(wanted: &Path, n: u32) -> PathBuf {
     wanted.with_file_name(name)
 }
 
-fn rename_new(
-    from_dir: impl AsFd,
-    from: &[u8],
-    to_dir: impl AsFd,
-    to: &[u8],
-) -> io::Result<()> {
+fn rename_new(from_dir: impl AsFd, from: &[u8], to_dir: impl AsFd, to: &[u8]) -> io::Result<()> {
     let flags = RenameFlags::NOREPLACE;
     match rustix::fs::renameat_with(&from_dir, os(from), &to_dir, os(to), flags) {
         // A file system without it: a hard link refuses what exists as well.
@@ -214,12 +228,16 @@ fn rename_new(
 }
 
 fn look(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Stat> {
-    Ok(rustix::fs::statat(dir, os(name), AtFlags::SYMLINK_NOFOLLOW)?)
+    Ok(rustix::fs::statat(
+        dir,
+        os(name),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?)
 }
 
 fn is_version(stat: &Stat, version: &FileVersion) -> bool {
     let mtime_ns =
-        stat.st_mtime as i64 * 1_000_000_000 + i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+        stat.st_mtime * 1_000_000_000 + i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
         && stat.st_dev == version.dev
         && stat.st_ino == version.inode
@@ -262,7 +280,10 @@ mod tests {
             }
         }
         fn place<'a>(&'a self, name: &'a str) -> Place<'a> {
-            Place { dir: self.fd.as_fd(), name: name.as_bytes() }
+            Place {
+                dir: self.fd.as_fd(),
+                name: name.as_bytes(),
+            }
         }
         fn names(&self) -> Vec<String> {
             let mut names: Vec<String> = fs::read_dir(self.dir.path())
@@ -282,7 +303,10 @@ mod tests {
         for n in 1..=3 {
             let version = room.drop_file("a.txt", &format!("{n}"));
             let moved = move_to(FileId(n), &room.place("a.txt"), &version, &wanted).unwrap();
-            assert_eq!(moved, Disposed::Moved(numbered(&wanted, u32::try_from(n).unwrap())));
+            assert_eq!(
+                moved,
+                Disposed::Moved(numbered(&wanted, u32::try_from(n).unwrap()))
+            );
         }
         assert_eq!(fs::read_to_string(&wanted).unwrap(), "1");
         let second = room.dir.path().join("done/a (2).txt");
@@ -310,7 +334,10 @@ mod tests {
         room.drop_file("a.txt", "new");
         let deleted = delete(FileId(7), &room.place("a.txt"), &version).unwrap();
         assert_eq!(deleted, Disposed::Deleted);
-        assert_eq!(fs::read_to_string(room.dir.path().join("a.txt")).unwrap(), "new");
+        assert_eq!(
+            fs::read_to_string(room.dir.path().join("a.txt")).unwrap(),
+            "new"
+        );
         assert_eq!(room.names(), ["a.txt"]);
     }
 

@@ -73,7 +73,11 @@ async fn act(ctx: &Arc<Context>, due: SourceWork) -> Result<(), LedgerError> {
         return ctx.ledger.source_later(id, later).await;
     };
     let target = target(&folder, &due);
-    if !ctx.ledger.source_intent(id, due.action, bytes_of(&target)).await? {
+    if !ctx
+        .ledger
+        .source_intent(id, due.action, bytes_of(&target))
+        .await?
+    {
         // Retried by an operator meanwhile: the file is on its way again.
         return Ok(());
     }
@@ -83,7 +87,9 @@ async fn act(ctx: &Arc<Context>, due: SourceWork) -> Result<(), LedgerError> {
     let end = match done {
         Ok(Disposed::Moved(to)) => {
             tracing::info!(%file, %id, to = %shown(to.as_os_str().as_bytes()), "source moved");
-            ctx.ledger.source_intent(id, action, bytes_of(&Some(to))).await?;
+            ctx.ledger
+                .source_intent(id, action, bytes_of(&Some(to)))
+                .await?;
             SourceEnd::Moved
         }
         Ok(Disposed::Deleted) => {
@@ -121,7 +127,10 @@ fn target(folder: &Folder, due: &SourceWork) -> Option<PathBuf> {
 }
 
 fn bytes_of(target: &Option<PathBuf>) -> Vec<u8> {
-    target.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()).unwrap_or_default()
+    target
+        .as_ref()
+        .map(|path| path.as_os_str().as_bytes().to_vec())
+        .unwrap_or_default()
 }
 
 fn perform(
@@ -135,8 +144,13 @@ fn perform(
         Err(NotTaken::Gone) => return Ok(Disposed::Missing),
         Err(why) => return Err(std::io::Error::other(why.to_string())),
     };
-    let place = Place { dir: parent.as_fd(), name: version.name() };
-    let Some(target) = target else { return files::delete(due.file.id, &place, version) };
+    let place = Place {
+        dir: parent.as_fd(),
+        name: version.name(),
+    };
+    let Some(target) = target else {
+        return files::delete(due.file.id, &place, version);
+    };
     if let Some(dir) = target.parent() {
         std::fs::create_dir_all(dir)?;
     }

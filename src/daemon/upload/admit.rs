@@ -26,7 +26,11 @@ pub enum Admit {
 
 /// The gates that a file of `route` has to pass, widest first.
 pub fn way(route: &Route, dataset: &DatasetName) -> [GateKey; 3] {
-    [GateKey::Service, GateKey::Dataset(dataset.clone()), GateKey::Route(route.clone())]
+    [
+        GateKey::Service,
+        GateKey::Dataset(dataset.clone()),
+        GateKey::Route(route.clone()),
+    ]
 }
 
 /// Asks the gates on `way`. `probed`: gates whose probe has been picked, but
@@ -35,7 +39,10 @@ pub fn admit(way: &[GateKey], gates: &Gates, probed: &HashSet<GateKey>, now: Tim
     let mut probe = Vec::new();
     let mut wait: Option<Option<Timestamp>> = None;
     for key in way {
-        match gates.get(key).map_or(Admission::Open, |gate| gate.admits(now)) {
+        match gates
+            .get(key)
+            .map_or(Admission::Open, |gate| gate.admits(now))
+        {
             Admission::Open => {}
             Admission::Probe if probed.contains(key) => wait = wait.or(Some(None)),
             Admission::Probe => probe.push(key.clone()),
@@ -79,17 +86,27 @@ mod tests {
 
     #[test]
     fn the_gates_on_the_way_decide_together() {
-        let route = Route { folder: FolderName("f".into()), media: Media::Text };
+        let route = Route {
+            folder: FolderName("f".into()),
+            media: Media::Text,
+        };
         let keys = way(&route, &DatasetName("d".into()));
         let now = Timestamp(100);
         let none = HashSet::new();
         let ask = |gates: &Gates, probed| admit(&keys, gates, probed, now);
 
         assert_eq!(ask(&Gates::new(), &none), Admit::Go);
+        let out = HashSet::from([GateKey::Service]);
         let due = Gates::from([(keys[0].clone(), closed(100))]);
         assert_eq!(ask(&due, &none), Admit::Probe(vec![GateKey::Service]));
-        assert_eq!(ask(&due, &HashSet::from([GateKey::Service])), Admit::Wait(None));
-        let both = Gates::from([(keys[0].clone(), closed(90)), (keys[2].clone(), closed(300))]);
+        assert_eq!(
+            ask(&due, &out),
+            Admit::Wait(None)
+        );
+        let both = Gates::from([
+            (keys[0].clone(), closed(90)),
+            (keys[2].clone(), closed(300)),
+        ]);
         assert_eq!(ask(&both, &none), Admit::Wait(Some(Timestamp(300))));
         let mut probing = closed(90);
         probing.probe(FileId(1));

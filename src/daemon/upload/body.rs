@@ -40,7 +40,11 @@ pub fn in_memory(content: Bytes, lanes: Arc<Lanes>, release: Release) -> UploadB
         handed.hand_over(len, true);
         Ok(content)
     });
-    UploadBody { len, chunks: Box::pin(chunks), progress }
+    UploadBody {
+        len,
+        chunks: Box::pin(chunks),
+        progress,
+    }
 }
 
 /// A body of exactly `len` bytes, read from `file` as it is sent.
@@ -59,7 +63,11 @@ pub fn from_file(file: File, len: u64, lanes: Arc<Lanes>, release: Release) -> U
         },
         Sending::next,
     )) as Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
-    UploadBody { len, chunks, progress }
+    UploadBody {
+        len,
+        chunks,
+        progress,
+    }
 }
 
 struct Sending {
@@ -113,12 +121,14 @@ fn read_ahead(mut file: File, len: u64) -> mpsc::Receiver<io::Result<Bytes>> {
 
 fn read_exactly(file: &mut File, want: usize) -> io::Result<Bytes> {
     let mut chunk = BytesMut::zeroed(want);
-    file.read_exact(&mut chunk).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => {
-            io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was read")
-        }
-        _ => error,
-    })?;
+    file.read_exact(&mut chunk)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the file became shorter while it was read",
+            ),
+            _ => error,
+        })?;
     Ok(chunk.freeze())
 }
 
@@ -175,9 +185,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_release_ends_the_stream_without_the_last_chunk() {
-        let refuse = || -> Release {
-            Box::new(|| Box::pin(async { Err(io::Error::other("changed")) }))
-        };
+        let refuse =
+            || -> Release { Box::new(|| Box::pin(async { Err(io::Error::other("changed")) })) };
         let mut large = from_file(file_of(CHUNK + 1), CHUNK as u64 + 1, lanes(), refuse());
         assert!(large.chunks.next().await.unwrap().is_ok());
         assert!(large.chunks.next().await.unwrap().is_err());

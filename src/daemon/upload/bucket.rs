@@ -28,7 +28,14 @@ impl Bucket {
     /// `rate` tokens a second, at most `burst` saved up. Both above zero.
     pub fn new(rate: f64, burst: f64) -> Bucket {
         debug_assert!(rate > 0.0 && burst > 0.0);
-        Bucket { rate, burst, state: Mutex::new(State { tokens: burst, at: Instant::now() }) }
+        Bucket {
+            rate,
+            burst,
+            state: Mutex::new(State {
+                tokens: burst,
+                at: Instant::now(),
+            }),
+        }
     }
 
     /// Takes `tokens` and waits as long as that costs.
@@ -64,7 +71,10 @@ impl Bucket {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // A panic while it is held leaves two numbers, both of them usable.
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let now = Instant::now();
         let earned = now.saturating_duration_since(state.at).as_secs_f64() * self.rate;
         state.tokens = (state.tokens + earned).min(self.burst);
@@ -101,7 +111,10 @@ mod tests {
         let bucket = Bucket::new(2.0, 1.0);
         assert_eq!(bucket.try_one(), Ok(()));
         let wait = bucket.try_one();
-        assert!(matches!(wait, Err(w) if w <= Duration::from_millis(500)), "{wait:?}");
+        assert!(
+            matches!(wait, Err(w) if w <= Duration::from_millis(500)),
+            "{wait:?}"
+        );
         tokio::time::advance(Duration::from_millis(500)).await;
         assert_eq!(bucket.try_one(), Ok(()));
     }

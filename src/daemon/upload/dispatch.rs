@@ -106,7 +106,11 @@ impl Dispatcher {
             if draining && self.workers.is_empty() {
                 return Ok(());
             }
-            let look_again = if draining { None } else { Some(self.fill().await) };
+            let look_again = if draining {
+                None
+            } else {
+                Some(self.fill().await)
+            };
             tokio::select! {
                 Some(ended) = self.workers.join_next_with_id(), if !self.workers.is_empty() => {
                     self.ended(ended.map(|(_, id)| id))?;
@@ -167,7 +171,9 @@ impl Dispatcher {
     fn follow_settings(&mut self, running: &Running) {
         let datasets = &running.config.datasets;
         self.lanes.retain(|name, (dataset, _)| {
-            datasets.get(name).is_some_and(|now| Arc::ptr_eq(now, dataset))
+            datasets
+                .get(name)
+                .is_some_and(|now| Arc::ptr_eq(now, dataset))
         });
         for (name, dataset) in datasets {
             if !self.lanes.contains_key(name) {
@@ -182,10 +188,16 @@ impl Dispatcher {
         running: &Arc<Running>,
         dataset: &Arc<Dataset>,
     ) -> Result<Option<Duration>, LedgerError> {
-        let Some((_, lanes)) = self.lanes.get(&dataset.name) else { return Ok(None) };
+        let Some((_, lanes)) = self.lanes.get(&dataset.name) else {
+            return Ok(None);
+        };
         let lanes = lanes.clone();
-        let folders: Vec<&Arc<Folder>> =
-            running.config.folders.values().filter(|f| f.dataset == dataset.name).collect();
+        let folders: Vec<&Arc<Folder>> = running
+            .config
+            .folders
+            .values()
+            .filter(|f| f.dataset == dataset.name)
+            .collect();
         let turns: Vec<(&Arc<Folder>, Media, Size)> = folders
             .iter()
             .flat_map(|folder| Media::ALL.map(|media| (*folder, media)))
@@ -211,8 +223,12 @@ impl Dispatcher {
                     continue;
                 }
             };
-            let Some(root) = self.ctx.folders.online_root(&folder.name) else { continue };
-            let Some(file) = self.take(&route, size).await? else { continue };
+            let Some(root) = self.ctx.folders.online_root(&folder.name) else {
+                continue;
+            };
+            let Some(file) = self.take(&route, size).await? else {
+                continue;
+            };
             idle = 0;
             self.probed.extend(probes.iter().cloned());
             let id = file.id;
@@ -228,7 +244,14 @@ impl Dispatcher {
                 lanes: lanes.clone(),
                 way,
             };
-            self.in_flight.insert(id, InFlight { dataset: dataset.name.clone(), size, probes });
+            self.in_flight.insert(
+                id,
+                InFlight {
+                    dataset: dataset.name.clone(),
+                    size,
+                    probes,
+                },
+            );
             self.workers.spawn(async move {
                 worker::carry(job).await;
                 id
@@ -239,7 +262,11 @@ impl Dispatcher {
 
     /// Whether one more file of this size may be under way.
     fn room(&self, dataset: &Dataset, lanes: &Lanes, folder: &Folder, size: Size) -> bool {
-        let mine = || self.in_flight.values().filter(|f| f.dataset == dataset.name);
+        let mine = || {
+            self.in_flight
+                .values()
+                .filter(|f| f.dataset == dataset.name)
+        };
         let limit = lanes.limit();
         match size {
             Size::Big => {
@@ -256,11 +283,7 @@ impl Dispatcher {
     }
 
     /// The next due file of a route and size class that is not under way.
-    async fn take(
-        &mut self,
-        route: &Route,
-        size: Size,
-    ) -> Result<Option<Queued>, LedgerError> {
+    async fn take(&mut self, route: &Route, size: Size) -> Result<Option<Queued>, LedgerError> {
         let shelf = self.shelves.entry((route.clone(), size)).or_default();
         if shelf.files.is_empty() && !shelf.exhausted {
             let pick = PickRequest {
@@ -271,8 +294,10 @@ impl Dispatcher {
                 big: size == Size::Big,
             };
             let picked = self.ctx.ledger.pick(pick).await?;
-            shelf.files =
-                picked.into_iter().filter(|f| !self.in_flight.contains_key(&f.id)).collect();
+            shelf.files = picked
+                .into_iter()
+                .filter(|f| !self.in_flight.contains_key(&f.id))
+                .collect();
             shelf.exhausted = shelf.files.is_empty();
         }
         Ok(shelf.files.pop_front())

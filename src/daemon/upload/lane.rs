@@ -37,9 +37,14 @@ impl Lanes {
     /// As the dataset's settings say.
     pub fn new(dataset: &Dataset) -> Arc<Lanes> {
         Arc::new(Lanes {
-            state: Mutex::new(State { pace: Pace::new(dataset.concurrency), on_the_wire: 0 }),
+            state: Mutex::new(State {
+                pace: Pace::new(dataset.concurrency),
+                on_the_wire: 0,
+            }),
             freed: Notify::new(),
-            requests: dataset.requests_per_second.map(|rate| Bucket::new(rate, rate.max(1.0))),
+            requests: dataset
+                .requests_per_second
+                .map(|rate| Bucket::new(rate, rate.max(1.0))),
             bytes: dataset.bytes_per_second.map(|rate| {
                 let rate = rate.max(1) as f64;
                 Bucket::new(rate, rate / 4.0)
@@ -73,7 +78,9 @@ impl Lanes {
             }
             freed.await;
         }
-        let lane = Lane { lanes: self.clone() };
+        let lane = Lane {
+            lanes: self.clone(),
+        };
         if let Some(requests) = &self.requests {
             requests.take(1.0).await;
         }

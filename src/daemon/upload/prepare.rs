@@ -79,20 +79,30 @@ pub fn prepare(root: &FolderRoot, wanted: &Wanted<'_>) -> Result<Prepared, NotRe
         }
         let bytes = read_all(&mut file, version.size)?;
         let url = media::link::read_link(&bytes, version.name()).map_err(bad_link)?;
-        let hash = wanted.hash.then(|| *blake3::hash(url.as_bytes()).as_bytes());
+        let hash = wanted
+            .hash
+            .then(|| *blake3::hash(url.as_bytes()).as_bytes());
         (Content::Link(url), hash)
     } else if version.size <= CHUNK as u64 {
         let bytes = read_all(&mut file, version.size)?;
         let hash = wanted.hash.then(|| *blake3::hash(&bytes).as_bytes());
         (Content::Small(bytes.into()), hash)
     } else {
-        let hash = if wanted.hash { Some(hash_of(&mut file, version.size)?) } else { None };
+        let hash = if wanted.hash {
+            Some(hash_of(&mut file, version.size)?)
+        } else {
+            None
+        };
         (Content::Large(file), hash)
     };
     if !still_there(root, version)? {
         return Err(NotReady::Changed);
     }
-    Ok(Prepared { content, name, hash })
+    Ok(Prepared {
+        content,
+        name,
+        hash,
+    })
 }
 
 /// Whether the path still leads to this version: asked again before the last
@@ -127,26 +137,34 @@ fn bad_link(error: media::link::LinkError) -> NotReady {
 /// once more, since the type lists may have changed since it was queued.
 fn upload_name(file: &mut File, wanted: &Wanted<'_>) -> Result<String, NotReady> {
     let name = wanted.version.name();
-    let content =
-        media::detect(file, name, wanted.version.size).map_err(NotReady::Unreadable)?;
+    let content = media::detect(file, name, wanted.version.size).map_err(NotReady::Unreadable)?;
     match sort(&content, name, wanted.types) {
-        Sorted::Route { media, extension_fix } if media == wanted.media => {
-            Ok(naming::upload_name(name, extension_fix))
-        }
+        Sorted::Route {
+            media,
+            extension_fix,
+        } if media == wanted.media => Ok(naming::upload_name(name, extension_fix)),
         Sorted::Route { media, .. } => Err(NotReady::Unsupported(format!(
             "it was sorted as {} and is {media} now: the type lists have changed; `retry` sorts it again",
             wanted.media
         ))),
         Sorted::Unsupported(reason) => Err(NotReady::Unsupported(reason.to_string())),
-        Sorted::Incomplete => Err(NotReady::Unsupported(still_incomplete(&content).to_string())),
+        Sorted::Incomplete => Err(NotReady::Unsupported(
+            still_incomplete(&content).to_string(),
+        )),
     }
 }
 
 /// Reads exactly `len` bytes and makes sure that there are no more.
 fn read_all(file: &mut File, len: u64) -> Result<Vec<u8>, NotReady> {
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
-    file.take(len + 1).read_to_end(&mut bytes).map_err(NotReady::Unreadable)?;
-    if bytes.len() as u64 == len { Ok(bytes) } else { Err(NotReady::Changed) }
+    file.take(len + 1)
+        .read_to_end(&mut bytes)
+        .map_err(NotReady::Unreadable)?;
+    if bytes.len() as u64 == len {
+        Ok(bytes)
+    } else {
+        Err(NotReady::Changed)
+    }
 }
 
 fn hash_of(file: &mut File, len: u64) -> Result<[u8; 32], NotReady> {

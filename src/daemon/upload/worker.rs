@@ -125,7 +125,12 @@ impl Job {
     }
 
     fn path(&self) -> &str {
-        self.running.config.service.paths.get(&self.media).map_or("/", String::as_str)
+        self.running
+            .config
+            .service
+            .paths
+            .get(&self.media)
+            .map_or("/", String::as_str)
     }
 
     async fn prepare(&self) -> Result<Prepared, NotReady> {
@@ -133,9 +138,19 @@ impl Job {
         let (version, media) = (self.file.version.clone(), self.media);
         let prepared = tokio::task::spawn_blocking(move || {
             let hash = folder.duplicates == Duplicates::Skip;
-            prepare::prepare(&root, &Wanted { version: &version, media, types: &folder.types, hash })
+            prepare::prepare(
+                &root,
+                &Wanted {
+                    version: &version,
+                    media,
+                    types: &folder.types,
+                    hash,
+                },
+            )
         });
-        prepared.await.unwrap_or_else(|error| Err(NotReady::Unreadable(io::Error::other(error))))
+        prepared
+            .await
+            .unwrap_or_else(|error| Err(NotReady::Unreadable(io::Error::other(error))))
     }
 
     /// The file can't be sent now. `under_way`: the attempt that was on record.
@@ -152,7 +167,9 @@ impl Job {
             NotReady::Changed => {
                 let state = ledger.changed(id, under_way, at, policies).await?;
                 report::moved_on(self, &state, "the file has changed since it was settled");
-                self.ctx.folders.sight_again(folder, self.file.version.path.clone());
+                self.ctx
+                    .folders
+                    .sight_again(folder, self.file.version.path.clone());
             }
             NotReady::Gone => {
                 let state = ledger.vanished(id, under_way, at, policies).await?;
@@ -198,7 +215,9 @@ impl Job {
         let mut trail = Trail::default();
         let mut address: Option<String> = None;
         loop {
-            let Some(lane) = self.enter(begun.probe).await else { return self.release(attempt).await };
+            let Some(lane) = self.enter(begun.probe).await else {
+                return self.release(attempt).await;
+            };
             let started = Instant::now();
             let held_back = Arc::new(Mutex::new(None));
             let (import, progress) = self.import(attempt, prepared, &held_back);
@@ -218,7 +237,10 @@ impl Job {
                 }
             };
             drop(lane);
-            let held_back = held_back.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let held_back = held_back
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             match held_back {
                 Some(HeldBack::File(why)) => return self.not_ready(Some(attempt), why).await,
                 Some(HeldBack::Ledger(error)) => {
@@ -230,7 +252,10 @@ impl Job {
             let mut status = outcome.status();
             let mut judgement = self.judge(&outcome, trail);
             if let Verdict::Follow(Follow::Get, at) = &judgement.verdict {
-                trail = Trail { hops: trail.hops + 1, see_other: true };
+                trail = Trail {
+                    hops: trail.hops + 1,
+                    see_other: true,
+                };
                 let (last_status, last) = self.see_other(at.clone(), trail).await;
                 (status, judgement) = (last_status, last);
             }
@@ -293,11 +318,23 @@ impl Job {
         prepared: Prepared,
         held_back: &Arc<Mutex<Option<HeldBack>>>,
     ) -> (Import, Arc<Progress>) {
-        let options = self.folder.options.get(&self.media).cloned().unwrap_or_default();
+        let options = self
+            .folder
+            .options
+            .get(&self.media)
+            .cloned()
+            .unwrap_or_default();
         let body = match prepared.content {
             Content::Link(url) => {
                 let progress = Arc::new(Progress::default());
-                return (Import::Web { url, options, progress: progress.clone() }, progress);
+                return (
+                    Import::Web {
+                        url,
+                        options,
+                        progress: progress.clone(),
+                    },
+                    progress,
+                );
             }
             Content::Small(bytes) => {
                 let release = self.release_check(None, held_back.clone());
@@ -309,7 +346,14 @@ impl Job {
             }
         };
         let progress = body.progress.clone();
-        (Import::File { name: prepared.name, options, body }, progress)
+        (
+            Import::File {
+                name: prepared.name,
+                options,
+                body,
+            },
+            progress,
+        )
     }
 
     /// What stands between the last chunk and the socket: another look at the
@@ -342,7 +386,8 @@ impl Job {
                 }
                 if let Some(attempt) = attempt {
                     let at = ctx.world.moment();
-                    if let Err(error) = ctx.ledger.last_byte(id, attempt, None, at, &policies).await {
+                    if let Err(error) = ctx.ledger.last_byte(id, attempt, None, at, &policies).await
+                    {
                         return hold(HeldBack::Ledger(error), "the ledger could not record");
                     }
                 }
@@ -352,7 +397,10 @@ impl Job {
     }
 
     fn judge(&self, outcome: &Outcome, trail: Trail) -> Judgement {
-        self.running.config.errors.judge(Call::Upload, outcome, trail)
+        self.running
+            .config
+            .errors
+            .judge(Call::Upload, outcome, trail)
     }
 
     /// Follows 303s to where the result lies.
@@ -370,7 +418,10 @@ impl Job {
 
     async fn release(&self, attempt: AttemptId) -> Result<(), LedgerError> {
         let at = self.ctx.world.moment();
-        self.ctx.ledger.release(self.file.id, attempt, at, &self.running.policies).await?;
+        self.ctx
+            .ledger
+            .release(self.file.id, attempt, at, &self.running.policies)
+            .await?;
         report::released(self);
         Ok(())
     }
@@ -381,7 +432,12 @@ impl Job {
         let at = self.ctx.world.moment();
         let mut wait = Duration::from_millis(100);
         let finished = loop {
-            match self.ctx.ledger.finish(finish.clone(), at, &self.running.policies).await {
+            match self
+                .ctx
+                .ledger
+                .finish(finish.clone(), at, &self.running.policies)
+                .await
+            {
                 Ok(finished) => break finished,
                 Err(error) if error.is_passing() && !self.stop.cut.is_cancelled() => {
                     tracing::error!(
