@@ -168,12 +168,12 @@ impl Hearing<'_> {
         self.why_offline = None;
         self.shared.problems(|p| p.offline = None);
         self.set_mode(now);
-        self.scan(now);
-        // After the scan is ordered: who sees "on line" can wait for a scan.
+        // Before the scan, which may end before the next line.
         self.shared.status(|s| {
             s.checked = true;
             s.online = true;
         });
+        self.scan(now);
         tracing::info!(folder = %self.shared.folder.name, "watching the folder");
     }
 

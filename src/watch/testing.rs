@@ -32,6 +32,7 @@ pub fn folder(path: &Path, change: impl FnOnce(&mut Folder)) -> Arc<Folder> {
         recursive: true,
         include: None,
         exclude: GlobSet::empty(),
+        patterns: [Vec::new(), Vec::new()],
         watch: WatchMode::Events,
         one_file_system: true,
         max_size: 1 << 31,
