@@ -1,0 +1,261 @@
+//! The papers keep up with the program: what the code has, README.md and
+//! docs/error-table.md name.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::PathBuf;
+
+use supametas_sync::domain::error_table::{Calls, Rule, Scope, TABLE};
+use supametas_sync::domain::state::StateKind;
+
+fn read(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The rows of all Markdown tables, as their trimmed cells.
+fn rows(markdown: &str) -> Vec<Vec<String>> {
+    let cells = |line: &str| -> Vec<String> {
+        // `\|` is a bar within a cell.
+        let line = line.replace("\\|", "\u{1}");
+        let cells = line.trim().trim_matches('|').split('|');
+        cells
+            .map(|cell| cell.trim().replace('\u{1}', "|"))
+            .collect()
+    };
+    markdown
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .map(cells)
+        .collect()
+}
+
+/// The section under a heading that begins so, up to the next of its level.
+fn section<'a>(markdown: &'a str, heading: &str) -> &'a str {
+    let start = markdown
+        .find(&format!("\n{heading}"))
+        .unwrap_or_else(|| panic!("no section {heading:?}"));
+    let body = &markdown[start + 1..];
+    let level = heading.split(' ').next().unwrap();
+    let end = body[level.len()..].find(&format!("\n{level} "));
+    end.map_or(body, |end| &body[..end + level.len()])
+}
+
+fn call(calls: Calls) -> &'static str {
+    match calls {
+        Calls::Any => "any",
+        Calls::Upload => "upload",
+        Calls::Query => "query",
+    }
+}
+
+/// The word of the verdict that the paper's row must hold.
+fn verdict(rule: Rule) -> String {
+    match rule {
+        Rule::Done => "done".to_owned(),
+        Rule::Retry { limit: None } => "retry".to_owned(),
+        Rule::Retry { limit: Some(limit) } => format!("retry {} times", limit.times),
+        Rule::Reject => "reject".to_owned(),
+        Rule::Hold => "hold".to_owned(),
+        Rule::Unconfirmed => "unconfirmed".to_owned(),
+        Rule::Follow(_) => "follow".to_owned(),
+        Rule::Unchanged => "unchanged".to_owned(),
+    }
+}
+
+/// What the paper says wrong, or not at all, about the table.
+fn missing_from(paper: &str) -> Vec<String> {
+    let papers = rows(paper);
+    let mut missing = Vec::new();
+    for row in TABLE {
+        let on = format!("`{}`", row.on);
+        let found = papers
+            .iter()
+            .find(|cells| cells.len() >= 4 && cells[0] == on && cells[1] == call(row.calls));
+        let Some(cells) = found else {
+            missing.push(format!("no row | {on} | {} |", call(row.calls)));
+            continue;
+        };
+        if !cells[2].starts_with(&verdict(row.rule)) {
+            missing.push(format!(
+                "{on}: the verdict is {:?}, not {:?}",
+                verdict(row.rule),
+                cells[2]
+            ));
+        }
+        let paused = match row.pause {
+            None => cells[3].is_empty(),
+            Some(pause) => {
+                let scope = match pause.scope {
+                    Scope::Route => "route",
+                    Scope::Dataset => "dataset",
+                    Scope::Service => "service",
+                };
+                let after =
+                    pause.after == 1 || cells[3].contains(&format!("after {}", pause.after));
+                cells[3].starts_with(scope) && after
+            }
+        };
+        if !paused {
+            missing.push(format!(
+                "{on}: the pause is {:?}, not {:?}",
+                row.pause, cells[3]
+            ));
+        }
+    }
+    // And nothing that the program does not have.
+    for cells in &papers {
+        let known = |c: &String| TABLE.iter().any(|row| *c == format!("`{}`", row.on));
+        let is_row = cells.len() >= 4 && matches!(cells[1].as_str(), "any" | "upload" | "query");
+        if is_row && !known(&cells[0]) {
+            missing.push(format!("the table has no row {}", cells[0]));
+        }
+    }
+    missing
+}
+
+#[test]
+fn the_error_table_is_written_down() {
+    let missing = missing_from(&read("docs/error-table.md"));
+    assert!(
+        missing.is_empty(),
+        "docs/error-table.md has fallen behind src/domain/error_table/table.rs:\n{}",
+        missing.join("\n")
+    );
+}
+
+#[test]
+fn a_paper_that_has_fallen_behind_is_noticed() {
+    let paper = read("docs/error-table.md");
+    let row = paper
+        .lines()
+        .find(|line| line.starts_with("| `429`"))
+        .unwrap();
+    assert_eq!(
+        missing_from(&paper.replace(row, "")),
+        ["no row | `429` | any |"]
+    );
+    let wrong = missing_from(&paper.replace(row, &row.replacen("retry", "reject", 1)));
+    assert!(wrong[0].contains("the verdict is"), "{wrong:?}");
+    let wrong = missing_from(&paper.replace(row, &row.replacen("dataset", "service", 1)));
+    assert!(wrong[0].contains("the pause is"), "{wrong:?}");
+    let more = format!("{paper}\n| `999` | any | retry | | |\n");
+    assert_eq!(missing_from(&more), ["the table has no row `999`"]);
+}
+
+#[test]
+fn the_readme_names_every_state() {
+    let readme = read("README.md");
+    let table = rows(section(&readme, "## States"));
+    for kind in StateKind::ALL {
+        let cells = table
+            .iter()
+            .find(|cells| cells[0] == format!("`{kind}`"))
+            .unwrap_or_else(|| panic!("README.md, States: no row for `{kind}`"));
+        assert!(
+            cells.iter().all(|cell| !cell.is_empty()),
+            "README.md, States: `{kind}` has an empty cell"
+        );
+    }
+    let states = table
+        .iter()
+        .filter(|cells| cells[0].starts_with('`'))
+        .count();
+    assert_eq!(
+        states,
+        StateKind::ALL.len(),
+        "README.md names a state that there is not"
+    );
+}
+
+/// The exit codes, from the source text: `Exit::Name => 3,`, and the one of a
+/// second signal.
+fn exit_codes() -> Vec<u8> {
+    let source = read("src/cli/exit.rs");
+    let arms = source.lines().filter_map(|line| {
+        let (name, code) = line.trim().trim_end_matches(',').split_once(" => ")?;
+        name.starts_with("Exit::").then(|| code.parse().unwrap())
+    });
+    let signals = read("src/daemon/signals.rs");
+    let cut_short = signals
+        .lines()
+        .find_map(|line| line.strip_prefix("pub const EXIT_CUT_SHORT: i32 = "))
+        .map(|code| code.trim_end_matches(';').parse().unwrap());
+    let codes: Vec<u8> = arms.chain(cut_short).collect();
+    assert!(
+        codes.len() >= 7,
+        "not all exit codes were found in the source: {codes:?}"
+    );
+    codes
+}
+
+#[test]
+fn the_readme_and_the_help_name_every_exit_code() {
+    let readme = read("README.md");
+    let table = rows(section(&readme, "### Exit codes"));
+    let written: Vec<&str> = table.iter().map(|cells| cells[0].as_str()).collect();
+    let help = read("src/cli/mod.rs");
+    for code in exit_codes() {
+        assert!(
+            written.contains(&code.to_string().as_str()),
+            "README.md, Exit codes: no row for {code}"
+        );
+        let line = format!("{code}  ");
+        assert!(
+            help.lines().any(|l| l.trim_start().starts_with(&line)),
+            "src/cli/mod.rs: the help does not name exit code {code}"
+        );
+    }
+}
+
+#[test]
+fn the_readme_names_every_command() {
+    let readme = read("README.md");
+    let commands = section(&readme, "## Commands");
+    let source = read("src/cli/mod.rs");
+    let list = section_of_enum(&source, "pub enum Command {");
+    let names: Vec<String> = list
+        .lines()
+        .filter_map(|line| Some(line.trim().split_once('(')?.0.to_lowercase()))
+        .collect();
+    assert!(
+        names.len() >= 11,
+        "not all commands were found in the source: {names:?}"
+    );
+    for name in names {
+        assert!(
+            commands.contains(&format!("| `{name}")),
+            "README.md, Commands: no row for `{name}`"
+        );
+    }
+}
+
+fn section_of_enum<'a>(source: &'a str, head: &str) -> &'a str {
+    let body = source.split_once(head).unwrap().1;
+    body.split_once("\n}").unwrap().0
+}
+
+#[test]
+fn links_between_the_papers_lead_somewhere() {
+    for paper in [
+        "README.md",
+        "CHANGELOG.md",
+        "docs/design.md",
+        "docs/error-table.md",
+    ] {
+        let text = read(paper);
+        let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(paper);
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let file = link.split('#').next().unwrap();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            let target = base.parent().unwrap().join(file);
+            assert!(target.exists(), "{paper}: the link to {link} leads nowhere");
+        }
+    }
+}
