@@ -236,8 +236,7 @@ fn look(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Stat> {
 }
 
 fn is_version(stat: &Stat, version: &FileVersion) -> bool {
-    let mtime_ns =
-        stat.st_mtime * 1_000_000_000 + i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    let mtime_ns = stat.st_mtime * 1_000_000_000 + i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
         && stat.st_dev == version.dev
         && stat.st_ino == version.inode

@@ -99,10 +99,7 @@ mod tests {
         let out = HashSet::from([GateKey::Service]);
         let due = Gates::from([(keys[0].clone(), closed(100))]);
         assert_eq!(ask(&due, &none), Admit::Probe(vec![GateKey::Service]));
-        assert_eq!(
-            ask(&due, &out),
-            Admit::Wait(None)
-        );
+        assert_eq!(ask(&due, &out), Admit::Wait(None));
         let both = Gates::from([
             (keys[0].clone(), closed(90)),
             (keys[2].clone(), closed(300)),
