@@ -57,6 +57,13 @@ impl NotTaken {
         matches!(self, NotTaken::Gone)
     }
 
+    /// Whether it says nothing of the file, so that it is worth another look
+    /// soon: out of open files, an I/O error. (A folder that is off line is not:
+    /// it is scanned when it is back.)
+    pub fn is_passing(&self) -> bool {
+        matches!(self, NotTaken::Io { .. })
+    }
+
     /// What an error of a look or an open means.
     pub(crate) fn from_errno(e: Errno) -> NotTaken {
         match e {

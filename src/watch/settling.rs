@@ -189,6 +189,12 @@ impl SettlingSet {
         waits
     }
 
+    /// It could not be looked at, for a reason that says nothing of it
+    /// ([`super::NotTaken::is_passing`]): it is due again at `until`.
+    pub fn postpone(&mut self, key: &Arc<Key>, until: Duration) {
+        self.schedule(key, until);
+    }
+
     /// Drops a file: it went on, or is not to be taken. If it was sighted again
     /// since its look, it stays and is due at once: returns `false`.
     pub fn forget(&mut self, key: &Arc<Key>, now: Duration) -> bool {

@@ -155,3 +155,13 @@ fn a_cut_file_waits_once() {
     assert!(!set.looks_incomplete(&key, ms(2_000), ms(2_000)));
     assert!(set.forget(&key, ms(2_000)));
 }
+
+#[test]
+fn what_could_not_be_looked_at_is_due_again() {
+    let mut set = SettlingSet::new(4);
+    set.sight(sighting("f", "a", Sighted::RenamedIn), ms(0));
+    let key = set.due(ms(0), 1).remove(0);
+    set.postpone(&key, ms(500));
+    assert!(set.due(ms(499), 1).is_empty());
+    assert_eq!(set.due(ms(500), 1), [key]);
+}
