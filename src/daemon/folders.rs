@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,8 @@ pub struct Folders {
 
 struct Entry {
     folder: Arc<Folder>,
+    /// The timers it was started with.
+    timers: (Duration, Duration),
     watch: Arc<FolderWatch>,
     /// Cancelled before the watch is stopped on purpose.
     retired: CancellationToken,
@@ -50,10 +53,11 @@ impl Folders {
     pub fn apply(&self, config: &Config) -> Result<(), CannotStart> {
         let mut entries = self.entries();
         entries.retain(|name, entry| {
-            let stays = config
-                .folders
-                .get(name)
-                .is_some_and(|now| same_watch(now, &entry.folder));
+            let stays = entry.timers == timers(config)
+                && config
+                    .folders
+                    .get(name)
+                    .is_some_and(|now| same_watch(now, &entry.folder));
             if !stays {
                 entry.retire();
             }
@@ -91,6 +95,7 @@ impl Folders {
         });
         Ok(Entry {
             folder: folder.clone(),
+            timers: timers(config),
             watch,
             retired,
         })
@@ -169,6 +174,10 @@ impl Entry {
         self.retired.cancel();
         self.watch.request_stop();
     }
+}
+
+fn timers(config: &Config) -> (Duration, Duration) {
+    (config.rescan_every, config.poll_every)
 }
 
 /// Whether two settings of a folder are watched alike, so that a reload need

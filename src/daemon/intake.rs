@@ -36,6 +36,9 @@ const BATCH: usize = 128;
 /// How long a file that looks cut off may take to be completed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a file waits that can't be looked at just now.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// How long the folders are left alone when the ledger can't record.
 const LEDGER_TROUBLE: Duration = Duration::from_secs(5);
 
@@ -190,6 +193,11 @@ impl Intake {
         keys: Vec<Arc<Key>>,
     ) {
         let again = keys.clone();
+        // Read before the looks: what is written after this counts as news.
+        let now = self.now();
+        let wall = self
+            .clock
+            .read(now, self.ctx.world.clock.now(), folder.quiet_unsure);
         let looked = tokio::task::spawn_blocking(move || open_all(&root, keys)).await;
         let Ok(looked) = looked else {
             // A panic in there is logged by the runtime; the keys go on.
@@ -199,14 +207,14 @@ impl Intake {
             quiet: folder.quiet,
             quiet_unsure: folder.quiet_unsure,
         };
-        let now = self.now();
-        let wall = self
-            .clock
-            .read(now, self.ctx.world.clock.now(), folder.quiet_unsure);
         let mut finished = Vec::new();
         for Looked { key, opened } in looked {
             let (file, version, open_for_writing) = match opened {
                 Ok(opened) => opened,
+                Err(why) if why.is_passing() => {
+                    self.set.postpone(&key, now + LOOK_AGAIN);
+                    continue;
+                }
                 Err(why) => {
                     tell_not_taken(&key, &why);
                     self.set.forget(&key, now);

@@ -131,6 +131,8 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
             idle::run(ctx.clone(), ask_intake, stop.drain.clone(), patience),
         );
     }
+    // What an earlier run has left, in every stage.
+    ctx.wake_all();
     service_manager::ready();
     tracing::info!(
         folders = ctx.running().config.folders.len(),
