@@ -33,6 +33,9 @@ pub(super) type Deliver = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 pub(super) type Run =
     Box<dyn FnOnce(Option<&mut Work<'_>>, &Path) -> (Result<(), LedgerError>, Deliver) + Send>;
 
+/// Asks a question, and answers whoever had it.
+pub(super) type Ask = Box<dyn FnOnce(&Connection, &Path) + Send>;
+
 /// What the writer is asked.
 pub(super) enum Write {
     Run {

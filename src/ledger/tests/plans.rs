@@ -39,7 +39,7 @@ async fn no_hot_query_looks_through_a_table() {
             intake::IDENTIFY,
             "USING COVERING INDEX sqlite_autoindex_files_1 (folder=? AND path=? AND dev=? AND inode=? AND size=? AND mtime_ns=?)",
         ),
-        (intake::AGAIN, "files_again (rowid=?)"),
+        (intake::AGAIN, "files_again (id=?"),
         (
             intake::OLDER,
             "sqlite_autoindex_files_1 (folder=? AND path=?)",
