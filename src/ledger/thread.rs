@@ -33,9 +33,6 @@ pub(super) type Deliver = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 pub(super) type Run =
     Box<dyn FnOnce(Option<&mut Work<'_>>, &Path) -> (Result<(), LedgerError>, Deliver) + Send>;
 
-/// Asks a question, and answers whoever had it.
-pub(super) type Ask = Box<dyn FnOnce(&Connection, &Path) + Send>;
-
 /// What the writer is asked.
 pub(super) enum Write {
     Run {
@@ -50,7 +47,7 @@ pub(super) enum Write {
 }
 
 /// Asks a question and gives its answer.
-type Ask = Box<dyn FnOnce(&Connection, &Path) + Send>;
+pub(super) type Ask = Box<dyn FnOnce(&Connection, &Path) + Send>;
 
 /// What a reader is asked.
 pub(super) enum Read {

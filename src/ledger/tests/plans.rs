@@ -2,7 +2,7 @@
 //! the plan of each, on a ledger without statistics, as a new one is.
 
 use super::*;
-use crate::ledger::{due, intake, operator, rows, sources, tasks, uploads, work};
+use crate::ledger::{due, intake, operator, recovery, rows, sources, tasks, uploads, work};
 
 /// Each step of the plan, as SQLite words it.
 fn plan(conn: &rusqlite::Connection, sql: &str) -> Vec<String> {
@@ -98,8 +98,8 @@ async fn what_looks_through_an_index_looks_through_a_small_one() {
         (due::NEXT_POLLS, "files_polls (dataset=? AND next_poll>?)"),
         (due::QUEUED_LATER, "files_waiting (not_before>?)"),
         (due::SOURCES, "files_sources"),
-        (uploads::UPLOADING, "files_uploading"),
-        (uploads::UNTOLD, "files_awaiting"),
+        (recovery::UPLOADING, "files_uploading"),
+        (recovery::UNTOLD, "files_awaiting"),
     ] {
         let steps = unbound(&conn, sql);
         assert!(
