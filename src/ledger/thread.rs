@@ -47,7 +47,7 @@ pub(super) enum Write {
 }
 
 /// Asks a question and gives its answer.
-type Ask = Box<dyn FnOnce(&Connection, &Path) + Send>;
+pub(super) type Ask = Box<dyn FnOnce(&Connection, &Path) + Send>;
 
 /// What a reader is asked.
 pub(super) enum Read {

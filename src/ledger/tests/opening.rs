@@ -1,0 +1,175 @@
+//! What is opened, what is refused, and how a refusal reads.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::ledger::schema::{self, MIGRATIONS};
+
+#[tokio::test]
+async fn a_new_ledger_is_for_its_owner_alone_and_durable() {
+    let bench = Bench::new(policy());
+    let mode = fs::metadata(bench.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let settings = bench.ledger.write(1, |work| {
+        let ask = |name: &str| {
+            work.conn
+                .pragma_query_value(None, name, |r| r.get::<_, i64>(0))
+        };
+        Ok((
+            ask("synchronous")?,
+            ask("foreign_keys")?,
+            ask("application_id")?,
+        ))
+    });
+    assert_eq!(
+        settings.await.unwrap(),
+        (2, 1, schema::APPLICATION_ID),
+        "FULL, on, ours"
+    );
+    let mode: String = by_hand(&bench.path())
+        .pragma_query_value(None, "journal_mode", |r| r.get(0))
+        .unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[tokio::test]
+async fn a_ledger_that_others_may_read_is_closed_to_them() {
+    let bench = Bench::new(policy());
+    let path = bench.path();
+    bench.ledger.close().await;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let _ledger = Ledger::open_owner(&path).unwrap();
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+#[tokio::test]
+async fn a_second_owner_is_kept_off_until_the_first_has_closed() {
+    let bench = Bench::new(policy());
+    let error = Ledger::open_owner(&bench.path()).unwrap_err();
+    let LedgerError::LockedByAnother { pid, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(*pid, Some(std::process::id()));
+    assert!(error.to_string().contains("ledger.sqlite.lock"), "{error}");
+    let bench = bench.reopened().await;
+    assert_eq!(
+        bench.ledger.pending(at(0).now).await.unwrap(),
+        Pending::default()
+    );
+}
+
+#[tokio::test]
+async fn a_closed_ledger_says_so() {
+    let bench = Bench::new(policy());
+    bench.ledger.clone().close().await;
+    let asked = bench.ledger.resume(None).await;
+    assert_eq!(asked, Err(LedgerError::Closed));
+}
+
+#[test]
+fn a_visitor_makes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.sqlite");
+    assert_eq!(
+        Ledger::open_visitor(&path).unwrap_err(),
+        LedgerError::Missing(path.clone())
+    );
+    assert!(!path.exists());
+    let nowhere = dir.path().join("no/ledger.sqlite");
+    let error = Ledger::open_owner(&nowhere).unwrap_err();
+    assert!(matches!(error, LedgerError::Directory { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_as_it_is() {
+    let bench = Bench::new(policy());
+    let path = bench.path();
+    bench.ledger.close().await;
+    by_hand(&path)
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    for opened in [Ledger::open_owner(&path), Ledger::open_visitor(&path)] {
+        let error = opened.unwrap_err();
+        let expected = LedgerError::Newer {
+            path: path.clone(),
+            found: 99,
+            known: schema::latest(),
+        };
+        assert_eq!(error, expected);
+    }
+}
+
+#[test]
+fn other_peoples_files_are_refused_and_left_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = dir.path().join("theirs.sqlite");
+    by_hand(&database)
+        .execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)")
+        .unwrap();
+    let text = dir.path().join("text");
+    fs::write(
+        &text,
+        "not a database at all, but long enough to be one".repeat(100),
+    )
+    .unwrap();
+    for path in [database, text] {
+        let before = fs::read(&path).unwrap();
+        let error = Ledger::open_owner(&path).unwrap_err();
+        assert_eq!(error, LedgerError::NotALedger(path.clone()));
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_version_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.sqlite");
+    let old = by_hand(&path);
+    old.execute_batch(MIGRATIONS[0]).unwrap();
+    old.pragma_update(None, "application_id", schema::APPLICATION_ID)
+        .unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.execute_batch(
+        "INSERT INTO folders VALUES (1, 'in'); INSERT INTO datasets VALUES (1, 'books');
+         INSERT INTO files (folder, path, dev, inode, size, mtime_ns, dataset, media, state,
+             not_before, tries_since, tries_strikes, tries_failures, tries_resends,
+             tries_resubmits, seen_at, changed_at)
+         VALUES (1, x'61', 1, 1, 7, 1, 1, 'text', 'queued', 0, 0, 0, 0, 0, 0, 0, 0);
+         INSERT INTO files (folder, path, dev, inode, size, mtime_ns, dataset, media, state, task,
+             seen_at, changed_at)
+         VALUES (1, x'62', 1, 2, 5, 1, 1, 'text', 'succeeded', 't-1', 0, 0);",
+    )
+    .unwrap();
+    drop(old);
+    let older = Ledger::open_visitor(&path).unwrap_err();
+    assert!(
+        matches!(older, LedgerError::Older { found: 1, .. }),
+        "{older}"
+    );
+
+    let ledger = Ledger::open_owner(&path).unwrap();
+    let counts = ledger.counts().await.unwrap();
+    let shown: Vec<_> = counts.iter().map(|c| (c.state, c.files, c.bytes)).collect();
+    assert_eq!(
+        shown,
+        [(StateKind::Queued, 1, 7), (StateKind::Succeeded, 1, 5)]
+    );
+    let story = ledger.show(FileId(2)).await.unwrap().unwrap();
+    assert_eq!(story.file.state.kind(), StateKind::Succeeded);
+}
+
+#[tokio::test]
+async fn a_ledger_deleted_while_in_use_records_nothing_more() {
+    let bench = Bench::new(policy());
+    fs::remove_file(bench.path()).unwrap();
+    let error = bench
+        .ledger
+        .enqueue(vec![file("a", 1)], at(0), &bench.policies)
+        .await
+        .unwrap_err();
+    assert_eq!(error, LedgerError::Vanished(bench.path()));
+}

@@ -1,0 +1,129 @@
+//! No query on the way of a file looks through a table. SQLite is asked for
+//! the plan of each, on a ledger without statistics, as a new one is.
+
+use super::*;
+use crate::ledger::{due, intake, operator, recovery, rows, sources, tasks, uploads, work};
+
+/// Each step of the plan, as SQLite words it.
+fn plan(conn: &rusqlite::Connection, sql: &str) -> Vec<String> {
+    let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let rows = statement
+        .query_map([], |row| row.get::<_, String>(3))
+        .unwrap_or_else(|_| panic!("{sql}"));
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+fn unbound(conn: &rusqlite::Connection, sql: &str) -> Vec<String> {
+    let parameters = conn.prepare(sql).unwrap().parameter_count();
+    let mut text = sql.to_owned();
+    for n in (1..=parameters).rev() {
+        text = text.replace(&format!("?{n}"), "1");
+    }
+    plan(conn, &text)
+}
+
+#[tokio::test]
+async fn no_hot_query_looks_through_a_table() {
+    let bench = Bench::new(policy());
+    let conn = by_hand(&bench.path());
+    let one = format!(
+        "SELECT {} FROM files AS f {} WHERE f.id = ?1",
+        rows::COLUMNS,
+        rows::NAMES
+    );
+    let (pick, sources_due) = (intake::pick_sql(), sources::due_sql());
+    let versions = operator::versions_sql();
+    let hot: [(&str, &str); 18] = [
+        (&one, "USING INTEGER PRIMARY KEY"),
+        (
+            intake::IDENTIFY,
+            "USING COVERING INDEX sqlite_autoindex_files_1 (folder=? AND path=? AND dev=? AND inode=? AND size=? AND mtime_ns=?)",
+        ),
+        (intake::AGAIN, "files_again (id=?"),
+        (
+            intake::OLDER,
+            "sqlite_autoindex_files_1 (folder=? AND path=?)",
+        ),
+        (intake::UNSORTED, "files_unsorted (id>?)"),
+        (
+            &pick,
+            "files_queue (folder=? AND media=? AND big=? AND not_before<?)",
+        ),
+        (
+            uploads::SAME_CONTENT,
+            "files_content (dataset=? AND size=? AND hash=?)",
+        ),
+        (uploads::SAME_SIZE, "files_content (dataset=? AND size=?)"),
+        (
+            uploads::NEWER,
+            "sqlite_autoindex_files_1 (folder=? AND path=?)",
+        ),
+        (work::AWAITING, "files_awaiting (duplicate_of=?)"),
+        (work::AWAIT_AGAIN, "files_duplicates (duplicate_of=?)"),
+        (tasks::DUE_POLLS, "files_polls (dataset=? AND next_poll<?)"),
+        (tasks::NEXT_POLL, "files_polls (dataset=?)"),
+        (tasks::POLL_NOW, "files_polls (dataset=? AND next_poll>?)"),
+        (&sources_due, "files_sources (source_due<?)"),
+        (due::NEXT_QUEUED, "files_waiting (not_before>?)"),
+        (due::NEXT_SOURCE, "files_sources (source_due>?)"),
+        (&versions, "sqlite_autoindex_files_1 (folder=? AND path=?)"),
+    ];
+    for (sql, expected) in hot {
+        let steps = unbound(&conn, sql);
+        assert!(
+            steps.iter().any(|step| step.contains(expected)),
+            "{sql}\n{steps:#?}"
+        );
+        assert!(
+            !steps.iter().any(|step| step.starts_with("SCAN")),
+            "{sql}\n{steps:#?}"
+        );
+    }
+    for sql in [&*pick, tasks::DUE_POLLS, &*sources_due, intake::UNSORTED] {
+        let steps = unbound(&conn, sql);
+        assert!(
+            !steps.iter().any(|step| step.contains("TEMP B-TREE")),
+            "{sql}\n{steps:#?}"
+        );
+    }
+}
+
+/// These go through a partial index from end to end, which holds just what
+/// they look for, or through the few datasets.
+#[tokio::test]
+async fn what_looks_through_an_index_looks_through_a_small_one() {
+    let bench = Bench::new(policy());
+    let conn = by_hand(&bench.path());
+    for (sql, expected) in [
+        (due::NEXT_POLLS, "files_polls (dataset=? AND next_poll>?)"),
+        (due::QUEUED_LATER, "files_waiting (not_before>?)"),
+        (due::SOURCES, "files_sources"),
+        (recovery::UPLOADING, "files_uploading"),
+        (recovery::UNTOLD, "files_awaiting"),
+    ] {
+        let steps = unbound(&conn, sql);
+        assert!(
+            steps.iter().any(|step| step.contains(expected)),
+            "{sql}\n{steps:#?}"
+        );
+        let whole = |step: &String| {
+            step.starts_with("SCAN") && !step.contains("INDEX files_") && !step.contains(" da")
+        };
+        assert!(!steps.iter().any(whole), "{sql}\n{steps:#?}");
+    }
+}
+
+#[tokio::test]
+async fn lists_of_a_state_come_from_its_index_in_its_order() {
+    let bench = Bench::new(policy());
+    let conn = by_hand(&bench.path());
+    for state in StateKind::ALL {
+        let (sql, _) = operator::list_sql("f.id", state, &Filter::default());
+        let steps = unbound(&conn, &sql);
+        let ok = steps.iter().all(|step| {
+            !step.contains("TEMP B-TREE")
+                && (!step.starts_with("SCAN f") || step.contains("files_"))
+        });
+        assert!(ok, "{state}\n{steps:#?}");
+    }
+}
