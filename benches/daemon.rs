@@ -46,8 +46,8 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         machine();
-        println!("| work | median | min | max | peak memory |");
-        println!("|---|---|---|---|---|");
+        println!("| work | median | min | max | peak memory | CPU of the daemon |");
+        println!("|---|---|---|---|---|---|");
         small_files(&sizes, 4).await;
         small_files(&sizes, 8).await;
         large_file(&sizes, "skip").await;
@@ -138,6 +138,17 @@ impl Stage {
         kib.unwrap_or(f64::NAN) / 1024.0
     }
 
+    /// Processor time that the daemon has used so far, in seconds.
+    fn cpu(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.daemon.id()));
+        let stat = stat.unwrap_or_default();
+        // After the name in parentheses; utime and stime are fields 14 and 15
+        // (proc_pid_stat(5)), in hundredths.
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        ticks.filter_map(|t| t.parse::<f64>().ok()).sum::<f64>() / 100.0
+    }
+
     async fn end(mut self) {
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
@@ -153,7 +164,7 @@ fn scratch() -> PathBuf {
 }
 
 async fn small_files(sizes: &Sizes, concurrency: usize) {
-    let (mut rates, mut peaks) = (Vec::new(), Vec::new());
+    let (mut rates, mut costs) = (Vec::new(), Vec::new());
     for _ in 0..sizes.rounds {
         let stage = Stage::new("", &format!("concurrency = {concurrency}")).await;
         let mut content = vec![b'x'; 4096];
@@ -168,18 +179,18 @@ async fn small_files(sizes: &Sizes, concurrency: usize) {
         }
         stage.uploads(1 + sizes.small_files as u64).await;
         rates.push(sizes.small_files as f64 / start.elapsed().as_secs_f64());
-        peaks.push(stage.peak());
+        costs.push((stage.peak(), stage.cpu()));
         stage.end().await;
     }
     let work = format!(
         "{} files of 4 KiB dropped at once, {concurrency} at once on the wire, files/s",
         sizes.small_files
     );
-    row(&work, &mut rates, 0, &peaks);
+    row(&work, &mut rates, 0, &costs);
 }
 
 async fn large_file(sizes: &Sizes, duplicates: &str) {
-    let (mut rates, mut curls, mut ratios, mut peaks) = (vec![], vec![], vec![], vec![]);
+    let (mut rates, mut curls, mut ratios, mut costs) = (vec![], vec![], vec![], vec![]);
     for _ in 0..sizes.rounds {
         let folder = format!("max_size = \"4GiB\"\nduplicates = \"{duplicates}\"");
         let stage = Stage::new(&folder, "").await;
@@ -194,7 +205,7 @@ async fn large_file(sizes: &Sizes, duplicates: &str) {
         stage.uploads(before + 1).await;
         let rate = mb / start.elapsed().as_secs_f64();
         rates.push(rate);
-        peaks.push(stage.peak());
+        costs.push((stage.peak(), stage.cpu()));
         if let Some(curl) = curl {
             curls.push(curl);
             ratios.push(rate / curl);
@@ -206,7 +217,7 @@ async fn large_file(sizes: &Sizes, duplicates: &str) {
         &format!("one file of {size} MiB, duplicates = {duplicates:?}, MB/s"),
         &mut rates,
         0,
-        &peaks,
+        &costs,
     );
     if !curls.is_empty() {
         row(
@@ -268,31 +279,37 @@ async fn latency(sizes: &Sizes) {
         times.push(start.elapsed().as_secs_f64() * 1e3);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let peaks = [stage.peak()];
+    let (peak, cpu) = (stage.peak(), stage.cpu());
     stage.end().await;
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     println!(
-        "| rename to complete request, idle, {} files, ms | p50 {:.1}, p99 {:.1} | {:.1} | {:.1} | {:.0} MiB |",
+        "| rename to complete request, idle, {} files, ms | p50 {:.1}, p99 {:.1} | {:.1} | {:.1} | {:.0} MiB | {:.1} s |",
         times.len(),
         at(0.5),
         at(0.99),
         at(0.0),
         at(1.0),
-        peaks[0]
+        peak,
+        cpu
     );
 }
 
-fn row(work: &str, values: &mut [f64], digits: usize, peaks: &[f64]) {
+fn row(work: &str, values: &mut [f64], digits: usize, costs: &[(f64, f64)]) {
     values.sort_by(f64::total_cmp);
-    let peak = peaks.iter().copied().fold(f64::NAN, f64::max);
+    let peak = costs.iter().map(|(peak, _)| *peak).fold(f64::NAN, f64::max);
+    let mut cpu: Vec<f64> = costs.iter().map(|(_, cpu)| *cpu).collect();
+    cpu.sort_by(f64::total_cmp);
+    let cpu = cpu
+        .get(cpu.len() / 2)
+        .map_or(String::new(), |cpu| format!("{cpu:.1} s"));
     let peak = if peak.is_nan() {
         String::new()
     } else {
         format!("{peak:.0} MiB")
     };
     println!(
-        "| {work} | {:.digits$} | {:.digits$} | {:.digits$} | {peak} |",
+        "| {work} | {:.digits$} | {:.digits$} | {:.digits$} | {peak} | {cpu} |",
         values[values.len() / 2],
         values[0],
         values[values.len() - 1]
