@@ -15,7 +15,6 @@ use crate::domain::error_table::{Judgement, Trail, Verdict};
 use crate::domain::ids::TaskId;
 use crate::domain::naming::shown_text;
 use crate::ports::World;
-use crate::watch::budget::watch_budget;
 
 /// Check the configuration and its surroundings; say all problems at once.
 ///
@@ -128,7 +127,7 @@ fn word(severity: Severity) -> &'static str {
 
 /// Whether the kernel lets all folders be watched.
 fn budget(config: &Config) -> Vec<Finding> {
-    let budget = watch_budget(config.folders.values());
+    let budget = daemon::folders::watch_budget(config);
     let short = budget.problems().into_iter().map(|text| Finding {
         severity: Severity::Warning,
         text,

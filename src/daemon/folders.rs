@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::valid::{Config, Folder};
+use crate::config::valid::{Config, Folder, WatchMode};
 use crate::domain::ids::FolderName;
 use crate::domain::settle::Sighted;
 use crate::ports::World;
+use crate::watch::budget::{self, WatchBudget};
+use crate::watch::settings::{How, Watched};
 use crate::watch::{
     CannotStart, DEFAULT_HINTS, FolderRoot, FolderWatch, Outlets, Setup, Sighting, WatchStatus,
 };
@@ -82,15 +84,15 @@ impl Folders {
             hints: DEFAULT_HINTS,
             world: self.world.clone(),
         };
-        let watch = FolderWatch::start(folder.clone(), root, self.outlets.clone(), setup)?;
+        let watch = FolderWatch::start(watched(folder), root, self.outlets.clone(), setup)?;
         let watch = Arc::new(watch);
         let retired = CancellationToken::new();
-        let (watched, retire, broken) = (watch.clone(), retired.clone(), self.broken.clone());
+        let (here, retire, broken) = (watch.clone(), retired.clone(), self.broken.clone());
         tokio::spawn(async move {
             tokio::select! {
                 biased;
                 () = retire.cancelled() => {}
-                () = watched.ended() => broken.cancel(),
+                () = here.ended() => broken.cancel(),
             }
         });
         Ok(Entry {
@@ -176,12 +178,39 @@ impl Entry {
     }
 }
 
+/// How many kernel watches the folders of a configuration take, against what
+/// this user may have. Walks the folders: takes a while where there are many
+/// subfolders, and blocks.
+pub fn watch_budget(config: &Config) -> WatchBudget {
+    let folders: Vec<_> = config.folders.values().map(|f| watched(f)).collect();
+    budget::watch_budget(&folders)
+}
+
+/// What of a folder's settings its watch goes by. Whatever is added here is to
+/// be compared in [`same_watch`] too.
+fn watched(folder: &Folder) -> Arc<Watched> {
+    Arc::new(Watched {
+        name: folder.name.clone(),
+        path: folder.path.clone(),
+        recursive: folder.recursive,
+        include: folder.include.clone(),
+        exclude: folder.exclude.clone(),
+        how: match folder.watch {
+            WatchMode::Auto => How::Auto,
+            WatchMode::Events => How::Events,
+            WatchMode::Poll => How::Poll,
+        },
+        one_file_system: folder.one_file_system,
+        aside: vec![folder.done_dir.clone(), folder.rejected_dir.clone()],
+    })
+}
+
 fn timers(config: &Config) -> (Duration, Duration) {
     (config.rescan_every, config.poll_every)
 }
 
 /// Whether two settings of a folder are watched alike, so that a reload need
-/// not begin anew.
+/// not begin anew. The globs are compared as they were written.
 fn same_watch(a: &Folder, b: &Folder) -> bool {
     a.path == b.path
         && a.recursive == b.recursive

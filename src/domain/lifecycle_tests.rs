@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::domain::backoff::Backoff;
 use crate::domain::error_table::Pause;
 use crate::domain::state::StateKind;
 

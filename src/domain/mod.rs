@@ -1,7 +1,7 @@
 //! The decisions, and nothing else: pure, total and told the time.
 //!
 //! What a file is ([`media`], [`naming`]), when it is finished ([`settle`]),
-//! where it is ([`state`], [`lifecycle`]), what an answer means
+//! where it is ([`state`], [`lifecycle`], [`policy`]), what an answer means
 //! ([`answer`], [`error_table`]) and who has to wait ([`gate`], [`backoff`]).
 //!
 //! Must not: import tokio, the file system, SQLite, HTTP, a clock or chance.
@@ -17,6 +17,7 @@ pub mod lifecycle;
 pub mod media;
 pub mod naming;
 pub mod pace;
+pub mod policy;
 pub mod settle;
 pub mod state;
 pub mod time;

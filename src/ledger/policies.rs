@@ -1,4 +1,7 @@
 //! Which folder's files go on how.
+//!
+//! Must not: fail for a folder it does not know: the ledger outlives the
+//! configuration, and its files must have a policy that does no harm.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

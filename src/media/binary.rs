@@ -1,4 +1,7 @@
 //! Formats that start with a mark of their own, the commonest first.
+//!
+//! Must not: ask the library about what is known here, or give it more than the
+//! head.
 
 use std::io::{self, Read, Seek};
 

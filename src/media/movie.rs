@@ -1,6 +1,9 @@
 //! Containers with tracks: MP4 and QuickTime (boxes), WebM and Matroska (EBML).
 //!
 //! A container's name doesn't tell whether it holds a picture: its tracks do.
+//!
+//! Must not: decode a track, or follow a length that a box claims without the
+//! bound on steps.
 
 use std::io::{self, Read, Seek};
 

@@ -1,4 +1,6 @@
 //! MPEG audio and AAC: streams of frames, with or without a tag in front.
+//!
+//! Must not: take one frame header for a sign: any bytes hold something like it.
 
 use std::io::{self, Read, Seek};
 

@@ -2,6 +2,9 @@
 //!
 //! Looks at the head only. A NUL byte (outside UTF-16) or a control character
 //! that no text has means "not text"; terminal colours and form feeds are text.
+//!
+//! Must not: say which language or legacy encoding it is, or read on past what it
+//! is given: one look must be cheap.
 
 use crate::domain::media::{Content, LinkKind, TextEncoding, TextKind};
 

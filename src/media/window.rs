@@ -1,4 +1,7 @@
 //! Bounded reads of a file: the head at once, and a little elsewhere.
+//!
+//! Must not: know a format, or read on once the budget is spent, whatever the file
+//! says of itself.
 
 use std::io::{self, Read, Seek, SeekFrom};
 

@@ -1,5 +1,8 @@
 //! What a zip is: a Word document, something like it, an archive, or only the
 //! beginning of one. Reads the directory at its end, nothing else.
+//!
+//! Must not: unpack an entry (a small one can unpack to any size), or trust a
+//! number in the file without the bounds of what was read.
 
 use std::io::{self, Read, Seek};
 

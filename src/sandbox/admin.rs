@@ -13,6 +13,8 @@
 //!
 //! `uploads` and `requests` take `?after=SEQ&limit=N` to read a long list in
 //! pieces.
+//!
+//! Must not: change what was recorded, or show an Access-Key.
 
 use axum::body::to_bytes;
 use axum::extract::Request;

@@ -9,7 +9,7 @@ use super::not_taken::NotTaken;
 use super::root::FolderRoot;
 use super::rules::TakeRules;
 use super::scan::{Go, Visit, walk};
-use crate::config::valid::{Folder, WatchMode};
+use super::settings::Watched;
 use crate::domain::ids::FolderName;
 use crate::domain::version::FileVersion;
 
@@ -83,7 +83,7 @@ impl Visit for Count {
 
 /// Counts the directories of the folders that are watched by events. Walks
 /// them: takes a while where there are many.
-pub fn watch_budget<'a>(folders: impl IntoIterator<Item = &'a Arc<Folder>>) -> WatchBudget {
+pub fn watch_budget<'a>(folders: impl IntoIterator<Item = &'a Arc<Watched>>) -> WatchBudget {
     let limit = |name: &str| {
         std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}"))
             .ok()
@@ -99,16 +99,11 @@ pub fn watch_budget<'a>(folders: impl IntoIterator<Item = &'a Arc<Folder>>) -> W
     }
 }
 
-fn needed(folder: &Arc<Folder>) -> Result<u64, NotTaken> {
-    let events = match folder.watch {
-        WatchMode::Poll => false,
-        WatchMode::Events => true,
-        WatchMode::Auto => fstype::of_path(&folder.path).is_ok_and(fstype::FsKind::is_local),
-    };
+fn needed(folder: &Arc<Watched>) -> Result<u64, NotTaken> {
     let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
     // Says what is wrong with the folder, polled or not.
     root.check()?;
-    if !events {
+    if !fstype::wants_events(folder.how, &folder.path) {
         return Ok(0);
     }
     let rules = TakeRules::new(Arc::clone(folder));

@@ -1,11 +1,14 @@
 //! Local or network: whether a file system tells of every change to it.
 //!
-//! Must not: know of folders or their settings.
+//! Must not: look at what is on it, or remember what it was: another may be
+//! mounted at the same path later.
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use rustix::fs::StatFs;
+
+use super::settings::How;
 
 /// Where a file system's changes are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +68,16 @@ fn of(statfs: &StatFs) -> FsKind {
         clippy::unnecessary_cast
     )]
     kind(statfs.f_type as u32)
+}
+
+/// Whether a folder at `path` that is to be watched like `how` is to have
+/// events. A file system that can't be asked is scanned.
+pub(super) fn wants_events(how: How, path: &Path) -> bool {
+    match how {
+        How::Events => true,
+        How::Poll => false,
+        How::Auto => of_path(path).is_ok_and(FsKind::is_local),
+    }
 }
 
 /// Of what a path lies on.

@@ -13,7 +13,6 @@ use super::events::{EventWatcher, Hint, HintKind, NoEvents};
 use super::root::{Found, Offline, RootFacts};
 use super::shared::{News, Shared, Stopped};
 use super::{BATCH, Mode, Sighting, fstype};
-use crate::config::valid::WatchMode;
 use crate::domain::settle::Sighted;
 
 /// Between two looks at whether the folder is there, while it is.
@@ -201,14 +200,8 @@ impl Hearing<'_> {
         self.retry_events = None;
         // Drop the former first: it holds watches.
         *self.shared.watcher() = None;
-        let wanted = match self.shared.folder.watch {
-            WatchMode::Events => true,
-            WatchMode::Poll => false,
-            WatchMode::Auto => {
-                fstype::of_path(&self.shared.folder.path).is_ok_and(fstype::FsKind::is_local)
-            }
-        };
-        if !wanted {
+        let folder = &self.shared.folder;
+        if !fstype::wants_events(folder.how, &folder.path) {
             self.shared.problems(|p| p.events = None);
             self.shared.status(|s| {
                 s.mode = Mode::Polling;

@@ -33,6 +33,7 @@ pub mod root;
 pub mod rules;
 pub mod scan;
 mod scanning;
+pub mod settings;
 pub mod settling;
 mod shared;
 
@@ -44,7 +45,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::valid::Folder;
 use crate::domain::ids::FolderName;
 use crate::domain::settle::Sighted;
 use crate::domain::time::Timestamp;
@@ -54,6 +54,7 @@ use crate::ports::World;
 pub use lease::open_for_writing;
 pub use not_taken::NotTaken;
 pub use root::{FolderRoot, Offline, OpenedFile, same_version, version_of};
+use settings::Watched;
 use shared::Shared;
 
 /// Sightings in a batch, at most.
@@ -176,7 +177,7 @@ impl FolderWatch {
     /// Starts watching. The folder need not be there: it is looked for until it
     /// is. To be called within a tokio runtime.
     pub fn start(
-        folder: Arc<Folder>,
+        folder: Arc<Watched>,
         root: Arc<FolderRoot>,
         outlets: Outlets,
         setup: Setup,

@@ -8,27 +8,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::not_taken::NotTaken;
-use crate::config::valid::Folder;
+use super::settings::Watched;
 use crate::domain::naming::is_temporary;
 
 /// A folder's rules on names.
 #[derive(Debug, Clone)]
 pub struct TakeRules {
-    folder: Arc<Folder>,
-    /// `done_dir` and `rejected_dir`, relative to the folder, where they lie
-    /// inside it.
+    folder: Arc<Watched>,
+    /// The directories that finished files are put into, relative to the
+    /// folder, where they lie inside it.
     aside: Vec<Vec<u8>>,
 }
 
 impl TakeRules {
     /// Of a folder.
-    pub fn new(folder: Arc<Folder>) -> TakeRules {
-        let aside = [&folder.done_dir, &folder.rejected_dir]
-            .into_iter()
+    pub fn new(folder: Arc<Watched>) -> TakeRules {
+        let aside = folder
+            .aside
+            .iter()
             .filter_map(|dir| dir.strip_prefix(&folder.path).ok())
             .map(|rel| rel.as_os_str().as_bytes().to_vec())
-            // The folder itself as its own done_dir is refused by `check`;
-            // here it would mean to take nothing.
+            // The folder itself would mean to take nothing.
             .filter(|rel| !rel.is_empty())
             .collect();
         TakeRules { folder, aside }
@@ -102,7 +102,7 @@ mod tests {
     use super::super::testing::{folder, globs};
     use super::*;
 
-    fn rules(change: impl FnOnce(&mut Folder)) -> TakeRules {
+    fn rules(change: impl FnOnce(&mut Watched)) -> TakeRules {
         TakeRules::new(folder(Path::new("/in"), change))
     }
 

@@ -7,9 +7,9 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 
 use super::super::root::FolderRoot;
+use super::super::settings::Watched;
 use super::super::testing::{folder, globs};
 use super::*;
-use crate::config::valid::Folder;
 
 #[derive(Default)]
 struct Seen {
@@ -33,7 +33,12 @@ impl Visit for Seen {
     }
 }
 
-fn scan(dir: &Path, start: &[u8], seen: &mut Seen, change: impl FnOnce(&mut Folder)) -> WalkReport {
+fn scan(
+    dir: &Path,
+    start: &[u8],
+    seen: &mut Seen,
+    change: impl FnOnce(&mut Watched),
+) -> WalkReport {
     let root = FolderRoot::new(dir.to_owned(), true);
     let rules = TakeRules::new(folder(dir, change));
     walk(&root.handle().unwrap(), &rules, start, seen)

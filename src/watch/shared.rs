@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::events::{EventWatcher, Hint, Signal};
 use super::root::FolderRoot;
 use super::rules::TakeRules;
+use super::settings::Watched;
 use super::{Mode, Outlets, Setup, Sighting, WatchStatus};
-use crate::config::valid::Folder;
 
 /// Subfolders that wait to be walked, at most; beyond that, a whole scan.
 const MAX_SUBTREES: usize = 4_096;
@@ -27,7 +27,7 @@ const MAX_SUBTREES: usize = 4_096;
 /// Shared by everyone who serves one folder.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub folder: Arc<Folder>,
+    pub folder: Arc<Watched>,
     pub root: Arc<FolderRoot>,
     pub rules: TakeRules,
     pub outlets: Outlets,
@@ -106,7 +106,7 @@ pub(super) struct Stopped;
 
 impl Shared {
     pub fn new(
-        folder: Arc<Folder>,
+        folder: Arc<Watched>,
         root: Arc<FolderRoot>,
         outlets: Outlets,
         setup: Setup,

@@ -12,9 +12,9 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
+use super::settings::How;
 use super::testing::folder;
 use super::*;
-use crate::config::valid::WatchMode;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -43,7 +43,7 @@ impl Rig {
 
     async fn with(
         before: impl FnOnce(&Path),
-        change: impl FnOnce(&mut Folder),
+        change: impl FnOnce(&mut Watched),
         setup: Setup,
     ) -> Rig {
         let dir = tempfile::tempdir().unwrap();
@@ -404,7 +404,7 @@ async fn without_events_it_is_scanned_often() {
         poll_every: Duration::from_millis(30),
         ..setup()
     };
-    let rig = Rig::with(|_| {}, |f| f.watch = WatchMode::Poll, quick.clone()).await;
+    let rig = Rig::with(|_| {}, |f| f.how = How::Poll, quick.clone()).await;
     assert_eq!(rig.watch().status().borrow().mode, Mode::Polling);
     rig.put("x/a");
     rig.until("polled", |r| r.was(b"x/a", Sighted::Scan)).await;
@@ -504,7 +504,7 @@ async fn the_budget_counts_what_is_watched() {
         std::fs::create_dir_all(dir.path().join(sub)).unwrap();
     }
     let watched = folder(dir.path(), |_| {});
-    let polled = folder(dir.path(), |f| f.watch = WatchMode::Poll);
+    let polled = folder(dir.path(), |f| f.how = How::Poll);
     let missing = folder(&dir.path().join("none"), |_| {});
     let budget = budget::watch_budget([&watched, &polled, &missing]);
     let counts: Vec<_> = budget.folders.iter().map(|(_, n)| n.clone()).collect();

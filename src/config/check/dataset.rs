@@ -1,4 +1,7 @@
 //! `[[dataset]]`: names, keys and rates.
+//!
+//! Must not: put a key, or a piece of one, into a problem; or read one when only
+//! the rest of the configuration is needed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -2,6 +2,9 @@
 //!
 //! An override starts from the row that would decide without it, and changes
 //! what it says. What would lose files, or send one over and over, is refused.
+//!
+//! Must not: judge an answer, or build an override on another one: each starts
+//! from the documented table, so that their order does not matter.
 
 use std::time::Duration;
 

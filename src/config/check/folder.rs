@@ -1,4 +1,7 @@
 //! `[[folder]]`, and what `[retry]` and `[poll]` say about how its files go on.
+//!
+//! Must not: refuse the configuration for what is on the disk now. A folder that
+//! is not there may be mounted later, so that is a warning.
 
 use std::collections::BTreeMap;
 use std::path::Path;

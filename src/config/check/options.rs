@@ -3,6 +3,9 @@
 //!
 //! What the service would refuse with OPS40001 or OPS40003 is said here,
 //! before anything is sent.
+//!
+//! Must not: rename or drop what the operator asks for under `extra`; options
+//! that are not known here go to the service as they are written.
 
 use std::collections::BTreeMap;
 

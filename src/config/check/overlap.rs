@@ -1,5 +1,8 @@
 //! What must not lie inside what: folders, the directories that files are
 //! moved to, the ledger and the keys.
+//!
+//! Must not: compare paths as written, only as they resolve: a symbolic link
+//! would let one directory pass for two.
 
 use std::path::{Path, PathBuf};
 

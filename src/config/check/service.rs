@@ -1,4 +1,7 @@
 //! `[service]`: the base URL, the endpoints, the timeouts.
+//!
+//! Must not: ask the network whether the base URL is right (`check --online`
+//! does), or let a key go out unencrypted unless the host is local or allowed.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

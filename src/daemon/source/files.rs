@@ -20,6 +20,9 @@ use rustix::io::Errno;
 use crate::domain::ids::FileId;
 use crate::domain::version::FileVersion;
 
+/// Numbers that are tried to find a free name.
+const MOST_NAMES: u32 = 10_000;
+
 /// What became of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposed {
@@ -111,20 +114,27 @@ fn set_aside(id: FileId, place: &Place<'_>, version: &FileVersion) -> io::Result
 }
 
 fn move_aside_to(dir: BorrowedFd<'_>, aside: &[u8], wanted: &Path) -> io::Result<PathBuf> {
-    for n in 1..=10_000u32 {
+    match rename_to_free_name(dir, aside, wanted) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            copy_aside_to(dir, aside, wanted)
+        }
+        done => done,
+    }
+}
+
+/// Renames `from` in `dir` to `wanted`, or to the first free name beside it.
+fn rename_to_free_name(dir: BorrowedFd<'_>, from: &[u8], wanted: &Path) -> io::Result<PathBuf> {
+    for n in 1..=MOST_NAMES {
         let target = numbered(wanted, n);
-        match rename_new(dir, aside, CWD, target.as_os_str().as_bytes()) {
+        match rename_new(dir, from, CWD, target.as_os_str().as_bytes()) {
             Ok(()) => return Ok(target),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                return copy_aside_to(dir, aside, wanted);
-            }
             Err(error) => return Err(error),
         }
     }
     Err(io::Error::new(
         io::ErrorKind::AlreadyExists,
-        "10,000 files of this name lie there already",
+        format!("{MOST_NAMES} files of this name lie there already"),
     ))
 }
 
@@ -146,7 +156,7 @@ fn copy_aside_to(dir: BorrowedFd<'_>, aside: &[u8], wanted: &Path) -> io::Result
         .and_then(|()| {
             let times = fs::FileTimes::new().set_modified(from.metadata()?.modified()?);
             to.set_times(times)?;
-            publish(&partial, wanted)
+            rename_to_free_name(CWD, partial.as_os_str().as_bytes(), wanted)
         });
     match copied {
         Ok(target) => {
@@ -159,26 +169,6 @@ fn copy_aside_to(dir: BorrowedFd<'_>, aside: &[u8], wanted: &Path) -> io::Result
             Err(error)
         }
     }
-}
-
-fn publish(partial: &Path, wanted: &Path) -> io::Result<PathBuf> {
-    for n in 1..=10_000u32 {
-        let target = numbered(wanted, n);
-        match rename_new(
-            CWD,
-            partial.as_os_str().as_bytes(),
-            CWD,
-            target.as_os_str().as_bytes(),
-        ) {
-            Ok(()) => return Ok(target),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::new(
-        io::ErrorKind::AlreadyExists,
-        "10,000 files of this name lie there already",
-    ))
 }
 
 /// Whether this version lies at `path`, but for its name: a rename keeps the
