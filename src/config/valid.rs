@@ -79,6 +79,15 @@ pub struct Dataset {
     pub bytes_per_second: Option<u64>,
 }
 
+impl Dataset {
+    /// Whether uploads to both are bounded alike.
+    pub fn same_lanes(&self, other: &Dataset) -> bool {
+        self.concurrency == other.concurrency
+            && self.requests_per_second == other.requests_per_second
+            && self.bytes_per_second == other.bytes_per_second
+    }
+}
+
 /// One drop folder.
 #[derive(Debug, Clone)]
 pub struct Folder {

@@ -16,7 +16,8 @@ use crate::ports::World;
 use crate::watch::budget::{self, WatchBudget};
 use crate::watch::settings::{How, Watched};
 use crate::watch::{
-    CannotStart, DEFAULT_HINTS, FolderRoot, FolderWatch, Outlets, Setup, Sighting, WatchStatus,
+    CannotStart, DEFAULT_HINTS, FolderRoot, FolderWatch, Mode, Outlets, Setup, Sighting,
+    WatchStatus,
 };
 
 /// All folders of the configuration in force.
@@ -113,11 +114,17 @@ impl Folders {
         self.entries().get(name).map(|entry| entry.watch.root())
     }
 
-    /// The handle on a folder that was there when last looked for.
-    pub fn online_root(&self, name: &FolderName) -> Option<Arc<FolderRoot>> {
+    /// The handle on a folder that was there when last looked for, and whether
+    /// it is local: one whose changes the kernel tells.
+    pub fn online_root(&self, name: &FolderName) -> Option<(Arc<FolderRoot>, bool)> {
         let entries = self.entries();
         let watch = &entries.get(name)?.watch;
-        watch.status().borrow().online.then(|| watch.root())
+        let (online, local) = {
+            let status = watch.status();
+            let status = status.borrow();
+            (status.online, status.mode == Mode::Events)
+        };
+        online.then(|| (watch.root(), local))
     }
 
     /// How each folder is doing.

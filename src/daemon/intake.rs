@@ -325,7 +325,8 @@ impl Intake {
             after = Some(last.id);
             for file in batch {
                 let folder = running.config.folders.get(&file.folder).cloned();
-                let Some((folder, root)) = folder.zip(self.ctx.folders.online_root(&file.folder))
+                let Some((folder, (root, _))) =
+                    folder.zip(self.ctx.folders.online_root(&file.folder))
                 else {
                     continue;
                 };

@@ -69,7 +69,7 @@ async fn act(ctx: &Arc<Context>, due: SourceWork) -> Result<(), LedgerError> {
     let running = ctx.running();
     let name = &due.file.folder;
     let folder = running.config.folders.get(name).cloned();
-    let Some((folder, root)) = folder.zip(ctx.folders.online_root(name)) else {
+    let Some((folder, (root, _))) = folder.zip(ctx.folders.online_root(name)) else {
         return ctx.ledger.source_later(id, later).await;
     };
     let target = target(&folder, &due);

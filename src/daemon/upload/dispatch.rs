@@ -1,9 +1,9 @@
 //! Which file goes next. Takes what is due from the ledger, fairly over the
 //! routes, as far as gates and lanes let it, and gives each to a worker.
 //!
-//! Files are handed to workers a little ahead of the lanes, so that the commit
-//! of one batch runs while the batch before it is on the wire. How far ahead
-//! is bounded, and so is memory. Must not: judge an answer, or change a state.
+//! Files are handed to workers ahead of the lanes ([`Lanes::slot`]), so that the
+//! commit of one batch runs while the batch before it is on the wire. How far
+//! ahead is bounded, and so is memory. Must not: judge an answer, or change a state.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::admit::{Admit, admit, way};
-use super::lane::Lanes;
+use super::lane::{Lanes, Size};
 use super::worker::{self, Job};
 use crate::config::valid::{Dataset, Folder};
 use crate::daemon::context::{Context, LOOK_EVERY, Running};
@@ -26,11 +26,17 @@ use crate::domain::media::Media;
 use crate::ledger::{LedgerError, PickRequest, Queued};
 
 /// Files taken from the ledger at a time, for each route and size class.
-const BATCH: usize = 128;
+const BATCH: usize = 256;
 
-/// Small files prepared ahead of the wire, for each lane, and at most.
-const AHEAD_PER_LANE: usize = 4;
-const AHEAD_MOST: usize = 64;
+/// Workers at once, those included that only wait for their answer to be
+/// recorded.
+const WORKERS: usize = 512;
+
+/// How long nothing new is begun when the ledger can't be used.
+const LEDGER_TROUBLE: Duration = Duration::from_secs(5);
+
+/// The longest time without a look, when nothing is due.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// How the two ends of a stop are told apart.
 #[derive(Clone)]
@@ -48,49 +54,46 @@ pub async fn run(ctx: Arc<Context>, stop: Stop) -> Result<(), TaskFailure> {
         stop,
         workers: JoinSet::new(),
         in_flight: HashMap::new(),
-        shelves: HashMap::new(),
-        lanes: HashMap::new(),
+        desks: Vec::new(),
+        running: None,
         probed: HashSet::new(),
-        turn: 0,
         troubled_until: None,
     };
     dispatcher.run().await
 }
 
-/// A size class of a route: its files wait in the order in which they are due.
-type ShelfKey = (Route, Size);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Size {
-    Small,
-    Big,
-}
-
-/// What was taken from the ledger for one size class of a route.
-#[derive(Default)]
+/// One route's files of one size class, and what was taken from the ledger for
+/// it: they wait there in the order in which they are due.
 struct Shelf {
+    folder: Arc<Folder>,
+    route: Route,
+    way: [GateKey; 3],
+    size: Size,
     files: VecDeque<Queued>,
     /// The ledger had nothing more, and nothing has happened since.
     exhausted: bool,
 }
 
-struct InFlight {
-    dataset: DatasetName,
-    size: Size,
-    probes: Vec<GateKey>,
+/// What belongs to one dataset.
+struct Desk {
+    dataset: Arc<Dataset>,
+    lanes: Arc<Lanes>,
+    shelves: Vec<Shelf>,
+    /// Where the next round begins, so that no route is always first.
+    turn: usize,
 }
 
 struct Dispatcher {
     ctx: Arc<Context>,
     stop: Stop,
     workers: JoinSet<FileId>,
-    in_flight: HashMap<FileId, InFlight>,
-    shelves: HashMap<ShelfKey, Shelf>,
-    lanes: HashMap<DatasetName, (Arc<Dataset>, Arc<Lanes>)>,
+    /// Files under way, with the gates that each probes.
+    in_flight: HashMap<FileId, Vec<GateKey>>,
+    desks: Vec<Desk>,
+    /// What the desks were made for.
+    running: Option<Arc<Running>>,
     /// Gates whose probe is under way.
     probed: HashSet<GateKey>,
-    /// Where the next round begins, so that no route is always first.
-    turn: usize,
     /// The ledger could not be read or written: nothing new until then.
     troubled_until: Option<Instant>,
 }
@@ -112,8 +115,8 @@ impl Dispatcher {
                 Some(self.fill().await)
             };
             tokio::select! {
-                Some(ended) = self.workers.join_next_with_id(), if !self.workers.is_empty() => {
-                    self.ended(ended.map(|(_, id)| id))?;
+                Some(ended) = self.workers.join_next(), if !self.workers.is_empty() => {
+                    self.ended(ended)?;
                     while let Some(ended) = self.workers.try_join_next() {
                         self.ended(ended)?;
                     }
@@ -126,24 +129,21 @@ impl Dispatcher {
     }
 
     fn look_everywhere(&mut self) {
-        for shelf in self.shelves.values_mut() {
+        for shelf in self.desks.iter_mut().flat_map(|desk| &mut desk.shelves) {
             shelf.exhausted = false;
         }
     }
 
     fn ended(&mut self, ended: Result<FileId, tokio::task::JoinError>) -> Result<(), TaskFailure> {
         let id = ended.map_err(|error| format!("an upload panicked: {}", panic_text(error)))?;
-        if let Some(was) = self.in_flight.remove(&id) {
-            for gate in was.probes {
-                self.probed.remove(&gate);
-            }
+        for gate in self.in_flight.remove(&id).unwrap_or_default() {
+            self.probed.remove(&gate);
         }
         Ok(())
     }
 
     /// Starts as many workers as may be started; says when to look again.
     async fn fill(&mut self) -> Instant {
-        let tick = Instant::now() + LOOK_EVERY;
         if let Some(until) = self.troubled_until {
             if until > Instant::now() {
                 return until;
@@ -152,70 +152,99 @@ impl Dispatcher {
         }
         let running = self.ctx.running();
         self.follow_settings(&running);
-        let mut next = None;
+        match self.fill_desks(&running).await {
+            Ok(wait) => Instant::now() + wait,
+            Err(error) => {
+                tracing::error!(%error, "the ledger can't be used: no file is sent until it can");
+                let until = Instant::now() + LEDGER_TROUBLE;
+                self.troubled_until = Some(until);
+                until
+            }
+        }
+    }
+
+    /// A desk for each dataset of the configuration in force. A dataset that
+    /// stays as it is keeps its lanes.
+    fn follow_settings(&mut self, running: &Arc<Running>) {
+        if self
+            .running
+            .as_ref()
+            .is_some_and(|was| Arc::ptr_eq(was, running))
+        {
+            return;
+        }
+        self.running = Some(running.clone());
+        let mut known: HashMap<DatasetName, (Arc<Dataset>, Arc<Lanes>)> = self
+            .desks
+            .drain(..)
+            .map(|desk| (desk.dataset.name.clone(), (desk.dataset, desk.lanes)))
+            .collect();
         for dataset in running.config.datasets.values() {
-            match self.fill_dataset(&running, dataset).await {
-                Ok(wait) => next = earliest(next, wait),
-                Err(error) => {
-                    tracing::error!(%error, "the ledger can't be used: no file is sent until it can");
-                    let until = Instant::now() + Duration::from_secs(5);
-                    self.troubled_until = Some(until);
-                    return until;
-                }
-            }
-        }
-        next.map_or(tick, |wait| tick.min(Instant::now() + wait))
-    }
-
-    /// Lanes for each dataset of the configuration in force.
-    fn follow_settings(&mut self, running: &Running) {
-        let datasets = &running.config.datasets;
-        self.lanes.retain(|name, (dataset, _)| {
-            datasets
-                .get(name)
-                .is_some_and(|now| Arc::ptr_eq(now, dataset))
-        });
-        for (name, dataset) in datasets {
-            if !self.lanes.contains_key(name) {
-                let lanes = (dataset.clone(), Lanes::new(dataset));
-                self.lanes.insert(name.clone(), lanes);
-            }
+            let lanes = match known.remove(&dataset.name) {
+                Some((was, lanes)) if was.same_lanes(dataset) => lanes,
+                _ => Lanes::new(dataset),
+            };
+            let mine = running
+                .config
+                .folders
+                .values()
+                .filter(|f| f.dataset == dataset.name);
+            self.desks.push(Desk {
+                dataset: dataset.clone(),
+                lanes,
+                shelves: mine.flat_map(shelves).collect(),
+                turn: 0,
+            });
         }
     }
 
-    async fn fill_dataset(
+    /// Fills all lanes; says how long until there may be more to do.
+    async fn fill_desks(&mut self, running: &Arc<Running>) -> Result<Duration, LedgerError> {
+        let mut next = None;
+        for desk in 0..self.desks.len() {
+            next = earliest(next, self.fill_desk(running, desk).await?);
+        }
+        let wait = if self.workers.is_empty() {
+            // Idle: until something becomes due.
+            let now = self.ctx.world.clock.now();
+            let due = self.ctx.ledger.next_due(now).await?;
+            earliest(next, due.map(|due| due.since(now)))
+                .unwrap_or(IDLE)
+                .min(IDLE)
+        } else {
+            next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
+        };
+        // What is due in this very millisecond is looked for in the next one.
+        Ok(wait.max(Duration::from_millis(1)))
+    }
+
+    /// One file of each shelf in turn, until the lanes are full or nothing is
+    /// left that may go.
+    async fn fill_desk(
         &mut self,
         running: &Arc<Running>,
-        dataset: &Arc<Dataset>,
+        desk: usize,
     ) -> Result<Option<Duration>, LedgerError> {
-        let Some((_, lanes)) = self.lanes.get(&dataset.name) else {
-            return Ok(None);
-        };
-        let lanes = lanes.clone();
-        let folders: Vec<&Arc<Folder>> = running
-            .config
-            .folders
-            .values()
-            .filter(|f| f.dataset == dataset.name)
-            .collect();
-        let turns: Vec<(&Arc<Folder>, Media, Size)> = folders
-            .iter()
-            .flat_map(|folder| Media::ALL.map(|media| (*folder, media)))
-            .flat_map(|(folder, media)| [(folder, media, Size::Small), (folder, media, Size::Big)])
-            .collect();
         let mut next = None;
         let mut idle = 0;
-        while idle < turns.len() {
-            let (folder, media, size) = turns[self.turn % turns.len()];
-            self.turn = self.turn.wrapping_add(1);
+        let shelves = self.desks[desk].shelves.len();
+        while idle < shelves && self.workers.len() < WORKERS {
             idle += 1;
-            if !self.room(dataset, &lanes, folder, size) {
+            let turn = self.desks[desk].turn;
+            self.desks[desk].turn = (turn + 1) % shelves;
+            self.stock(desk, turn).await?;
+            let Desk {
+                dataset,
+                lanes,
+                shelves,
+                ..
+            } = &mut self.desks[desk];
+            let shelf = &mut shelves[turn];
+            let Some(file) = shelf.files.front() else {
                 continue;
-            }
-            let route = folder.route(media);
-            let way = way(&route, &dataset.name);
+            };
             let now = self.ctx.world.clock.now();
-            let probes = match admit(&way, &self.ctx.ledger.gates(), &self.probed, now) {
+            let probes = match admit(&shelf.way, &self.ctx.ledger.gates(), &self.probed, now) {
                 Admit::Go => Vec::new(),
                 Admit::Probe(gates) => gates,
                 Admit::Wait(until) => {
@@ -223,85 +252,79 @@ impl Dispatcher {
                     continue;
                 }
             };
-            let Some(root) = self.ctx.folders.online_root(&folder.name) else {
+            let Some((root, local)) = self.ctx.folders.online_root(&shelf.folder.name) else {
                 continue;
             };
-            let Some(file) = self.take(&route, size).await? else {
+            // Recording ahead of the wire means that a crash leaves some files
+            // in doubt that were never sent: not where doubt means a person.
+            let ahead = shelf.folder.policy.unconfirmed != OnUnconfirmed::Hold;
+            let Some(slot) = lanes.slot(shelf.size, file.version.size, ahead) else {
+                continue;
+            };
+            let Some(file) = shelf.files.pop_front() else {
                 continue;
             };
             idle = 0;
-            self.probed.extend(probes.iter().cloned());
             let id = file.id;
             let job = Job {
                 ctx: self.ctx.clone(),
                 running: running.clone(),
                 stop: self.stop.clone(),
                 file,
-                folder: folder.clone(),
+                folder: shelf.folder.clone(),
                 dataset: dataset.clone(),
                 root,
-                media,
+                local,
+                media: shelf.route.media,
                 lanes: lanes.clone(),
-                way,
+                way: shelf.way.clone(),
             };
-            self.in_flight.insert(
-                id,
-                InFlight {
-                    dataset: dataset.name.clone(),
-                    size,
-                    probes,
-                },
-            );
+            self.probed.extend(probes.iter().cloned());
+            self.in_flight.insert(id, probes);
             self.workers.spawn(async move {
-                worker::carry(job).await;
+                worker::carry(job, slot).await;
                 id
             });
         }
         Ok(next)
     }
 
-    /// Whether one more file of this size may be under way.
-    fn room(&self, dataset: &Dataset, lanes: &Lanes, folder: &Folder, size: Size) -> bool {
-        let mine = || {
-            self.in_flight
-                .values()
-                .filter(|f| f.dataset == dataset.name)
+    /// Takes what is due from the ledger if the shelf is empty.
+    async fn stock(&mut self, desk: usize, turn: usize) -> Result<(), LedgerError> {
+        let shelf = &mut self.desks[desk].shelves[turn];
+        if !shelf.files.is_empty() || shelf.exhausted {
+            return Ok(());
+        }
+        let pick = PickRequest {
+            route: shelf.route.clone(),
+            now: self.ctx.world.clock.now(),
+            // Those under way are still queued there until they begin.
+            limit: BATCH + self.in_flight.len(),
+            big: shelf.size == Size::Big,
         };
-        let limit = lanes.limit();
-        match size {
-            Size::Big => {
-                mine().filter(|f| f.size == Size::Big).count() < lanes.big_limit()
-                    && mine().count() < limit + AHEAD_MOST
-            }
-            // Recording ahead of the wire means that a crash leaves some files
-            // in doubt that were never sent: not where doubt means a person.
-            Size::Small if folder.policy.unconfirmed == OnUnconfirmed::Hold => {
-                mine().count() < limit
-            }
-            Size::Small => mine().count() < limit + (limit * AHEAD_PER_LANE).min(AHEAD_MOST),
-        }
+        let picked = self.ctx.ledger.pick(pick).await?;
+        let fresh = |file: &Queued| !self.in_flight.contains_key(&file.id);
+        shelf.files = picked.into_iter().filter(fresh).take(BATCH).collect();
+        shelf.exhausted = shelf.files.is_empty();
+        Ok(())
     }
+}
 
-    /// The next due file of a route and size class that is not under way.
-    async fn take(&mut self, route: &Route, size: Size) -> Result<Option<Queued>, LedgerError> {
-        let shelf = self.shelves.entry((route.clone(), size)).or_default();
-        if shelf.files.is_empty() && !shelf.exhausted {
-            let pick = PickRequest {
-                route: route.clone(),
-                now: self.ctx.world.clock.now(),
-                // Those under way are still queued there until they begin.
-                limit: BATCH + self.in_flight.len(),
-                big: size == Size::Big,
-            };
-            let picked = self.ctx.ledger.pick(pick).await?;
-            shelf.files = picked
-                .into_iter()
-                .filter(|f| !self.in_flight.contains_key(&f.id))
-                .collect();
-            shelf.exhausted = shelf.files.is_empty();
-        }
-        Ok(shelf.files.pop_front())
-    }
+/// The shelves of a folder: one for each media type and size class.
+fn shelves(folder: &Arc<Folder>) -> impl Iterator<Item = Shelf> {
+    Media::ALL.into_iter().flat_map(|media| {
+        [Size::Small, Size::Big].map(|size| {
+            let route = folder.route(media);
+            Shelf {
+                folder: folder.clone(),
+                way: way(&route, &folder.dataset),
+                route,
+                size,
+                files: VecDeque::new(),
+                exhausted: false,
+            }
+        })
+    })
 }
 
 fn earliest(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {

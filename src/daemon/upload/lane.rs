@@ -25,6 +25,38 @@ pub struct Lanes {
 struct State {
     pace: Pace,
     on_the_wire: usize,
+    /// Small files between their pick and their answer, and their bytes.
+    small: usize,
+    small_bytes: u64,
+    /// Big files likewise.
+    big: usize,
+}
+
+/// A size class. One lane stays free of big files, so that small files are not
+/// stuck behind them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Size {
+    /// Up to [`crate::ledger::BIG_FILE`].
+    Small,
+    /// Larger.
+    Big,
+}
+
+/// Small files under way for each lane: one on the wire, the others being
+/// prepared and recorded meanwhile.
+const SMALL_PER_LANE: usize = 8;
+
+/// The most of them, and of their bytes: each may be held in memory.
+const SMALL_MOST: usize = 160;
+const SMALL_BYTES: u64 = 8 << 20;
+
+/// A place among the files under way, from pick to answer; given back when
+/// dropped.
+#[derive(Debug)]
+pub struct Slot {
+    lanes: Arc<Lanes>,
+    size: Size,
+    bytes: u64,
 }
 
 /// A lane that is in use; freed when dropped.
@@ -40,6 +72,9 @@ impl Lanes {
             state: Mutex::new(State {
                 pace: Pace::new(dataset.concurrency),
                 on_the_wire: 0,
+                small: 0,
+                small_bytes: 0,
+                big: 0,
             }),
             freed: Notify::new(),
             requests: dataset
@@ -57,10 +92,35 @@ impl Lanes {
         self.lock().pace.limit()
     }
 
-    /// Big files that may be under way at once: one lane stays free of them,
-    /// so that small files are not stuck behind big ones.
-    pub fn big_limit(&self) -> usize {
-        self.limit().saturating_sub(1).max(1)
+    /// A place for one more file of `bytes`, if there is one. `ahead`: it may
+    /// be recorded before a lane is free for it.
+    pub fn slot(self: &Arc<Lanes>, size: Size, bytes: u64, ahead: bool) -> Option<Slot> {
+        let mut state = self.lock();
+        let lanes = state.pace.limit();
+        let room = match size {
+            Size::Big => state.big < lanes.saturating_sub(1).max(1),
+            Size::Small if !ahead => state.small < lanes,
+            Size::Small => {
+                state.small < (lanes * SMALL_PER_LANE).min(SMALL_MOST).max(lanes)
+                    && (state.small < lanes || state.small_bytes + bytes <= SMALL_BYTES)
+            }
+        };
+        if !room {
+            return None;
+        }
+        match size {
+            Size::Small => {
+                state.small += 1;
+                state.small_bytes += bytes;
+            }
+            Size::Big => state.big += 1,
+        }
+        drop(state);
+        Some(Slot {
+            lanes: self.clone(),
+            size,
+            bytes,
+        })
     }
 
     /// Waits for a free lane, and for the request rate.
@@ -111,6 +171,19 @@ impl Lanes {
     }
 }
 
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = self.lanes.lock();
+        match self.size {
+            Size::Small => {
+                state.small -= 1;
+                state.small_bytes -= self.bytes;
+            }
+            Size::Big => state.big -= 1,
+        }
+    }
+}
+
 impl Drop for Lane {
     fn drop(&mut self) {
         self.lanes.lock().on_the_wire -= 1;
@@ -151,10 +224,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn strain_closes_lanes_and_clean_answers_open_them() {
         let lanes = lanes(4);
-        assert_eq!((lanes.limit(), lanes.big_limit()), (4, 3));
+        assert_eq!(lanes.limit(), 4);
         lanes.strained();
         lanes.strained();
-        assert_eq!((lanes.limit(), lanes.big_limit()), (1, 1));
+        assert_eq!(lanes.limit(), 1);
         let inside = lanes.enter().await;
         for _ in 0..4 {
             lanes.clean();
@@ -163,5 +236,32 @@ mod tests {
         let second = tokio::time::timeout(Duration::from_secs(1), lanes.enter()).await;
         assert!(second.is_ok());
         drop(inside);
+    }
+
+    #[test]
+    fn one_lane_stays_free_of_big_files() {
+        let lanes = lanes(3);
+        let big = || lanes.slot(Size::Big, 1 << 30, true);
+        let held = [big(), big()];
+        assert!(held.iter().all(Option::is_some) && big().is_none());
+        assert!(lanes.slot(Size::Small, 1, true).is_some());
+        drop(held);
+        assert!(big().is_some());
+    }
+
+    #[test]
+    fn files_ahead_of_the_wire_are_bounded_in_number_and_bytes() {
+        let lanes = lanes(4);
+        let tiny: Vec<Slot> = std::iter::from_fn(|| lanes.slot(Size::Small, 1, true)).collect();
+        assert_eq!(tiny.len(), 4 * SMALL_PER_LANE);
+        drop(tiny);
+        let half = std::iter::from_fn(|| lanes.slot(Size::Small, SMALL_BYTES / 2, true));
+        assert_eq!(
+            half.collect::<Vec<Slot>>().len(),
+            4,
+            "one for each lane goes all the same"
+        );
+        let certain = std::iter::from_fn(|| lanes.slot(Size::Small, 1, false));
+        assert_eq!(certain.collect::<Vec<Slot>>().len(), 4, "none ahead");
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::admit::{Admit, admit};
 use super::body::{self, Release};
 use super::dispatch::Stop;
-use super::lane::{Lane, Lanes};
+use super::lane::{Lane, Lanes, Slot};
 use super::prepare::{self, Content, NotReady, Prepared, Wanted};
 use crate::config::valid::{Dataset, Duplicates, Folder};
 use crate::daemon::context::{Context, Running};
@@ -53,6 +53,8 @@ pub struct Job {
     pub dataset: Arc<Dataset>,
     /// The handle on its folder.
     pub root: Arc<FolderRoot>,
+    /// Its folder is on a local file system: a look does not block.
+    pub local: bool,
     /// How it was sorted.
     pub media: Media,
     /// The dataset's lanes.
@@ -62,8 +64,8 @@ pub struct Job {
 }
 
 /// Carries one file as far as it gets. Every end is in the ledger.
-pub async fn carry(job: Job) {
-    if let Err(error) = job.carry().await {
+pub async fn carry(job: Job, slot: Slot) {
+    if let Err(error) = job.carry(slot).await {
         // The row is as it was at the last commit: queued, or uploading and
         // picked up by the recovery at the next start.
         tracing::error!(
@@ -90,7 +92,7 @@ struct OnRecord {
 }
 
 impl Job {
-    async fn carry(&self) -> Result<(), LedgerError> {
+    async fn carry(&self, slot: Slot) -> Result<(), LedgerError> {
         let prepared = match self.prepare().await {
             Ok(prepared) => prepared,
             Err(not_ready) => return self.not_ready(None, not_ready).await,
@@ -108,7 +110,7 @@ impl Job {
         let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
         match self.ctx.ledger.begin(begin, at, policies).await? {
             Begun::Attempt { attempt, probe } => {
-                self.send(OnRecord { attempt, probe }, prepared).await
+                self.send(OnRecord { attempt, probe }, prepared, slot).await
             }
             // A gate closed since it was picked.
             Begun::Held { .. } => Ok(()),
@@ -210,7 +212,13 @@ impl Job {
 
     /// From the recorded beginning to the recorded end, through the hops of a
     /// redirect where there are any.
-    async fn send(&self, begun: OnRecord, mut prepared: Prepared) -> Result<(), LedgerError> {
+    async fn send(
+        &self,
+        begun: OnRecord,
+        mut prepared: Prepared,
+        slot: Slot,
+    ) -> Result<(), LedgerError> {
+        let mut slot = Some(slot);
         let mut attempt = begun.attempt;
         let mut trail = Trail::default();
         let mut address: Option<String> = None;
@@ -237,6 +245,8 @@ impl Job {
                 }
             };
             drop(lane);
+            // Others may come up while the answer is being recorded.
+            slot.take();
             let held_back = held_back
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -363,7 +373,7 @@ impl Job {
         attempt: Option<AttemptId>,
         held_back: Arc<Mutex<Option<HeldBack>>>,
     ) -> Release {
-        let (ctx, root) = (self.ctx.clone(), self.root.clone());
+        let (ctx, root, local) = (self.ctx.clone(), self.root.clone(), self.local);
         let (id, version) = (self.file.id, self.file.version.clone());
         let policies = self.running.policies.clone();
         Box::new(move || {
@@ -373,8 +383,13 @@ impl Job {
                     Err(io::Error::other(words.to_owned()))
                 };
                 let look = move || prepare::still_there(&root, &version);
-                let looked = tokio::task::spawn_blocking(look).await;
-                match looked.unwrap_or(Ok(false)) {
+                let looked = if local {
+                    look()
+                } else {
+                    let looked = tokio::task::spawn_blocking(look).await;
+                    looked.unwrap_or(Ok(false))
+                };
+                match looked {
                     Ok(true) => {}
                     Ok(false) => {
                         let why = HeldBack::File(NotReady::Changed);
