@@ -31,7 +31,7 @@ pub enum Look {
 
 /// A file that a key is in.
 pub struct KeyFile {
-    /// At most [`MAX_KEY_FILE`] and one byte of it.
+    /// At most `MAX_KEY_FILE` and one byte of it.
     pub content: Vec<u8>,
     /// Any user of the machine can read it.
     pub open_to_all: bool,

@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::supervise::TaskFailure;
-use super::upload::admit::{Admit, admit, way};
+use super::upload::admit::{Admit, admit, query_way, way};
+use crate::domain::gate::GateKey;
 use crate::domain::media::Media;
 use crate::domain::time::Timestamp;
 use crate::ledger::{LedgerError, PickRequest};
+use crate::watch::WatchStatus;
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(100);
@@ -42,8 +44,7 @@ pub async fn run(
 
 /// Every folder that is there was scanned from end to end.
 fn scanned(ctx: &Context) -> bool {
-    let scanned =
-        |s: &crate::watch::WatchStatus| s.checked && !s.scanning && (s.scans > 0 || !s.online);
+    let scanned = |s: &WatchStatus| s.checked && !s.scanning && (s.scans > 0 || !s.online);
     ctx.folders
         .status()
         .iter()
@@ -64,7 +65,7 @@ async fn ledger_is_idle(ctx: &Context, patience: Duration) -> Result<bool, Ledge
     let running = ctx.running();
     for dataset in running.config.datasets.keys() {
         let next = ctx.ledger.next_poll_at(dataset.clone()).await?;
-        if next.is_some_and(|at| at <= soon) && may_go(ctx, &way_of(dataset), soon) {
+        if next.is_some_and(|at| at <= soon) && may_go(ctx, &query_way(dataset), soon) {
             return Ok(false);
         }
     }
@@ -93,12 +94,7 @@ async fn ledger_is_idle(ctx: &Context, patience: Duration) -> Result<bool, Ledge
     Ok(ctx.ledger.due_source_actions(now, 1).await?.is_empty())
 }
 
-fn way_of(dataset: &crate::domain::ids::DatasetName) -> [crate::domain::gate::GateKey; 2] {
-    use crate::domain::gate::GateKey;
-    [GateKey::Service, GateKey::Dataset(dataset.clone())]
-}
-
-fn may_go(ctx: &Context, way: &[crate::domain::gate::GateKey], soon: Timestamp) -> bool {
+fn may_go(ctx: &Context, way: &[GateKey], soon: Timestamp) -> bool {
     let admitted = admit(way, &ctx.ledger.gates(), &Default::default(), soon);
     // While a probe is out it is too early to say.
     !matches!(admitted, Admit::Wait(Some(_)))

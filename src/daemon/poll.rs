@@ -14,12 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::context::{Context, LOOK_EVERY, Running};
 use super::report;
 use super::supervise::TaskFailure;
-use super::upload::admit::{Admit, admit};
+use super::upload::admit::{Admit, admit, query_way};
 use super::upload::bucket::Bucket;
 use crate::config::valid::Dataset;
 use crate::domain::answer::Call;
 use crate::domain::error_table::{Trail, Verdict};
-use crate::domain::gate::GateKey;
 use crate::domain::ids::Route;
 use crate::domain::media::Media;
 use crate::domain::state::State;
@@ -131,11 +130,10 @@ async fn poll_due(
     Ok(Duration::ZERO)
 }
 
-/// What the gates before a query say: the route's has no say in it.
+/// What the gates before a query say.
 fn admitted(ctx: &Context, dataset: &Dataset) -> Admit {
-    let way = [GateKey::Service, GateKey::Dataset(dataset.name.clone())];
     admit(
-        &way,
+        &query_way(&dataset.name),
         &ctx.ledger.gates(),
         &Default::default(),
         ctx.world.clock.now(),

@@ -4,7 +4,7 @@
 //! appears before the watch is listed, what appears after it sends an event.
 //! Nothing is kept of what was listed, so a million names in one directory cost
 //! no more memory than ten; what is kept is one open listing for each level of
-//! depth, and below [`MAX_STREAMS`] levels, where open files would run out, the
+//! depth, and below `MAX_STREAMS` levels, where open files would run out, the
 //! names of the subfolders of the directories on the way.
 //!
 //! One directory that can't be read is noted, and the walk goes on.

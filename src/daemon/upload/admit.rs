@@ -33,6 +33,11 @@ pub fn way(route: &Route, dataset: &DatasetName) -> [GateKey; 3] {
     ]
 }
 
+/// The gates that a query has to pass: the route has no say in it.
+pub fn query_way(dataset: &DatasetName) -> [GateKey; 2] {
+    [GateKey::Service, GateKey::Dataset(dataset.clone())]
+}
+
 /// Asks the gates on `way`. `probed`: gates whose probe has been picked, but
 /// may not have reached the ledger yet.
 pub fn admit(way: &[GateKey], gates: &Gates, probed: &HashSet<GateKey>, now: Timestamp) -> Admit {

@@ -167,24 +167,13 @@ fn read_all(file: &mut File, len: u64) -> Result<Vec<u8>, NotReady> {
     }
 }
 
+/// Hashes exactly `len` bytes and makes sure that there are no more.
 fn hash_of(file: &mut File, len: u64) -> Result<[u8; 32], NotReady> {
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; CHUNK];
-    let mut read = 0u64;
-    loop {
-        let n = match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(NotReady::Unreadable(error)),
-        };
-        hasher.update(&buffer[..n]);
-        read += n as u64;
-        if read > len {
-            break;
-        }
-    }
-    if read != len {
+    hasher
+        .update_reader(file.take(len + 1))
+        .map_err(NotReady::Unreadable)?;
+    if hasher.count() != len {
         return Err(NotReady::Changed);
     }
     file.rewind().map_err(NotReady::Unreadable)?;
