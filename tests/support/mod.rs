@@ -506,3 +506,13 @@ pub fn words(seed: u64, len: usize) -> Vec<u8> {
     bytes.truncate(len);
     bytes
 }
+
+/// Name and content hash of every upload, sorted.
+pub fn arrived(stage: &Stage) -> Vec<(String, String)> {
+    let uploads = stage.sandbox.uploads().into_iter();
+    let mut all: Vec<_> = uploads
+        .map(|u| (u.file_name.to_string(), u.blake3.unwrap_or_default()))
+        .collect();
+    all.sort();
+    all
+}
