@@ -6,9 +6,8 @@
 mod samples;
 mod support;
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -17,7 +16,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use supametas_sync::sandbox::{Call, Fault, Sandbox, SandboxConfig};
 
-use support::{Settings, Stage, arrived, blake3_of, text, words};
+use support::{Settings, Stage, arrived, blake3_of, states, text, words};
 
 async fn stage(change: impl FnOnce(&mut Settings)) -> Stage {
     Stage::new().await.set(change)
@@ -26,12 +25,6 @@ async fn stage(change: impl FnOnce(&mut Settings)) -> Stage {
 /// Names as the sandbox got them, sorted.
 fn names(stage: &Stage) -> Vec<String> {
     arrived(stage).into_iter().map(|(name, _)| name).collect()
-}
-
-fn states(of: &[(&str, usize)]) -> BTreeMap<String, usize> {
-    of.iter()
-        .map(|(state, n)| ((*state).to_owned(), *n))
-        .collect()
 }
 
 fn faults(stage: &Stage, toml: &str) {
@@ -275,43 +268,6 @@ async fn finished_sources_are_deleted_and_refused_ones_moved_with_a_note() {
         "{}",
         note("old.zip")
     );
-    assert!(daemon.terminate().success());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_that_was_replaced_meanwhile_is_left_alone() {
-    let stage = Stage::with(SandboxConfig {
-        pending_for: std::time::Duration::from_millis(1_500),
-        ..SandboxConfig::default()
-    })
-    .await
-    .set(|s| {
-        s.inbox("after = \"delete\"");
-    });
-    let daemon = stage.start();
-    stage.drop_file("a.txt", "first");
-    daemon.until("it is submitted", || stage.state("a.txt") == "submitted");
-    // A writer that is not finished: neither version may be deleted now.
-    let open = File::create(stage.inbox("a.txt")).unwrap();
-    daemon.until("its task has ended", || {
-        stage.states() == states(&[("succeeded", 1)])
-    });
-    daemon.until("its source was asked about", || {
-        text(&stage.file("a.txt").unwrap(), "source").starts_with("kept")
-    });
-    assert!(stage.inbox("a.txt").exists());
-    fs::write(stage.inbox("a.txt"), "second").unwrap();
-    drop(open);
-    daemon.until("the second is done and deleted", || {
-        !stage.inbox("a.txt").exists()
-    });
-    let hashes: Vec<_> = stage
-        .sandbox
-        .uploads()
-        .into_iter()
-        .filter_map(|u| u.blake3)
-        .collect();
-    assert_eq!(hashes, [blake3_of(b"first"), blake3_of(b"second")]);
     assert!(daemon.terminate().success());
 }
 

@@ -1,18 +1,17 @@
-//! The whole program: stopped and killed in the middle, two at once, and files
-//! large enough to tell whether memory grows with them.
+//! The whole program: stopped, killed and reloaded in the middle, twice on one
+//! ledger, and without its folder for a while.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
+use std::fs;
 use std::time::Duration;
 
-use supametas_sync::sandbox::SandboxConfig;
+use rustix::process::Signal;
+use supametas_sync::sandbox::{Fault, Sandbox, SandboxConfig};
 
-use support::{Stage, arrived, blake3_of, text, words};
+use support::{Stage, arrived, blake3_of, states, text, words};
 
 /// A service that takes its time, so that there is always something under way.
 async fn slow_stage() -> Stage {
@@ -39,7 +38,7 @@ fn drop_all(stage: &Stage) -> Vec<(String, String)> {
 }
 
 fn all_done(stage: &Stage) -> bool {
-    stage.states() == BTreeMap::from([("succeeded".to_owned(), FILES)])
+    stage.states() == states(&[("succeeded", FILES)])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,79 +151,104 @@ async fn a_second_daemon_on_the_same_ledger_is_refused() {
     assert!(daemon.terminate().success());
 }
 
-/// A text that is written piece by piece, and differs in every MiB.
-fn write_large(path: &Path, seed: u64, mib: usize) {
-    let block = words(seed, 1 << 20);
-    let mut file = File::create(path).unwrap();
-    for n in 0..mib {
-        let mut block = block.clone();
-        block[..9].copy_from_slice(format!("{n:08}\n").as_bytes());
-        file.write_all(&block).unwrap();
-    }
-}
-
-fn hash_of(path: &Path) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path).unwrap()).unwrap();
-    hasher.finalize().to_hex().to_string()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_does_not_grow_with_the_size_of_a_file() {
-    let stage = Stage::new().await;
+async fn what_is_on_the_wire_too_long_at_a_stop_goes_again_from_its_start() {
+    let stage = Stage::new().await.set(|s| {
+        s.daemon = "shutdown_grace = \"1s\"\n".into();
+        s.main("bytes_per_second = \"100KiB\"");
+    });
     let daemon = stage.start();
-    // Everything has been used once when the small one is done.
-    stage.drop_file("small.txt", "small");
-    daemon.until("the small one is done", || {
-        stage.state("small.txt") == "succeeded"
+    let content = words(1, 3_000_000);
+    stage.drop_file("a.txt", &content);
+    daemon.until("it is on the wire", || {
+        stage.sandbox.counts().in_flight == 1
     });
-    let before = daemon.memory("VmHWM:");
-    const MIB: usize = 80;
-    write_large(&stage.path("beside"), 1, MIB);
-    fs::rename(stage.path("beside"), stage.inbox("large.txt")).unwrap();
-    daemon.until("the large one is done", || {
-        stage.state("large.txt") == "succeeded"
-    });
-    let grown = daemon.memory("VmHWM:").saturating_sub(before);
-    assert!(grown < 24 << 10, "{grown} KiB more for {MIB} MiB");
-    let upload = stage.uploads_of("large.txt").remove(0);
-    assert_eq!(upload.size, (MIB as u64) << 20);
-    assert_eq!(upload.blake3, Some(hash_of(&stage.inbox("large.txt"))));
+    assert!(daemon.terminate().success());
+    assert_eq!(stage.sandbox.uploads().len(), 0);
+    assert_eq!(stage.state("a.txt"), "queued");
+    let stage = stage.set(|s| s.datasets[0].2.clear());
+    let daemon = stage.start();
+    daemon.until("it is done", || stage.state("a.txt") == "succeeded");
+    assert_eq!(stage.uploads_of("a.txt").len(), 1);
+    assert_eq!(
+        stage.uploads_of("a.txt")[0].blake3,
+        Some(blake3_of(&content))
+    );
+    assert_eq!(stage.file("a.txt").unwrap()["possible_duplicate"], false);
     assert!(daemon.terminate().success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn small_files_are_not_stuck_behind_big_ones() {
-    let stage = Stage::new().await.set(|s| {
-        // Two lanes: two big files would fill them if they could.
-        s.main("concurrency = 2\nbytes_per_second = \"16MiB\"");
-        s.inbox("duplicates = \"upload\"");
-    });
-    for n in 0..2 {
-        write_large(&stage.path("beside"), n, 65);
-        fs::rename(stage.path("beside"), stage.inbox(format!("big{n}.txt"))).unwrap();
-    }
+async fn a_reload_drops_no_upload_and_a_bad_one_changes_nothing() {
+    let mut stage = Stage::with(SandboxConfig {
+        pending_for: Duration::ZERO,
+        answer_delay: Duration::from_secs(1),
+        ..SandboxConfig::default()
+    })
+    .await;
     let daemon = stage.start();
-    daemon.until("a big one is on the wire", || {
-        stage.sandbox.counts().in_flight > 0
+    stage.drop_file("a.txt", "a");
+    daemon.until("it is at the service", || {
+        stage.sandbox.uploads().len() == 1
     });
-    for n in 0..10 {
-        stage.drop_file(format!("small{n}.txt"), words(n, 5_000));
-    }
-    daemon.until("one big file has arrived", || {
-        stage
-            .sandbox
-            .uploads()
-            .iter()
-            .any(|u| u.file_name.starts_with("big"))
+    // Another folder, another key, other options.
+    stage
+        .settings
+        .dataset("second", "sk-second-91", "")
+        .folder("other", "second", "")
+        .tail("[folder.text]\nformat = \"markdown\"");
+    stage.write();
+    stage.publish(&stage.path("other/b.txt"), "b");
+    daemon.signal(Signal::HUP);
+    daemon.until("the file of the new folder is done", || {
+        stage.state("b.txt") == "succeeded"
     });
-    let order: Vec<_> = stage
+    assert_eq!(stage.state("a.txt"), "succeeded");
+    let upload = stage.uploads_of("b.txt").remove(0);
+    assert_eq!(*upload.key, *Sandbox::fingerprint("sk-second-91"));
+    assert_eq!(upload.data["getDemandFormat"], "2");
+
+    fs::write(stage.config(), "[[folder]]\nname = 7").unwrap();
+    daemon.signal(Signal::HUP);
+    daemon.until("it is refused", || daemon.log().contains("ERROR"));
+    stage.write();
+    stage.drop_file("c.txt", "c");
+    daemon.until("it goes on as before", || {
+        stage.state("c.txt") == "succeeded"
+    });
+    assert_eq!(stage.sandbox.uploads().len(), 3, "each once");
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_goes_away_takes_no_file_with_it() {
+    let stage = Stage::new().await.set(|s| {
+        s.main("concurrency = 1");
+    });
+    let hold = "[[fault]]\nfile = \"first.txt\"\ndelay_ms = 1500";
+    stage
         .sandbox
-        .uploads()
-        .into_iter()
-        .map(|u| u.file_name)
-        .collect();
-    let ahead = order.iter().take_while(|n| n.starts_with("small")).count();
-    assert_eq!(ahead, 10, "{order:?}");
-    assert_eq!(stage.sandbox.counts().max_in_flight, 2);
+        .set_faults(Fault::from_toml(hold).unwrap())
+        .unwrap();
+    let daemon = stage.start();
+    stage.drop_file("first.txt", "first");
+    daemon.until("the first is at the service", || {
+        stage.sandbox.uploads().len() == 1
+    });
+    for n in 0..20 {
+        stage.drop_file(format!("n{n}.txt"), words(n, 100));
+    }
+    daemon.until("all are queued", || stage.list().len() == 21);
+    fs::rename(stage.inbox(""), stage.path("unmounted")).unwrap();
+    daemon.until("it was noticed", || daemon.log().contains("offline"));
+    daemon.until("the first is done", || {
+        stage.state("first.txt") == "succeeded"
+    });
+    assert_eq!(stage.states().get("gone"), None, "{:?}", stage.states());
+    fs::rename(stage.path("unmounted"), stage.inbox("")).unwrap();
+    daemon.until("all are done", || {
+        stage.states() == states(&[("succeeded", 21)])
+    });
+    assert_eq!(stage.sandbox.uploads().len(), 21);
+    assert!(daemon.terminate().success());
 }

@@ -315,7 +315,8 @@ impl Stage {
 
     /// The newest version of a file, by its name as the ledger shows it.
     pub fn file(&self, name: &str) -> Option<Value> {
-        self.list().into_iter().find(|file| file["file"] == name)
+        let versions = self.list().into_iter().filter(|f| f["file"] == name);
+        versions.max_by_key(|file| file["id"].as_i64())
     }
 
     /// The state of the newest version of a file; empty if there is none.
@@ -515,4 +516,34 @@ pub fn arrived(stage: &Stage) -> Vec<(String, String)> {
         .collect();
     all.sort();
     all
+}
+
+/// Name to content, as the sandbox should have them.
+pub type Expected = BTreeMap<String, String>;
+
+/// Enters a file that should arrive.
+pub fn expect(expected: &mut Expected, name: &str, content: &[u8]) {
+    expected.insert(name.to_owned(), blake3_of(content));
+}
+
+/// Every expected file arrived exactly once, whole, and nothing else did.
+#[track_caller]
+pub fn assert_each_once(stage: &Stage, expected: &Expected) {
+    let wanted: Vec<(String, String)> = expected.clone().into_iter().collect();
+    let got = arrived(stage);
+    let missing: Vec<_> = wanted.iter().filter(|w| !got.contains(w)).take(9).collect();
+    let more: Vec<_> = got.iter().filter(|g| !wanted.contains(g)).take(9).collect();
+    assert!(
+        missing.is_empty(),
+        "did not arrive: {missing:?}; in their place: {more:?}"
+    );
+    assert!(more.is_empty(), "arrived, and should not have: {more:?}");
+    assert_eq!(got.len(), wanted.len(), "some arrived more than once");
+}
+
+/// What [`Stage::states`] gives, written shortly.
+pub fn states(of: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    of.iter()
+        .map(|(state, n)| ((*state).to_owned(), *n))
+        .collect()
 }

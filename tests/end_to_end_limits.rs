@@ -1,0 +1,152 @@
+//! The whole program: what it takes of memory, lanes, requests and bandwidth.
+//! Bounds, never times: nothing here fails on a slow machine.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use supametas_sync::sandbox::SandboxConfig;
+
+use support::{Stage, words};
+
+/// A text that is written piece by piece, and differs in every MiB.
+fn write_large(path: &Path, seed: u64, mib: usize) {
+    let block = words(seed, 1 << 20);
+    let mut file = File::create(path).unwrap();
+    for n in 0..mib {
+        let mut block = block.clone();
+        block[..9].copy_from_slice(format!("{n:08}\n").as_bytes());
+        file.write_all(&block).unwrap();
+    }
+}
+
+fn hash_of(path: &Path) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path).unwrap()).unwrap();
+    hasher.finalize().to_hex().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_does_not_grow_with_the_size_of_a_file() {
+    let stage = Stage::new().await;
+    let daemon = stage.start();
+    // Everything has been used once when the small one is done.
+    stage.drop_file("small.txt", "small");
+    daemon.until("the small one is done", || {
+        stage.state("small.txt") == "succeeded"
+    });
+    let before = daemon.memory("VmHWM:");
+    const MIB: usize = 80;
+    write_large(&stage.path("beside"), 1, MIB);
+    fs::rename(stage.path("beside"), stage.inbox("large.txt")).unwrap();
+    daemon.until("the large one is done", || {
+        stage.state("large.txt") == "succeeded"
+    });
+    let grown = daemon.memory("VmHWM:").saturating_sub(before);
+    assert!(grown < 24 << 10, "{grown} KiB more for {MIB} MiB");
+    let upload = stage.uploads_of("large.txt").remove(0);
+    assert_eq!(upload.size, (MIB as u64) << 20);
+    assert_eq!(upload.blake3, Some(hash_of(&stage.inbox("large.txt"))));
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_files_are_not_stuck_behind_big_ones() {
+    let stage = Stage::new().await.set(|s| {
+        // Two lanes: two big files would fill them if they could.
+        s.main("concurrency = 2\nbytes_per_second = \"16MiB\"");
+        s.inbox("duplicates = \"upload\"");
+    });
+    for n in 0..2 {
+        write_large(&stage.path("beside"), n, 65);
+        fs::rename(stage.path("beside"), stage.inbox(format!("big{n}.txt"))).unwrap();
+    }
+    let daemon = stage.start();
+    daemon.until("a big one is on the wire", || {
+        stage.sandbox.counts().in_flight > 0
+    });
+    for n in 0..10 {
+        stage.drop_file(format!("small{n}.txt"), words(n, 5_000));
+    }
+    daemon.until("one big file has arrived", || {
+        stage
+            .sandbox
+            .uploads()
+            .iter()
+            .any(|u| u.file_name.starts_with("big"))
+    });
+    let order: Vec<_> = stage
+        .sandbox
+        .uploads()
+        .into_iter()
+        .map(|u| u.file_name)
+        .collect();
+    let ahead = order.iter().take_while(|n| n.starts_with("small")).count();
+    assert_eq!(ahead, 10, "{order:?}");
+    assert_eq!(stage.sandbox.counts().max_in_flight, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_uploads_at_once_than_the_dataset_allows() {
+    let stage = Stage::with(SandboxConfig {
+        pending_for: Duration::ZERO,
+        answer_delay: Duration::from_millis(50),
+        ..SandboxConfig::default()
+    })
+    .await
+    .set(|s| {
+        s.main("concurrency = 3");
+    });
+    for n in 0..40 {
+        stage.drop_file(format!("n{n}.txt"), words(n, 100));
+    }
+    assert!(stage.spawn(&["scan"]).wait().success());
+    assert_eq!(stage.sandbox.uploads().len(), 40);
+    assert_eq!(stage.sandbox.counts().max_in_flight, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_bytes_and_questions_keep_to_their_rates() {
+    let stage = Stage::with(SandboxConfig {
+        pending_for: Duration::from_millis(700),
+        ..SandboxConfig::default()
+    })
+    .await
+    .set(|s| {
+        s.main("requests_per_second = 20\npolls_per_second = 8\nbytes_per_second = \"400KiB\"");
+    });
+    for n in 0..30 {
+        stage.drop_file(format!("n{n}.txt"), words(n, 20 << 10));
+    }
+    assert!(stage.spawn(&["scan"]).wait().success());
+    let uploads = stage.sandbox.uploads();
+    assert_eq!(uploads.len(), 30);
+    // A rate bounds what fits into any span of time, but for what was saved up
+    // before it: one second's requests, a quarter second's bytes, 4 questions.
+    // Another second's tenth is for the time that a request takes to arrive.
+    let kept = |times: &[f64], rate: f64, saved: f64| {
+        for (from, first) in times.iter().enumerate() {
+            for (to, last) in times.iter().enumerate().skip(from) {
+                let allowed = saved + rate * ((last - first) / 1000.0 + 0.1) + 1.0;
+                assert!((to - from + 1) as f64 <= allowed, "{times:?}");
+            }
+        }
+    };
+    let requests = stage.sandbox.requests();
+    let at = |query: bool| -> Vec<f64> {
+        let of = requests
+            .iter()
+            .filter(|r| r.path.ends_with("/query-task") == query);
+        of.map(|r| r.at_ms).collect()
+    };
+    assert_eq!(at(false).len(), 30);
+    kept(&at(false), 20.0, 20.0);
+    kept(&at(true), 8.0, 4.0);
+    // 20 KiB each: 20 files a second, 5 saved up.
+    let ends: Vec<f64> = uploads.iter().map(|u| u.at_ms).collect();
+    kept(&ends, 20.0, 5.0);
+}
