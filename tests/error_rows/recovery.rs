@@ -157,7 +157,9 @@ fn at_ms(stage: &Stage, time: &Value) -> f64 {
 
 fn crash() {
     let stage =
-        stage(|settings| drop(settings.tail("[[error]]\non = \"403\"\npause_first = \"6s\"")));
+        stage(|settings| {
+        settings.tail("[[error]]\non = \"403\"\npause_first = \"6s\"");
+    });
     faults(&stage, &only_main(r#"{"status":403,"times":1}"#));
     let files = files(3);
     drop_all(&stage, &files);
