@@ -244,7 +244,6 @@ impl Job {
                     return Ok(());
                 }
             };
-            drop(lane);
             // Others may come up while the answer is being recorded.
             slot.take();
             let held_back = held_back
@@ -261,6 +260,10 @@ impl Job {
             }
             let mut status = outcome.status();
             let mut judgement = self.judge(&outcome, trail);
+            // A success frees the lane at once. Anything else may be about to
+            // close a gate: the lane is kept until it is recorded, or the next
+            // file would slip through behind the answer that stops it.
+            let lane = (!matches!(judgement.verdict, Verdict::Done(_))).then_some(lane);
             if let Verdict::Follow(Follow::Get, at) = &judgement.verdict {
                 trail = Trail {
                     hops: trail.hops + 1,
@@ -279,8 +282,11 @@ impl Job {
                     hash: None,
                     fingerprints: self.running.fingerprints(&self.dataset.name, &self.route()),
                 };
-                return self.finish(finish, started.elapsed()).await;
+                let finished = self.finish(finish, started.elapsed()).await;
+                drop(lane);
+                return finished;
             };
+            drop(lane);
             // 307: the same request once more, to another address of the same
             // origin; an attempt of its own, on the record before it starts.
             trail.hops += 1;
