@@ -18,7 +18,7 @@ use crate::domain::naming::shown_text;
 use crate::ports::World;
 use crate::watch::budget::watch_budget;
 
-/// Check the configuration and its surroundings; say all problems at once.
+/// Check the configuration and its surroundings; say all problems at once
 ///
 /// Each problem comes with its line, the key, and what to do: errors keep the
 /// daemon from running (exit code 2), warnings want a look, notes say what is

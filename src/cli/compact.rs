@@ -38,7 +38,7 @@ where
     ) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
+        let time = jiff::ZonedDateTime::now().strftime("%H:%M:%S").to_string();
         match line(&fields, *event.metadata().level(), &time) {
             Some(line) if writer.has_ansi_escapes() => writeln!(writer, "{}", line.coloured()),
             Some(line) => writeln!(writer, "{}", line.plain()),

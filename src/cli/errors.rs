@@ -11,7 +11,7 @@ use super::{DEFAULT_CONFIG, Failed, Outcome, out};
 use crate::config::Config;
 use crate::domain::error_table::{Calls, ErrorTable, Follow, Lifts, Pause, Row, Rule, Scope, Then};
 
-/// The error table in force: what each answer of the service leads to.
+/// The error table in force: what each answer of the service leads to
 ///
 /// With a configuration, its overrides are in the table; without one, it is the
 /// documented table. With --json, a list of objects: answer, call, verdict,

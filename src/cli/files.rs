@@ -145,7 +145,7 @@ pub fn as_json(config: &Config, file: &FileRecord, attempts: u64, now: Timestamp
         "dataset": file.dataset,
         "route": file.media.map(|media| format!("{}/{media}", file.folder)),
         "media": file.media,
-        "file": String::from_utf8_lossy(&file.version.path),
+        "file": shown(&file.version.path),
         "path": path.to_string_lossy(),
         "path_escaped": shown(path.as_os_str().as_bytes()),
         "size": file.version.size,

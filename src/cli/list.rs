@@ -12,7 +12,7 @@ use crate::domain::state::StateKind;
 use crate::ledger::FileRecord;
 use crate::ports::World;
 
-/// List files, newest first.
+/// List files, newest first
 ///
 /// A row is one version of a file. With --json, a list of objects: id, folder,
 /// dataset, route, media, file (in the folder), path (in full), path_escaped

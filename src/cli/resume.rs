@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::{Failed, Outcome, files, out, runtime};
 use crate::domain::gate::GateKey;
 
-/// Open closed gates: let files go again that wait for a pause to end.
+/// Open closed gates: let files go again that wait for a pause to end
 ///
 /// Without an argument, all of them; `status` names those that are closed. A
 /// gate whose cause is still there closes again with the next answer. With

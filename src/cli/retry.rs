@@ -15,7 +15,7 @@ use crate::domain::state::StateKind;
 use crate::ledger::{FileRecord, Ledger, Retried, Selection};
 use crate::ports::World;
 
-/// Send files again that came to a bad end.
+/// Send files again that came to a bad end
 ///
 /// By number, path or name, or by filter. Without a state, a filter means the
 /// files that need attention. A running daemon takes them up within a second.

@@ -7,7 +7,7 @@ use super::{Failed, Outcome, logging, runtime};
 use crate::config::{Config, Loaded, Severity};
 use crate::daemon::{self, Options};
 
-/// Run the daemon: watch the folders, upload, follow the tasks.
+/// Run the daemon: watch the folders, upload, follow the tasks
 ///
 /// It stays in the foreground, logs to standard error, and tells systemd when
 /// it is ready. SIGTERM and SIGINT stop it, finishing what is on the wire

@@ -5,15 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
-
 use super::exit::Exit;
 use super::{Failed, Outcome, out, runtime};
 use crate::config::units;
 use crate::daemon::signals::{self, Request};
-use crate::sandbox::{Fault, Sandbox, SandboxConfig};
+use crate::sandbox::{Fault, FaultError, Sandbox, SandboxConfig};
 
-/// An emulated service on this machine, to try things on.
+/// An emulated service on this machine, to try things on
 ///
 /// It speaks the documented API on loopback, keeps every upload's name, size
 /// and hash, and lists them at /_sandbox/uploads, /_sandbox/requests and
@@ -60,7 +58,13 @@ pub struct Args {
 /// Runs until a signal.
 pub fn main(args: Args) -> Outcome {
     let faults = match &args.faults {
-        Some(path) => Fault::load(path).with_context(|| path.display().to_string())?,
+        Some(path) => Fault::load(path).map_err(|error| match error {
+            // This one names the file itself.
+            FaultError::Read { .. } => Failed::from(error),
+            error => anyhow::Error::new(error)
+                .context(path.display().to_string())
+                .into(),
+        })?,
         None => Vec::new(),
     };
     let config = SandboxConfig {

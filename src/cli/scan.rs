@@ -15,7 +15,7 @@ use crate::ledger::{FileRecord, Filter, Ledger};
 use crate::ports::World;
 use crate::watch::FolderRoot;
 
-/// Work until nothing is due or waiting, then exit: for cron.
+/// Work until nothing is due or waiting, then exit: for cron
 ///
 /// Files that wait for a closed gate, or a long backoff, are left for the next
 /// run. Exit code 3 says that in this run files came to a bad end, that some

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::find::{self, Found};
-use super::{Failed, Outcome, files, out, runtime};
+use super::{Outcome, files, out, runtime};
 use crate::config::valid::Config;
 use crate::domain::naming::{shown, shown_text};
 use crate::domain::time::Timestamp;
 use crate::ledger::FileStory;
 use crate::ports::World;
 
-/// Everything known about one file: every attempt, answer and change.
+/// Everything known about one file: every attempt, answer and change
 ///
 /// FILE is its number (see `list`), its path, or a part of its name. A file
 /// that is called 42 is ./42. Where a path has had several versions, all are

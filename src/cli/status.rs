@@ -19,7 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::ledger::{Count, Filter, Gates, Pending};
 use crate::ports::World;
 
-/// How things stand: counts by folder and state, closed gates, what waits.
+/// How things stand: counts by folder and state, closed gates, what waits
 ///
 /// Works beside a running daemon and without one. With --json: running,
 /// service, ledger, pending (due, later, uploading, submitted, sources),

@@ -14,7 +14,7 @@ use crate::daemon::{self, Options};
 use crate::ledger::Ledger;
 use crate::sandbox::{Sandbox, SandboxConfig};
 
-/// Try it now: an emulated service and a daemon on a fresh drop folder.
+/// Try it now: an emulated service and a daemon on a fresh drop folder
 ///
 /// Drop files into the folder that it names and see each being taken, uploaded,
 /// given a task, followed and finished. A few samples are dropped for a start
@@ -87,7 +87,7 @@ pub fn main(args: Args) -> Outcome {
             "Drop files into  {}\n\
              The ledger is    {}\n\
              The service is   {} (emulated; nothing leaves this machine)\n\
-             Ctrl-C stops it.\n",
+             Ctrl-C stops it.\n\n",
             place.drop.display(),
             ledger.display(),
             sandbox.base_url()
