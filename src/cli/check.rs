@@ -1,12 +1,13 @@
 //! `check`: the configuration and its surroundings, all problems at once.
 
-use std::fmt::Write as _;
-use std::path::Path;
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::{Outcome, runtime, table};
+use super::{Outcome, out, places, runtime};
 use crate::config::valid::{Config, Dataset};
 use crate::config::{Problem, Severity};
 use crate::daemon;
@@ -16,15 +17,21 @@ use crate::domain::ids::TaskId;
 use crate::domain::naming::shown_text;
 use crate::ports::World;
 
-/// Check the configuration and its surroundings; say all problems at once.
+/// Check the configuration and its surroundings; say all problems at once
 ///
-/// Each problem comes with its line, the field, and what to do. Nothing is
-/// sent, unless --online is given: then one harmless query per dataset shows
-/// whether the base URL and the key are right.
+/// Each problem comes with its line, the key, and what to do: errors keep the
+/// daemon from running (exit code 2), warnings want a look, notes say what is
+/// assumed. Run it as the daemon's user, since rights are that user's. Nothing
+/// is sent, unless --online is given: then one harmless query per dataset
+/// shows whether the base URL and the key are right.
+///
+/// With --json: {"ok", "config", "errors", "warnings", "folders", "datasets",
+/// "findings": [{"severity", "file", "line", "key", "text", "remedy"}...]}.
 ///
 /// Examples:
 ///   supametas-sync check
 ///   supametas-sync check --config ./config.toml --online
+///   sudo -u supametas-sync supametas-sync check
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -36,70 +43,77 @@ pub struct Args {
     json: bool,
 }
 
+/// The longest wait for a dataset's answer.
+const ANSWER: Duration = Duration::from_secs(30);
+
 /// One thing that was found.
-struct Finding {
-    severity: Severity,
-    text: String,
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was found.
+    pub text: String,
+    /// What to do about it; may be empty.
+    remedy: String,
+    /// Where it is written, if it is about the configuration.
+    place: Option<Place>,
+}
+
+struct Place {
+    file: PathBuf,
+    line: Option<usize>,
+    key: String,
+    /// The whole message, with the place.
+    told: String,
 }
 
 /// Says what was found; exit code 2 if anything keeps the daemon from running.
 pub fn main(path: &Path, args: Args) -> Outcome {
-    let mut findings = Vec::new();
-    let config = match Config::load(path) {
-        Ok(loaded) => {
-            findings.extend(loaded.warnings.iter().map(Finding::of));
-            Some(loaded.config)
-        }
-        Err(errors) => {
-            findings.extend(errors.problems.iter().map(Finding::of));
-            None
-        }
+    let (config, problems) = match Config::load(path) {
+        Ok(loaded) => (Some(loaded.config), loaded.warnings),
+        Err(errors) => (None, errors.problems),
     };
+    let mut findings: Vec<Finding> = problems.iter().map(Finding::of).collect();
     if let Some(config) = &config {
+        findings.extend(places::findings(config));
         findings.extend(budget(config));
         if args.online {
             findings.extend(runtime()?.block_on(online(config))?);
         }
     }
-    let errors = findings
-        .iter()
-        .filter(|f| f.severity == Severity::Error)
-        .count();
-    let warnings = findings
-        .iter()
-        .filter(|f| f.severity == Severity::Warning)
-        .count();
+    let of = |severity| findings.iter().filter(|f| f.severity == severity).count();
+    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
     if args.json {
-        table::print_json(&json!({
+        out::print_json(&json!({
             "ok": errors == 0,
-            "findings": findings.iter().map(|f| json!({
-                "severity": word(f.severity), "text": f.text,
-            })).collect::<Vec<_>>(),
+            "config": path.to_string_lossy(),
+            "errors": errors,
+            "warnings": warnings,
+            "folders": config.as_ref().map(|c| c.folders.len()),
+            "datasets": config.as_ref().map(|c| c.datasets.len()),
+            "findings": findings.iter().map(Finding::as_json).collect::<Vec<_>>(),
         }));
     } else {
         let mut text = String::new();
         for finding in &findings {
-            let _ = writeln!(text, "{}", finding.text);
+            let _ = writeln!(text, "{finding}");
         }
-        match &config {
-            Some(config) if errors == 0 => {
-                let _ = writeln!(
-                    text,
-                    "{}: good: {} folders, {} datasets, {warnings} warnings",
-                    path.display(),
-                    config.folders.len(),
-                    config.datasets.len()
-                );
-            }
-            _ => {
-                let _ = writeln!(
-                    text,
-                    "{}: {errors} errors, {warnings} warnings",
-                    path.display()
-                );
-            }
-        }
-        table::print(&text);
+        let warnings = out::count(warnings, "warning");
+        let _ = match &config {
+            Some(config) if errors == 0 => writeln!(
+                text,
+                "{}: good: {}, {}, {warnings}",
+                path.display(),
+                out::count(config.folders.len(), "folder"),
+                out::count(config.datasets.len(), "dataset"),
+            ),
+            _ => writeln!(
+                text,
+                "{}: {}, {warnings}",
+                path.display(),
+                out::count(errors, "error")
+            ),
+        };
+        out::print(&text);
     }
     Ok(if errors == 0 {
         Exit::Success
@@ -109,56 +123,102 @@ pub fn main(path: &Path, args: Args) -> Outcome {
 }
 
 impl Finding {
+    /// About the surroundings.
+    pub fn new(severity: Severity, text: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding {
+            severity,
+            text: text.into(),
+            remedy: remedy.into(),
+            place: None,
+        }
+    }
+
+    /// About the configuration.
     fn of(problem: &Problem) -> Finding {
         Finding {
             severity: problem.severity,
-            text: problem.to_string(),
+            text: problem.what.clone(),
+            remedy: problem.remedy.clone(),
+            place: Some(Place {
+                file: problem.file.clone(),
+                line: problem.line,
+                key: problem.key.clone(),
+                told: problem.to_string(),
+            }),
         }
+    }
+
+    fn as_json(&self) -> Value {
+        let place = self.place.as_ref();
+        json!({
+            "severity": self.severity.to_string(),
+            "file": place.map(|place| place.file.to_string_lossy()),
+            "line": place.and_then(|place| place.line),
+            "key": place.map(|place| &place.key).filter(|key| !key.is_empty()),
+            "text": self.text,
+            "remedy": Some(&self.remedy).filter(|remedy| !remedy.is_empty()),
+        })
     }
 }
 
-fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Note => "note",
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            return f.write_str(&place.told);
+        }
+        write!(f, "{}: {}", self.severity, self.text)?;
+        if !self.remedy.is_empty() {
+            write!(f, "; {}", self.remedy)?;
+        }
+        Ok(())
     }
 }
 
 /// Whether the kernel lets all folders be watched.
 fn budget(config: &Config) -> Vec<Finding> {
     let budget = daemon::folders::watch_budget(config);
-    let short = budget.problems().into_iter().map(|text| Finding {
-        severity: Severity::Warning,
-        text,
-    });
-    let mut findings: Vec<Finding> = short.collect();
+    let short = budget.problems().into_iter();
+    let mut findings: Vec<Finding> = short
+        .map(|text| Finding::new(Severity::Warning, text, ""))
+        .collect();
     if let (true, Some(max)) = (findings.is_empty(), budget.max_watches) {
         let text = format!(
             "the folders take {} of the {max} inotify watches that this user may have",
             budget.needed()
         );
-        findings.push(Finding {
-            severity: Severity::Note,
-            text,
-        });
+        findings.push(Finding::new(Severity::Note, text, ""));
     }
     findings
 }
 
+/// All datasets at once: one that does not answer holds up none.
 async fn online(config: &Config) -> Result<Vec<Finding>, crate::api::client::SetupError> {
     let world = World::real();
     let api = daemon::api(&config.service, &world)?;
     let nobody = TaskId::new("supametas-sync-check").expect("it is short and printable");
-    let mut findings = Vec::new();
-    for dataset in config.datasets.values() {
-        let answered = api.query(&dataset.key, &nobody, None).await;
-        let judgement = config
-            .errors
-            .judge(Call::Query, &answered, Trail::default());
-        findings.push(opinion(config, dataset, &answered, &judgement));
-    }
-    Ok(findings)
+    let (api, nobody) = (&api, &nobody);
+    let asked = config.datasets.values().map(|dataset| async move {
+        let query = api.query(&dataset.key, nobody, None);
+        match tokio::time::timeout(ANSWER, query).await {
+            Ok(answered) => {
+                let judgement = config
+                    .errors
+                    .judge(Call::Query, &answered, Trail::default());
+                opinion(config, dataset, &answered, &judgement)
+            }
+            Err(_) => Finding::new(
+                Severity::Error,
+                format!(
+                    "dataset {}: {} did not answer within {} s",
+                    dataset.name,
+                    config.service.base_url,
+                    ANSWER.as_secs()
+                ),
+                "check `service.base_url` and the way there",
+            ),
+        }
+    });
+    Ok(futures_util::future::join_all(asked).await)
 }
 
 /// A service that takes the key and does not know the task is the good answer.
@@ -174,32 +234,24 @@ fn opinion(
         Answered::Answer(answer) if matches!(answer.body, Body::Envelope { .. })
     );
     let why = shown_text(&judgement.why, 300);
-    let finding = |severity, text| Finding { severity, text };
-    match &judgement.verdict {
+    let usable = matches!(
+        &judgement.verdict,
         Verdict::Task(_) | Verdict::Unchanged | Verdict::Retry(Some(_)) | Verdict::Reject
-            if spoke && judgement.code.as_str() != "HTTP-500" =>
-        {
-            finding(
-                Severity::Note,
-                format!(
-                    "dataset {name}: the service answers and takes the key ({})",
-                    judgement.code
-                ),
-            )
-        }
-        Verdict::Hold => finding(
-            Severity::Error,
-            format!(
-                "dataset {name}: {why} ({}). {}",
-                judgement.code, judgement.advice
-            ),
-        ),
-        _ => finding(
-            Severity::Error,
-            format!(
-                "dataset {name}: {} gave no usable answer: {why} ({}). {}",
-                config.service.base_url, judgement.code, judgement.advice
-            ),
-        ),
+    );
+    let code = &judgement.code;
+    if usable && spoke && code.as_str() != "HTTP-500" {
+        return Finding::new(
+            Severity::Note,
+            format!("dataset {name}: the service answers and takes the key ({code})"),
+            "",
+        );
     }
+    let text = match &judgement.verdict {
+        Verdict::Hold => format!("dataset {name}: {why} ({code})"),
+        _ => format!(
+            "dataset {name}: {} gave no usable answer: {why} ({code})",
+            config.service.base_url
+        ),
+    };
+    Finding::new(Severity::Error, text, judgement.advice)
 }

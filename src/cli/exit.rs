@@ -1,6 +1,9 @@
 //! The exit codes, documented in the README and in `--help`.
 //!
 //! Must not: print.
+//!
+//! One code is not here: a second stop signal ends the process with
+//! [`crate::daemon::signals::EXIT_CUT_SHORT`].
 
 use std::process::ExitCode;
 
@@ -13,8 +16,8 @@ pub enum Exit {
     Failure,
     /// The command line or the configuration is wrong; nothing was done.
     Usage,
-    /// Done, but files need attention: failed, rejected, exhausted,
-    /// unconfirmed, lost or unsupported.
+    /// `scan`: done, but files came to a bad end, are still waiting, or a
+    /// folder could not be reached.
     Attention,
     /// Another daemon works on this ledger.
     Locked,

@@ -1,5 +1,5 @@
 //! What the commands about files share: opening the ledger beside a daemon,
-//! naming a file on the command line, and showing one.
+//! and showing a file, to people and to scripts.
 //!
 //! Must not: change anything.
 
@@ -8,15 +8,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::Failed;
 use super::exit::Exit;
+use super::{Failed, out};
 use crate::config::valid::Config;
-use crate::domain::ids::FileId;
 use crate::domain::lifecycle::SourceAction;
 use crate::domain::naming::{shown, shown_text};
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
-use crate::ledger::{FileRecord, Filter, Ledger, SourceEnd};
+use crate::ledger::{FileRecord, Ledger, LedgerError, SourceEnd};
 
 /// The configuration, without keys: these commands send nothing.
 pub fn config(path: &Path) -> Result<Config, Failed> {
@@ -26,53 +25,26 @@ pub fn config(path: &Path) -> Result<Config, Failed> {
 
 /// The ledger of the configuration, beside a daemon that may be running.
 pub fn ledger(config: &Config) -> Result<Ledger, Failed> {
-    Ok(Ledger::open_visitor(&config.ledger)?)
+    Ledger::open_visitor(&config.ledger).map_err(|error| match error {
+        // Even to look takes a hand on the log beside the ledger.
+        LedgerError::ReadOnly { .. } | LedgerError::Directory { .. } => anyhow::Error::new(error)
+            .context("this user can't use the ledger: run the command as the daemon's user, such as `sudo -u supametas-sync …`")
+            .into(),
+        error => error.into(),
+    })
 }
 
-/// The versions that an argument means, latest first: a number, a path of a
-/// file below a drop folder, or a path relative to one.
-pub async fn find(
-    config: &Config,
-    ledger: &Ledger,
-    asked: &Path,
-) -> Result<Vec<FileRecord>, Failed> {
-    if let Some(id) = asked.to_str().and_then(|text| text.parse().ok())
-        && let Some(story) = ledger.show(FileId(id)).await?
-    {
-        return Ok(vec![story.file]);
+/// Where a file is as tables show it: its folder's name and its path in there.
+pub fn listed(file: &FileRecord) -> String {
+    format!("{}/{}", file.folder, shown(&file.version.path))
+}
+
+/// Whether a daemon takes up what is changed now; remarks on it if not.
+pub fn remark_no_daemon(config: &Config) {
+    // Whoever can't look at the lock is none the wiser, and need not be told.
+    if let Ok(false) = crate::ledger::is_owned(&config.ledger) {
+        out::remark("no daemon is running: they go when `supametas-sync run` or `scan` is started");
     }
-    let absolute = std::path::absolute(asked)?;
-    let mut found = Vec::new();
-    for folder in config.folders.values() {
-        let below = absolute.strip_prefix(&folder.path).ok();
-        let relative = asked.is_relative().then_some(asked);
-        for path in below.into_iter().chain(relative) {
-            let path = path.as_os_str().as_bytes().to_vec();
-            found.extend(ledger.versions(folder.name.clone(), path).await?);
-        }
-    }
-    if found.is_empty()
-        && let Some(name) = asked.to_str()
-    {
-        let filter = Filter {
-            name: Some(name.to_owned()),
-            limit: 50,
-            ..Filter::default()
-        };
-        found = ledger.list(filter).await?;
-    }
-    if found.is_empty() {
-        return Err(Failed::with(
-            Exit::NotFound,
-            anyhow::anyhow!(
-                "{} is not in the ledger: name it by its number (see `list`), its path, or a part of its name. \
-                 A file that is still settling, or that no folder takes, is not in there",
-                shown(asked.as_os_str().as_bytes())
-            ),
-        ));
-    }
-    found.dedup_by_key(|file| file.id);
-    Ok(found)
 }
 
 /// One line about where a file is, and why.
@@ -143,8 +115,8 @@ pub fn source(file: &FileRecord) -> Option<String> {
     })
 }
 
-/// A file for scripts.
-pub fn as_json(file: &FileRecord, now: Timestamp) -> Value {
+/// A file for scripts. Keys may be added; none changes its meaning.
+pub fn as_json(config: &Config, file: &FileRecord, attempts: u64, now: Timestamp) -> Value {
     let (task, of) = match &file.state {
         State::Submitted { task, .. }
         | State::Succeeded { task }
@@ -154,28 +126,52 @@ pub fn as_json(file: &FileRecord, now: Timestamp) -> Value {
         State::Duplicate { of } => (None, Some(of)),
         _ => (None, None),
     };
-    let not_before = match &file.state {
-        State::Queued { not_before, .. } => Some(not_before.to_string()),
+    let (not_before, failures) = match &file.state {
+        State::Queued { not_before, tries } => (Some(not_before.to_string()), tries.failures),
+        _ => (None, 0),
+    };
+    let next_poll = match &file.state {
+        State::Submitted { next_poll, .. } => Some(next_poll.to_string()),
         _ => None,
     };
+    let replaced_by = match &file.state {
+        State::Superseded { by } => Some(by),
+        _ => None,
+    };
+    let path = path_of(config, file);
     json!({
         "id": file.id,
         "folder": file.folder,
         "dataset": file.dataset,
-        "file": shown(&file.version.path),
-        "size": file.version.size,
+        "route": file.media.map(|media| format!("{}/{media}", file.folder)),
         "media": file.media,
-        "state": file.state.kind(),
-        "task": task,
-        "duplicate_of": of,
-        "not_before": not_before,
-        "code": file.last_code,
-        "detail": detail(file, now),
-        "possible_duplicate": file.possible_duplicate,
-        "source": source(file),
+        "file": shown(&file.version.path),
+        "path": path.to_string_lossy(),
+        "path_escaped": shown(path.as_os_str().as_bytes()),
+        "size": file.version.size,
+        "modified_at": Timestamp(file.version.mtime_ns.div_euclid(1_000_000)).to_string(),
         "blake3": file.hash.map(|hash| hash.iter().map(|b| format!("{b:02x}")).collect::<String>()),
+        "state": file.state.kind(),
+        "final": file.state.kind().is_final(),
+        "needs_attention": file.state.kind().needs_attention(),
         "seen_at": file.seen_at.to_string(),
         "changed_at": file.changed_at.to_string(),
+        "detail": detail(file, now),
+        "attempt_count": attempts,
+        "failures": failures,
+        "not_before": not_before,
+        "task": task,
+        "next_poll": next_poll,
+        "polls": file.poll.as_ref().map(|poll| json!({
+            "count": poll.count, "last_at": poll.at.to_string(),
+            "code": poll.code, "message": poll.message,
+        })),
+        "code": file.last_code,
+        "why": file.last_why,
+        "duplicate_of": of,
+        "replaced_by": replaced_by,
+        "possible_duplicate": file.possible_duplicate,
+        "source": source(file),
     })
 }
 

@@ -4,7 +4,11 @@
 
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::out;
 use crate::config::units;
+use crate::config::valid::Config;
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
@@ -14,7 +18,7 @@ use crate::ledger::Filter;
 #[derive(Debug, clap::Args)]
 pub struct Matching {
     /// In this state; may be given several times, or as a list with commas.
-    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = states(), hide_possible_values = true)]
     pub state: Vec<StateKind>,
     /// Of this folder.
     #[arg(long, value_name = "NAME")]
@@ -33,7 +37,22 @@ pub struct Matching {
     pub name: Option<String>,
 }
 
+/// Knows all states by name, so that a mistyped one is answered with a better.
+fn states() -> impl TypedValueParser<Value = StateKind> {
+    PossibleValuesParser::new(StateKind::ALL.map(|kind| kind.as_str()))
+        .map(|name| name.parse().expect("it is one of the names above"))
+}
+
 impl Matching {
+    /// Says on standard error when a folder or dataset is named that the
+    /// configuration does not have. The ledger may still have its files.
+    pub fn remark_unknown(&self, config: &Config) {
+        let folders = config.folders.keys().map(|name| name.0.as_str());
+        remark_unknown("folder", self.folder.as_deref(), folders.collect());
+        let datasets = config.datasets.keys().map(|name| name.0.as_str());
+        remark_unknown("dataset", self.dataset.as_deref(), datasets.collect());
+    }
+
     /// Whether nothing was given.
     pub fn is_empty(&self) -> bool {
         self.state.is_empty()
@@ -62,4 +81,14 @@ impl Matching {
             limit,
         }
     }
+}
+
+fn remark_unknown(what: &str, asked: Option<&str>, known: Vec<&str>) {
+    let Some(asked) = asked.filter(|asked| !known.contains(asked)) else {
+        return;
+    };
+    out::remark(&format!(
+        "the configuration has no {what} {asked:?}; it has: {}",
+        known.join(", ")
+    ));
 }

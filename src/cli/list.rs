@@ -1,22 +1,29 @@
 //! `list`: files, newest first.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::exit::Exit;
-use super::{Outcome, files, filter, runtime, table};
-use crate::domain::naming::shown;
+use super::table::Table;
+use super::{Failed, Outcome, files, filter, out, runtime};
 use crate::domain::state::StateKind;
+use crate::ledger::FileRecord;
 use crate::ports::World;
 
-/// List files, newest first.
+/// List files, newest first
+///
+/// A row is one version of a file. With --json, a list of objects: id, folder,
+/// dataset, route, media, file (in the folder), path (in full), path_escaped
+/// (exact, where a name is not UTF-8), size, state, final, needs_attention,
+/// seen_at, changed_at, detail, attempt_count, task, code, why and more.
 ///
 /// Examples:
 ///   supametas-sync list
 ///   supametas-sync list --attention
 ///   supametas-sync list --state rejected,exhausted --code OPS40002 --since 2d
-///   supametas-sync list --name '*.pdf' --json | jq '.[].file'
+///   supametas-sync list --name '*.pdf' --json | jq -r '.[].path'
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -43,6 +50,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     } else {
         args.limit
     };
+    args.filter.remark_unknown(&config);
     let mut filter = args.filter.filter(now, limit);
     if args.attention {
         filter.states = StateKind::ALL
@@ -50,36 +58,47 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             .filter(|k| k.needs_attention())
             .collect();
     }
-    let found = runtime()?
-        .block_on(async { Ok::<_, super::Failed>(files::ledger(&config)?.list(filter).await?) })?;
+    let (found, attempts) = runtime()?.block_on(async {
+        let ledger = files::ledger(&config)?;
+        let found = ledger.list(filter).await?;
+        let attempts = if args.json {
+            let ids = found.iter().map(|file| file.id).collect();
+            ledger.attempt_counts(ids).await?
+        } else {
+            BTreeMap::new()
+        };
+        Ok::<_, Failed>((found, attempts))
+    })?;
     if args.json {
-        table::print_json(
-            &found
-                .iter()
-                .map(|f| files::as_json(f, now))
-                .collect::<Value>(),
-        );
+        let attempts = |file: &FileRecord| attempts.get(&file.id).copied().unwrap_or(0);
+        let values = found
+            .iter()
+            .map(|file| files::as_json(&config, file, attempts(file), now));
+        out::print_json(&values.collect::<Value>());
         return Ok(Exit::Success);
     }
     if found.is_empty() {
-        table::print("no files");
+        out::remark("no files");
         return Ok(Exit::Success);
     }
     let full = found.len() == limit;
-    let mut shown_files = table::table(&["id", "state", "file", "size", "since", "detail"]);
+    let mut table = Table::new(&["id", "state", "file", "size", "since", "detail"]);
+    table.whole(&[0, 1, 3, 4]);
     for file in found {
-        shown_files.add_row([
+        table.row([
             file.id.to_string(),
             file.state.kind().to_string(),
-            format!("{}/{}", file.folder, shown(&file.version.path)),
+            files::listed(&file),
             files::bytes(file.version.size),
             files::span(now.since(file.changed_at)),
             files::detail(&file, now),
         ]);
     }
-    table::print(&shown_files.to_string());
+    out::print(&table.lines());
     if full {
-        table::print(&format!("the first {limit}; --limit 0 shows all"));
+        out::remark(&format!(
+            "only the first {limit} are shown: --limit 0 shows all"
+        ));
     }
     Ok(Exit::Success)
 }

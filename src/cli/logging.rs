@@ -5,45 +5,82 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use super::compact::Compact;
 use crate::config::valid::{Log, LogFormat};
+
+/// Wins over the configured filter.
+const FILTER: &str = "SUPAMETAS_LOG";
 
 /// Starts logging for the whole process. The environment variable
 /// `SUPAMETAS_LOG` wins over the configured filter.
 pub fn start(log: &Log) -> Result<(), LogError> {
-    let text = std::env::var("SUPAMETAS_LOG").unwrap_or_else(|_| log.filter.clone());
-    let filter = EnvFilter::try_new(&text).map_err(|source| LogError::Filter {
-        text: text.clone(),
-        source,
-    })?;
-    let layer: Box<dyn Layer<Registry> + Send + Sync> = match chosen(log.format) {
+    let layer: Shape = match chosen(log.format) {
         LogFormat::Json => Box::new(
             tracing_subscriber::fmt::layer()
                 .json()
                 .flatten_event(true)
                 .with_current_span(false)
                 .with_span_list(false)
+                .log_internal_errors(false)
                 .with_writer(io::stderr),
         ),
         LogFormat::Journald => Box::new(tracing_journald::layer().map_err(LogError::Journald)?),
         LogFormat::Auto | LogFormat::Human => Box::new(
             tracing_subscriber::fmt::layer()
                 .with_target(false)
-                .with_span_events(FmtSpan::NONE)
                 // Escape sequences in a file are noise, or worse.
-                .with_ansi(io::stderr().is_terminal())
+                .with_ansi(colours())
+                // It would say with a panic that nobody reads standard error.
+                .log_internal_errors(false)
                 .with_writer(io::stderr),
         ),
     };
+    begin(layer, &log.filter)
+}
+
+/// Starts logging for somebody who watches: one short line for each change of
+/// a file. Whoever names a filter in the environment gets the full lines.
+pub fn start_compact(log: &Log) -> Result<(), LogError> {
+    if asked().is_some() {
+        return start(log);
+    }
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(colours())
+        .log_internal_errors(false)
+        .with_writer(io::stderr)
+        .event_format(Compact);
+    begin(Box::new(layer), "info")
+}
+
+type Shape = Box<dyn Layer<Registry> + Send + Sync>;
+
+fn begin(layer: Shape, filter: &str) -> Result<(), LogError> {
+    let text = asked().unwrap_or_else(|| filter.to_owned());
+    let filter = EnvFilter::try_new(&text).map_err(|source| LogError::Filter {
+        text: text.clone(),
+        source,
+    })?;
     // A second start in one process (tests) keeps the first.
     let _ = tracing_subscriber::registry()
         .with(layer.with_filter(filter))
         .try_init();
     Ok(())
+}
+
+fn asked() -> Option<String> {
+    std::env::var(FILTER)
+        .ok()
+        .filter(|text| !text.trim().is_empty())
+}
+
+/// On a terminal only, and not where `NO_COLOR` says no (no-color.org).
+fn colours() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !refused
 }
 
 /// systemd sets `JOURNAL_STREAM` where standard error is journald's socket
@@ -61,7 +98,7 @@ fn chosen(format: LogFormat) -> LogFormat {
 pub enum LogError {
     /// The filter is not one.
     #[error(
-        "`{text}` is not a log filter ({source}): use for instance `info` or `info,supametas_sync::watch=debug`"
+        "`{text}` is not a log filter ({source}): set SUPAMETAS_LOG or `log.filter` to, for instance, `info` or `info,supametas_sync::watch=debug`"
     )]
     Filter {
         /// As given.

@@ -5,12 +5,16 @@
 //! configuration, and let the daemon do the work.
 
 mod check;
+mod compact;
 mod errors;
 pub mod exit;
 mod files;
 mod filter;
+mod find;
 mod list;
 pub mod logging;
+mod out;
+mod places;
 mod resume;
 mod retry;
 mod run;
@@ -27,8 +31,12 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use self::exit::Exit;
+use self::logging::LogError;
+use crate::config::ConfigErrors;
+use crate::daemon::DaemonError;
 use crate::domain::state::StateKind;
-use crate::ledger::Count;
+use crate::ledger::{Count, LedgerError};
+use crate::sandbox::FaultError;
 
 /// Where the configuration is looked for.
 pub const DEFAULT_CONFIG: &str = "/etc/supametas-sync/config.toml";
@@ -52,8 +60,8 @@ Exit codes:
   0  done
   1  it could not be done; standard error says why
   2  the command line or the configuration is wrong; nothing was done
-  3  done, but files need attention (failed, rejected, exhausted, unconfirmed,
-     lost or unsupported): see `list --attention`
+  3  `scan`: done, but in this run files came to a bad end (see `list
+     --attention`), some are still waiting, or a folder could not be reached
   4  another supametas-sync works on this ledger
   5  what was asked for is not in the ledger
   130  stopped by a second signal, without finishing what was on the wire
@@ -66,30 +74,21 @@ First steps:
   supametas-sync check            is my configuration right?
   supametas-sync run              the daemon";
 
-/// The commands.
+/// The commands. What each is for stands at its arguments: clap would take a
+/// word here for the whole of its help.
+#[allow(missing_docs)]
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the daemon: watch the folders, upload, follow the tasks.
     Run(run::Args),
-    /// Work until nothing is due or waiting, then exit: for cron.
     Scan(scan::Args),
-    /// Check the configuration and its surroundings; say all problems at once.
     Check(check::Args),
-    /// How things stand: folders, counts by state, closed gates.
     Status(status::Args),
-    /// List files, newest first.
     List(list::Args),
-    /// Everything known about one file: every attempt, answer and change.
     Show(show::Args),
-    /// Send files again that came to a bad end.
     Retry(retry::Args),
-    /// Open closed gates: let files go again that wait for a pause to end.
     Resume(resume::Args),
-    /// The error table in force: what each answer of the service leads to.
     Errors(errors::Args),
-    /// An emulated service on this machine, to try things on.
     Sandbox(sandbox::Args),
-    /// Try it now: an emulated service and a daemon on a fresh drop folder.
     Try(try_it::Args),
 }
 
@@ -123,7 +122,7 @@ pub fn main() -> Exit {
         Command::Try(args) => try_it::main(args),
     };
     done.unwrap_or_else(|failed| {
-        eprintln!("supametas-sync: {:#}", failed.error);
+        out::remark(&format!("supametas-sync: {}", told(&failed.error)));
         failed.exit
     })
 }
@@ -147,11 +146,44 @@ impl Failed {
 
 impl<E: Into<anyhow::Error>> From<E> for Failed {
     fn from(error: E) -> Failed {
+        let error = error.into();
         Failed {
-            exit: Exit::Failure,
-            error: error.into(),
+            exit: exit_for(&error),
+            error,
         }
     }
+}
+
+/// What kind of failure it is, by what is at the bottom of it.
+fn exit_for(error: &anyhow::Error) -> Exit {
+    let mut exit = Exit::Failure;
+    for cause in error.chain() {
+        // A transparent error is not in the chain, so both are asked.
+        let ledger = match cause.downcast_ref::<DaemonError>() {
+            Some(DaemonError::Ledger(ledger)) => Some(ledger),
+            _ => cause.downcast_ref::<LedgerError>(),
+        };
+        if let Some(LedgerError::LockedByAnother { .. }) = ledger {
+            exit = Exit::Locked;
+        }
+        if cause.is::<ConfigErrors>() || cause.is::<FaultError>() || cause.is::<LogError>() {
+            exit = Exit::Usage;
+        }
+    }
+    exit
+}
+
+/// An error and its causes, each said once: many say theirs themselves.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 /// Two workers are enough: the work is waiting, and hashing has threads of its
@@ -176,3 +208,22 @@ fn totals(counts: &[Count]) -> BTreeMap<StateKind, u64> {
 
 /// How a command ends.
 pub type Outcome = Result<Exit, Failed>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_fault_with_the_command_line() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let said = anyhow::anyhow!("disk full").context("can't write (disk full)");
+        assert_eq!(told(&said), "can't write (disk full)");
+        let unsaid = anyhow::anyhow!("disk full").context("can't write");
+        assert_eq!(told(&unsaid), "can't write: disk full");
+    }
+}

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::exit::Exit;
-use super::{Failed, Outcome, files, runtime, table};
+use super::{Failed, Outcome, files, out, runtime};
 use crate::domain::gate::GateKey;
 
-/// Open closed gates: let files go again that wait for a pause to end.
+/// Open closed gates: let files go again that wait for a pause to end
 ///
-/// Without an argument, all of them. A gate whose cause is still there closes
-/// again with the next answer.
+/// Without an argument, all of them; `status` names those that are closed. A
+/// gate whose cause is still there closes again with the next answer. With
+/// --json: {"opened": [GATE...]}.
 ///
 /// Examples:
 ///   supametas-sync resume
@@ -20,7 +23,11 @@ use crate::domain::gate::GateKey;
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// service, dataset:NAME or route:FOLDER/MEDIA.
+    #[arg(value_name = "GATE")]
     gate: Option<String>,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Opens them.
@@ -34,24 +41,23 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         };
         let opened = ledger.resume(which).await?;
         ledger.close().await;
-        let told: Vec<String> = opened
-            .iter()
-            .map(|key| format!("open again: {key}"))
-            .collect();
-        table::print(&if told.is_empty() {
-            "no gate was closed".to_owned()
+        let opened: Vec<String> = opened.iter().map(spelled).collect();
+        if args.json {
+            out::print_json(&json!({ "opened": opened }));
+        } else if opened.is_empty() {
+            out::print("no gate was closed");
         } else {
-            told.join("\n")
-        });
+            out::print(&format!("open again: {}", opened.join(", ")));
+            files::remark_no_daemon(&config);
+        }
         Ok(Exit::Success)
     })
 }
 
 /// The gate that is meant, among those that are there.
 fn named<'a>(asked: &str, mut there: impl Iterator<Item = &'a GateKey>) -> Result<GateKey, Failed> {
-    let wanted = asked.replacen(':', " ", 1);
     there
-        .find(|key| key.to_string() == wanted)
+        .find(|key| spelled(key) == asked)
         .cloned()
         .ok_or_else(|| {
             Failed::with(
@@ -61,4 +67,13 @@ fn named<'a>(asked: &str, mut there: impl Iterator<Item = &'a GateKey>) -> Resul
                 ),
             )
         })
+}
+
+/// A gate as this command wants it named.
+pub fn spelled(gate: &GateKey) -> String {
+    match gate {
+        GateKey::Service => "service".to_owned(),
+        GateKey::Dataset(name) => format!("dataset:{name}"),
+        GateKey::Route(route) => format!("route:{route}"),
+    }
 }

@@ -1,30 +1,44 @@
 //! `retry`: send files again that came to a bad end.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::exit::Exit;
-use super::{Failed, Outcome, files, filter, runtime, table};
+use super::find::{self, Found};
+use super::table::Table;
+use super::{Failed, Outcome, files, filter, out, runtime};
+use crate::config::valid::Config;
+use crate::domain::ids::FileId;
 use crate::domain::state::StateKind;
-use crate::ledger::Selection;
+use crate::ledger::{FileRecord, Ledger, Retried, Selection};
 use crate::ports::World;
 
-/// Send files again that came to a bad end.
+/// Send files again that came to a bad end
 ///
-/// By number, path or name, or by filter. Without a state, those are meant that
-/// need attention. A running daemon takes them up within a second.
+/// By number, path or name, or by filter. Without a state, a filter means the
+/// files that need attention. A running daemon takes them up within a second.
+/// Of a path with several versions the latest is meant.
 ///
-/// A file that the service may have already (unconfirmed, lost) is sent again
-/// too, since you asked for it, and noted as a possible duplicate.
+/// What was unsupported or rejected is sorted anew: mend the file or its
+/// settings first, and reload the daemon. A file that the service may have
+/// already (unconfirmed, lost) is sent again too, since you asked for it, and
+/// noted as a possible duplicate.
+///
+/// With --json: {"retried": [ID...], "refused": [{"id", "why"}...]}.
 ///
 /// Examples:
 ///   supametas-sync retry 42
+///   supametas-sync retry /srv/scans/invoice.pdf
 ///   supametas-sync retry --code OPS40002
 ///   supametas-sync retry --state unsupported --folder scans
-///   supametas-sync retry --all
+///   supametas-sync retry --all --dry-run
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// Numbers, paths, or parts of names.
+    #[arg(value_name = "FILE", conflicts_with_all = ["all", "Matching"])]
     files: Vec<PathBuf>,
     #[command(flatten)]
     filter: filter::Matching,
@@ -34,6 +48,9 @@ pub struct Args {
     /// Say what would be retried, and do nothing.
     #[arg(long)]
     dry_run: bool,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Sends them round again.
@@ -42,17 +59,17 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         return Err(Failed::with(
             Exit::Usage,
             anyhow::anyhow!(
-                "say which files: by number or path, by --state, --code, --folder …, or --all"
+                "say which files: by number or path, by --state, --code, --folder …, or --all; see `supametas-sync retry --help`"
             ),
         ));
     }
     let config = files::config(config)?;
     let world = World::real();
-    let now = world.clock.now();
     runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;
         let selection = if args.files.is_empty() {
-            let mut filter = args.filter.filter(now, usize::MAX);
+            args.filter.remark_unknown(&config);
+            let mut filter = args.filter.filter(world.clock.now(), usize::MAX);
             if filter.states.is_empty() {
                 filter.states = StateKind::ALL
                     .into_iter()
@@ -61,33 +78,23 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             }
             Selection::Matching(filter)
         } else {
-            let mut ids = Vec::new();
-            for asked in &args.files {
-                ids.extend(
-                    files::find(&config, &ledger, asked)
-                        .await?
-                        .first()
-                        .map(|file| file.id),
-                );
-            }
-            Selection::Ids(ids)
+            Selection::Ids(named(&config, &ledger, &args.files).await?)
         };
-        if args.dry_run {
-            let count = match selection {
-                Selection::Ids(ids) => ids.len(),
-                Selection::Matching(filter) => ledger.list(filter).await?.len(),
-            };
-            table::print(&format!("{count} files would be tried again"));
-            return Ok(Exit::Success);
+        let retried = if args.dry_run {
+            ledger.rehearse_retry(selection, world.moment()).await?
+        } else {
+            ledger.retry(selection, world.moment()).await?
+        };
+        if args.json {
+            out::print_json(&json!({
+                "retried": retried.retried,
+                "refused": retried.refused.iter()
+                    .map(|(id, why)| json!({ "id": id, "why": why }))
+                    .collect::<Vec<_>>(),
+            }));
+        } else {
+            tell(&config, &ledger, &retried, args.dry_run).await?;
         }
-        let retried = ledger.retry(selection, world.moment()).await?;
-        for (id, why) in &retried.refused {
-            eprintln!("file {id} stays as it is: {why}");
-        }
-        table::print(&format!(
-            "{} files are in the queue again",
-            retried.retried.len()
-        ));
         ledger.close().await;
         let nothing = retried.retried.is_empty() && !retried.refused.is_empty();
         Ok(if nothing {
@@ -96,4 +103,89 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             Exit::Success
         })
     })
+}
+
+/// The files that are named, the latest version of each.
+async fn named(config: &Config, ledger: &Ledger, asked: &[PathBuf]) -> Result<Vec<FileId>, Failed> {
+    let mut ids = Vec::new();
+    for asked in asked {
+        match find::find(config, ledger, asked).await? {
+            Found::One(versions) => ids.extend(versions.first().map(|file| file.id)),
+            Found::Several(files) => {
+                return Err(Failed::with(
+                    Exit::Usage,
+                    anyhow::anyhow!(
+                        "several files fit {}; nothing was done. Name each by its number or path, or all of them with --name:\n{}",
+                        crate::domain::naming::shown_text(&asked.to_string_lossy(), 200),
+                        find::choice(&files)
+                    ),
+                ));
+            }
+        }
+    }
+    // Twice the same file is once the same file.
+    let mut known = std::collections::BTreeSet::new();
+    ids.retain(|id| known.insert(*id));
+    Ok(ids)
+}
+
+/// Files shown by name, at most.
+const SHOWN: usize = 20;
+
+async fn tell(
+    config: &Config,
+    ledger: &Ledger,
+    retried: &Retried,
+    dry_run: bool,
+) -> Result<(), Failed> {
+    let files = out::count(retried.retried.len(), "file");
+    let one = retried.retried.len() == 1;
+    let mut text = match (retried.retried.is_empty(), dry_run) {
+        (true, _) if retried.refused.is_empty() => "no file fits: nothing was done".to_owned(),
+        (true, _) => "no file is tried again".to_owned(),
+        (false, true) => format!("{files} would be tried again"),
+        (false, false) if one => format!("{files} is in the queue again"),
+        (false, false) => format!("{files} are in the queue again"),
+    };
+    let mut records: BTreeMap<FileId, FileRecord> = BTreeMap::new();
+    let refused = retried.refused.iter().map(|(id, _)| id);
+    for id in retried
+        .retried
+        .iter()
+        .take(SHOWN)
+        .chain(refused.take(SHOWN))
+    {
+        if let Some(story) = ledger.show(*id).await? {
+            records.insert(*id, story.file);
+        }
+    }
+    let name = |id: &FileId| records.get(id).map(files::listed).unwrap_or_default();
+    if !retried.retried.is_empty() {
+        let mut table = Table::new(&["id", "file"]);
+        table.whole(&[0]);
+        for id in retried.retried.iter().take(SHOWN) {
+            table.row([id.to_string(), name(id)]);
+        }
+        text.push_str(":\n");
+        text.push_str(&table.lines());
+        if let Some(more) = more(retried.retried.len()) {
+            text.push_str(&more);
+        }
+    }
+    out::print(&text);
+    for (id, why) in retried.refused.iter().take(SHOWN) {
+        out::remark(&format!("file {id} ({}) stays as it is: {why}", name(id)));
+    }
+    if let Some(more) = more(retried.refused.len()) {
+        out::remark(&format!("{} that stay as they are", more.trim_start()));
+    }
+    if !dry_run && !retried.retried.is_empty() {
+        files::remark_no_daemon(config);
+    }
+    Ok(())
+}
+
+fn more(files: usize) -> Option<String> {
+    let more = files.checked_sub(SHOWN).filter(|more| *more > 0)?;
+    Some(format!("\n… and {more} more"))
 }

@@ -5,10 +5,14 @@ use std::path::Path;
 use super::exit::Exit;
 use super::{Failed, Outcome, logging, runtime};
 use crate::config::{Config, Loaded, Severity};
-use crate::daemon::{self, DaemonError, Options};
-use crate::ledger::LedgerError;
+use crate::daemon::{self, Options};
 
-/// Run the daemon: watch the folders, upload, follow the tasks.
+/// Run the daemon: watch the folders, upload, follow the tasks
+///
+/// It stays in the foreground, logs to standard error, and tells systemd when
+/// it is ready. SIGTERM and SIGINT stop it, finishing what is on the wire
+/// within the grace period; a second one ends it at once. SIGHUP reloads the
+/// configuration, SIGUSR1 scans all folders now.
 ///
 /// Examples:
 ///   supametas-sync run
@@ -31,8 +35,8 @@ pub fn main(config: &Path, _: Args) -> Outcome {
 
 /// Loads the configuration, starts logging as it says, and logs its warnings.
 pub fn load(config: &Path) -> Result<Loaded, Failed> {
-    let loaded = Config::load(config).map_err(|e| Failed::with(Exit::Usage, e))?;
-    logging::start(&loaded.config.log).map_err(|e| Failed::with(Exit::Usage, e))?;
+    let loaded = Config::load(config)?;
+    logging::start(&loaded.config.log)?;
     for problem in &loaded.warnings {
         match problem.severity {
             // `check` says them; every start need not.
@@ -50,10 +54,5 @@ pub fn daemon(config: Config, options: Options) -> Result<(), Failed> {
     // A read that hangs on a dead network file system must not hold up the
     // end of the process: everything that matters is in the ledger.
     runtime.shutdown_background();
-    ended.map_err(|error| match error {
-        DaemonError::Ledger(LedgerError::LockedByAnother { .. }) => {
-            Failed::with(Exit::Locked, error)
-        }
-        error => error.into(),
-    })
+    Ok(ended?)
 }

@@ -1,15 +1,17 @@
 //! `sandbox`: an emulated service on this machine.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::exit::Exit;
-use super::{Outcome, runtime};
+use super::{Failed, Outcome, out, runtime};
 use crate::config::units;
-use crate::sandbox::{Fault, Sandbox, SandboxConfig};
+use crate::daemon::signals::{self, Request};
+use crate::sandbox::{Fault, FaultError, Sandbox, SandboxConfig};
 
-/// An emulated service on this machine, to try things on.
+/// An emulated service on this machine, to try things on
 ///
 /// It speaks the documented API on loopback, keeps every upload's name, size
 /// and hash, and lists them at /_sandbox/uploads, /_sandbox/requests and
@@ -55,12 +57,16 @@ pub struct Args {
 
 /// Runs until a signal.
 pub fn main(args: Args) -> Outcome {
-    let faults = args
-        .faults
-        .as_deref()
-        .map(Fault::load)
-        .transpose()?
-        .unwrap_or_default();
+    let faults = match &args.faults {
+        Some(path) => Fault::load(path).map_err(|error| match error {
+            // This one names the file itself.
+            FaultError::Read { .. } => Failed::from(error),
+            error => anyhow::Error::new(error)
+                .context(path.display().to_string())
+                .into(),
+        })?,
+        None => Vec::new(),
+    };
     let config = SandboxConfig {
         bind: args.bind,
         port: args.port,
@@ -73,17 +79,43 @@ pub fn main(args: Args) -> Outcome {
         sink: args.sink,
         ..SandboxConfig::default()
     };
-    runtime()?.block_on(async {
-        let sandbox = Sandbox::start(config).await?;
-        println!("base_url = \"{}\"", sandbox.base_url());
-        eprintln!(
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        // Before it says that it is there, so that whoever waits for that may
+        // end it at once.
+        let mut signals = signals::listen()?;
+        let sandbox = Sandbox::start(config)
+            .await
+            .map_err(|error| cannot_start(error, args.bind, args.port))?;
+        out::print(&format!("base_url = \"{}\"", sandbox.base_url()));
+        out::remark(&format!(
             "an emulated service; Ctrl-C ends it. What it has seen: http://{}/_sandbox/uploads",
             sandbox.addr()
-        );
-        tokio::signal::ctrl_c().await?;
+        ));
+        while let Some(request) = signals.requests.recv().await {
+            if request == Request::Stop {
+                break;
+            }
+        }
         sandbox.shutdown().await;
         let counts = sandbox.counts();
-        eprintln!("{} uploads, {} bytes", counts.uploads, counts.upload_bytes);
+        out::remark(&format!(
+            "{}, {}",
+            out::count(counts.uploads, "upload"),
+            out::count(counts.upload_bytes, "byte")
+        ));
         Ok(Exit::Success)
     })
+}
+
+fn cannot_start(error: io::Error, bind: IpAddr, port: u16) -> Failed {
+    match error.kind() {
+        // A glob or an address that it does not take; the text says which.
+        io::ErrorKind::InvalidInput => Failed::with(Exit::Usage, error),
+        _ => anyhow::Error::new(error)
+            .context(format!(
+                "the sandbox can't listen on {bind}, port {port}: choose another with --port, or 0 for a free one"
+            ))
+            .into(),
+    }
 }

@@ -4,19 +4,29 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::exit::Exit;
-use super::{Outcome, run, runtime, totals};
+use super::table::Table;
+use super::{Failed, Outcome, files, out, run, runtime, totals};
 use crate::config::units;
+use crate::config::valid::Config;
 use crate::daemon::Options;
-use crate::ledger::Ledger;
+use crate::domain::state::StateKind;
+use crate::domain::time::Timestamp;
+use crate::ledger::{FileRecord, Filter, Ledger};
+use crate::ports::World;
+use crate::watch::FolderRoot;
 
-/// Work until nothing is due or waiting, then exit: for cron.
+/// Work until nothing is due or waiting, then exit: for cron
 ///
 /// Files that wait for a closed gate, or a long backoff, are left for the next
-/// run. Exit code 3 says that files need attention or are still waiting.
+/// run. Exit code 3 says that in this run files came to a bad end, that some
+/// are still waiting, or that a folder could not be reached; standard error
+/// says which. What came to a bad end in an earlier run is not said again:
+/// `list --attention` has it all.
 ///
 /// Examples:
 ///   supametas-sync scan
 ///   supametas-sync scan --patience 10m
+///   */10 * * * *  supametas-sync scan       (in a crontab)
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -25,30 +35,85 @@ pub struct Args {
     patience: Duration,
 }
 
+/// Files that came to a bad end and are shown, at most.
+const SHOWN: usize = 50;
+
 /// Runs until nothing is left to do.
-pub fn main(config: &Path, args: Args) -> Outcome {
-    let loaded = run::load(config)?;
-    let ledger = loaded.config.ledger.clone();
+pub fn main(path: &Path, args: Args) -> Outcome {
+    let loaded = run::load(path)?;
+    let config = loaded.config.clone();
+    let began = World::real().clock.now();
     let options = Options {
-        config_path: Some(config.to_owned()),
+        config_path: Some(path.to_owned()),
         until_idle: Some(args.patience),
         ..Options::default()
     };
     run::daemon(loaded.config, options)?;
-    let totals = runtime()?.block_on(async {
-        let visitor = Ledger::open_visitor(&ledger)?;
-        Ok::<_, super::Failed>(totals(&visitor.counts().await?))
-    })?;
-    let mut attention = 0;
-    for (kind, files) in totals {
-        println!("{files:>8}  {kind}");
-        if kind.needs_attention() || !kind.is_final() {
-            attention += files;
+    runtime()?.block_on(tell(&config, began))
+}
+
+async fn tell(config: &Config, began: Timestamp) -> Outcome {
+    let ledger = Ledger::open_visitor(&config.ledger)?;
+    let totals = totals(&ledger.counts().await?);
+    let bad = bad_ends(&ledger, began).await?;
+    ledger.close().await;
+    let now = World::real().clock.now();
+
+    let mut table = Table::new(&["files", "state"]);
+    for (kind, files) in &totals {
+        table.row([files.to_string(), kind.to_string()]);
+    }
+    if totals.is_empty() {
+        out::print("no files");
+    } else {
+        out::print(&table.lines());
+    }
+
+    let mut good = true;
+    for file in bad.iter().take(SHOWN) {
+        good = false;
+        out::remark(&format!(
+            "{}  {}: {}",
+            file.state.kind(),
+            files::listed(file),
+            files::detail(file, now)
+        ));
+    }
+    if bad.len() > SHOWN {
+        out::remark("… and more: supametas-sync list --attention");
+    }
+    let waiting: u64 = totals
+        .iter()
+        .filter(|(kind, _)| !kind.is_final())
+        .map(|(_, files)| files)
+        .sum();
+    if waiting > 0 {
+        good = false;
+        out::remark(&format!(
+            "left for the next run: {}; `supametas-sync status` says what for",
+            out::count(waiting, "file")
+        ));
+    }
+    for folder in config.folders.values() {
+        let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
+        if let Err(why) = root.check() {
+            good = false;
+            out::remark(&format!("folder {} was not scanned: {why}", folder.name));
         }
     }
-    Ok(if attention == 0 {
-        Exit::Success
-    } else {
-        Exit::Attention
-    })
+    Ok(if good { Exit::Success } else { Exit::Attention })
+}
+
+/// What came to a bad end since the run began.
+async fn bad_ends(ledger: &Ledger, began: Timestamp) -> Result<Vec<FileRecord>, Failed> {
+    let filter = Filter {
+        states: StateKind::ALL
+            .into_iter()
+            .filter(|kind| kind.needs_attention())
+            .collect(),
+        since: Some(began),
+        limit: SHOWN + 1,
+        ..Filter::default()
+    };
+    Ok(ledger.list(filter).await?)
 }

@@ -6,17 +6,23 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::{Failed, Outcome, files, runtime, table};
+use super::find::{self, Found};
+use super::{Outcome, files, out, runtime};
 use crate::config::valid::Config;
 use crate::domain::naming::{shown, shown_text};
 use crate::domain::time::Timestamp;
 use crate::ledger::FileStory;
 use crate::ports::World;
 
-/// Everything known about one file: every attempt, answer and change.
+/// Everything known about one file: every attempt, answer and change
 ///
-/// FILE is its number (see `list`), its path, or a part of its name. Where a
-/// path has had several versions, all are shown, latest first.
+/// FILE is its number (see `list`), its path, or a part of its name. A file
+/// that is called 42 is ./42. Where a path has had several versions, all are
+/// shown, latest first; where several files fit, they are listed.
+///
+/// With --json, a list of objects as `list --json` has them, each with its
+/// history (at, from, to, code, why) and attempts (id, endpoint, started_at,
+/// last_byte_at, ended_at, http_status, code, message, verdict, bytes, task).
 ///
 /// Examples:
 ///   supametas-sync show 42
@@ -26,46 +32,47 @@ use crate::ports::World;
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// Number, path, or a part of the name.
+    #[arg(value_name = "FILE")]
     file: PathBuf,
     /// For scripts.
     #[arg(long)]
     json: bool,
 }
 
-/// Versions shown at most.
-const VERSIONS: usize = 10;
+/// Files or versions of one that are shown at most.
+const SHOWN: usize = 50;
 
 /// Prints it.
 pub fn main(config: &Path, args: Args) -> Outcome {
     let config = files::config(config)?;
     let now = World::real().clock.now();
-    let stories = runtime()?.block_on(async {
+    runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;
+        let files = match find::find(&config, &ledger, &args.file).await? {
+            Found::Several(files) if !args.json => {
+                out::print(&find::choice(&files));
+                out::remark("several files fit: name one by its number or its path");
+                return Ok(Exit::Success);
+            }
+            Found::One(files) | Found::Several(files) => files,
+        };
+        let left_out = files.len().saturating_sub(SHOWN);
         let mut stories = Vec::new();
-        for file in files::find(&config, &ledger, &args.file)
-            .await?
-            .into_iter()
-            .take(VERSIONS)
-        {
+        for file in files.into_iter().take(SHOWN) {
             stories.extend(ledger.show(file.id).await?);
         }
-        Ok::<_, Failed>(stories)
-    })?;
-    if args.json {
-        table::print_json(
-            &stories
-                .iter()
-                .map(|story| as_json(story, now))
-                .collect::<Value>(),
-        );
-    } else {
-        let told: Vec<String> = stories
-            .iter()
-            .map(|story| tell(&config, story, now))
-            .collect();
-        table::print(&told.join("\n"));
-    }
-    Ok(Exit::Success)
+        if args.json {
+            let values = stories.iter().map(|story| as_json(&config, story, now));
+            out::print_json(&values.collect::<Value>());
+        } else {
+            let told: Vec<String> = stories.iter().map(|s| tell(&config, s, now)).collect();
+            out::print(&told.join("\n"));
+        }
+        if left_out > 0 {
+            out::remark(&format!("{left_out} more are not shown"));
+        }
+        Ok(Exit::Success)
+    })
 }
 
 fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
@@ -89,9 +96,9 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
     line(
         "size",
         format!(
-            "{} ({} bytes)",
+            "{} ({})",
             files::bytes(file.version.size),
-            file.version.size
+            out::count(file.version.size, "byte")
         ),
     );
     line(
@@ -108,8 +115,8 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
         line(
             "polled",
             format!(
-                "{} times, last {} ago: {} {}",
-                poll.count,
+                "{}, last {} ago: {} {}",
+                out::count(poll.count, "time"),
                 files::span(now.since(poll.at)),
                 poll.code,
                 shown_text(&poll.message, 200)
@@ -141,16 +148,21 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
         line(
             &format!("attempt {}", attempt.id),
             format!(
-                "{}  {}, {} bytes, {}, {} {}{}",
+                "{}  {}{}, {}, {}, {}{}{}{}",
                 attempt.started_at,
-                attempt.endpoint,
-                attempt.bytes.unwrap_or(0),
+                shown_text(&attempt.endpoint, 200),
+                if attempt.probe { " (probe)" } else { "" },
+                out::count(attempt.bytes.unwrap_or(0), "byte"),
                 ended,
                 attempt.verdict.as_deref().unwrap_or("under way"),
                 attempt
+                    .http_status
+                    .map(|status| format!(", HTTP {status}"))
+                    .unwrap_or_default(),
+                attempt
                     .code
                     .as_ref()
-                    .map(ToString::to_string)
+                    .map(|code| format!(", code {code}"))
                     .unwrap_or_default(),
                 if attempt.last_byte_at.is_some() {
                     ""
@@ -166,8 +178,9 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
     text
 }
 
-fn as_json(story: &FileStory, now: Timestamp) -> Value {
-    let mut file = files::as_json(&story.file, now);
+fn as_json(config: &Config, story: &FileStory, now: Timestamp) -> Value {
+    let attempts = u64::try_from(story.attempts.len()).unwrap_or(u64::MAX);
+    let mut file = files::as_json(config, &story.file, attempts, now);
     file["history"] = story
         .history
         .iter()

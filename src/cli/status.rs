@@ -7,9 +7,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::{Failed, Outcome, files, runtime, table, totals};
+use super::table::Table;
+use super::{Failed, Outcome, files, out, resume, runtime, totals};
 use crate::config::valid::Config;
-use crate::domain::gate::Gate;
+use crate::domain::error_table::Lifts;
+use crate::domain::gate::{Gate, GateKey};
 use crate::domain::ids::FolderName;
 use crate::domain::naming::shown_text;
 use crate::domain::state::StateKind;
@@ -17,7 +19,12 @@ use crate::domain::time::Timestamp;
 use crate::ledger::{Count, Filter, Gates, Pending};
 use crate::ports::World;
 
-/// How things stand: counts by folder and state, closed gates, what waits.
+/// How things stand: counts by folder and state, closed gates, what waits
+///
+/// Works beside a running daemon and without one. With --json: running,
+/// service, ledger, pending (due, later, uploading, submitted, sources),
+/// oldest_waiting_s, attention, gates (gate, code, why, since, until, lifts)
+/// and folders (folder, dataset, path, configured, files by state).
 ///
 /// Examples:
 ///   supametas-sync status
@@ -64,9 +71,9 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         })
     })?;
     if args.json {
-        table::print_json(&as_json(&config, &standing, now));
+        out::print_json(&as_json(&config, &standing, now));
     } else {
-        table::print(&tell(&config, &standing, now));
+        out::print(&tell(&config, &standing, now));
     }
     Ok(Exit::Success)
 }
@@ -87,12 +94,12 @@ fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
     let pending = &standing.pending;
     let _ = writeln!(
         text,
-        "work       {} due, {} later, {} uploading, {} at the service, {} sources to move or delete",
+        "work       {} due, {} later, {} uploading, {} at the service, {} to move or delete",
         pending.queued_due,
         pending.queued_later,
         pending.uploading,
         pending.submitted,
-        pending.source_actions
+        out::count(pending.source_actions, "source")
     );
     if let Some((file, seen)) = &standing.oldest {
         let _ = writeln!(
@@ -107,22 +114,23 @@ fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
         };
         let _ = writeln!(
             text,
-            "PAUSED     {key} since {} ago: {} {}",
+            "PAUSED     {key}, {} ago: {} {}",
             files::span(now.since(closed.since)),
             closed.code,
             shown_text(&closed.why, 300)
         );
-        let _ = writeln!(text, "           {}", opens(gate, now));
+        let _ = writeln!(text, "           {}", opens(key, gate, now));
     }
     let by_folder = by_folder(config, &standing.counts);
-    let mut shown_folders = table::table(&["folder", "dataset", "files", "path"]);
+    let mut table = Table::new(&["folder", "dataset", "files", "path"]);
+    table.whole(&[0, 1]);
     for (name, counts) in &by_folder {
         let folder = config.folders.get(name);
         let told: Vec<String> = counts
             .iter()
             .map(|count| format!("{} {}", count.files, count.state))
             .collect();
-        shown_folders.add_row([
+        table.row([
             name.to_string(),
             folder.map(|f| f.dataset.to_string()).unwrap_or_default(),
             if told.is_empty() {
@@ -135,24 +143,32 @@ fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
             }),
         ]);
     }
-    let _ = writeln!(text, "\n{shown_folders}");
-    let attention: u64 = totals(&standing.counts)
-        .into_iter()
-        .filter(|(kind, _)| kind.needs_attention())
-        .map(|(_, files)| files)
-        .sum();
+    let _ = writeln!(text, "\n{}", table.lines());
+    let attention = attention(&standing.counts);
     if attention > 0 {
         let _ = writeln!(
             text,
-            "\n{attention} files need attention: supametas-sync list --attention"
+            "\n{} attention: supametas-sync list --attention",
+            if attention == 1 {
+                "1 file needs".to_owned()
+            } else {
+                format!("{attention} files need")
+            }
         );
     }
     text
 }
 
+fn attention(counts: &[Count]) -> u64 {
+    totals(counts)
+        .into_iter()
+        .filter(|(kind, _)| kind.needs_attention())
+        .map(|(_, files)| files)
+        .sum()
+}
+
 /// When a closed gate opens, and how.
-fn opens(gate: &Gate, now: Timestamp) -> String {
-    use crate::domain::error_table::Lifts;
+fn opens(key: &GateKey, gate: &Gate, now: Timestamp) -> String {
     let Some(closed) = gate.closed() else {
         return String::new();
     };
@@ -167,7 +183,8 @@ fn opens(gate: &Gate, now: Timestamp) -> String {
         Lifts::KeyChange => "; a new key and a reload open it at once",
         Lifts::ConfigChange => "; a changed configuration and a reload open it at once",
     };
-    format!("{probe}{also}; `supametas-sync resume` opens it by hand")
+    let name = resume::spelled(key);
+    format!("{probe}{also}; `supametas-sync resume {name}` opens it by hand")
 }
 
 fn by_folder<'a>(config: &Config, counts: &'a [Count]) -> BTreeMap<FolderName, Vec<&'a Count>> {
@@ -190,24 +207,35 @@ fn as_json(config: &Config, standing: &Standing, now: Timestamp) -> Value {
     json!({
         "running": standing.running,
         "service": config.service.base_url.as_str(),
-        "ledger": config.ledger,
+        "ledger": config.ledger.to_string_lossy(),
         "pending": {
             "due": pending.queued_due, "later": pending.queued_later,
             "uploading": pending.uploading, "submitted": pending.submitted,
             "sources": pending.source_actions,
         },
         "oldest_waiting_s": standing.oldest.as_ref().map(|(_, seen)| now.since(*seen).as_secs()),
+        "attention": attention(&standing.counts),
         "gates": standing.gates.iter().filter_map(|(key, gate)| {
             let closed = gate.closed()?;
             Some(json!({
-                "gate": key.to_string(), "code": closed.code, "why": closed.why,
+                "gate": resume::spelled(key), "code": closed.code, "why": closed.why,
                 "since": closed.since.to_string(), "until": closed.until.to_string(),
+                "lifts": match closed.lifts {
+                    Lifts::Time => "time",
+                    Lifts::KeyChange => "key change",
+                    Lifts::ConfigChange => "configuration change",
+                },
             }))
         }).collect::<Vec<_>>(),
         "folders": by_folder(config, &standing.counts).into_iter().map(|(name, counts)| {
             let counts: BTreeMap<&str, u64> =
                 counts.iter().map(|count| (count.state.as_str(), count.files)).collect();
-            json!({ "folder": name, "files": counts })
+            let folder = config.folders.get(&name);
+            json!({
+                "folder": name, "dataset": folder.map(|f| &f.dataset),
+                "path": folder.map(|f| f.path.to_string_lossy()),
+                "configured": folder.is_some(), "files": counts,
+            })
         }).collect::<Vec<_>>(),
     })
 }

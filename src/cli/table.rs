@@ -1,33 +1,97 @@
-//! Tables for people: columns that fit the terminal, one line a row.
+//! Tables for people. On a terminal they fit it; elsewhere a row is one line
+//! ([`Table::lines`]), or wraps at a fixed width ([`Table::page`]) where a row
+//! holds sentences.
 //!
 //! Must not: be what a script reads; scripts have `--json`.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, presets};
 
-/// An empty table with these headings.
-pub fn table(headings: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(headings.iter().map(|heading| heading.to_uppercase()));
-    table
+/// The width of a page where there is no terminal, in columns.
+const PAGE: u16 = 120;
+
+/// The narrowest terminal that a table is fitted to: below, its words would be
+/// cut into letters.
+const NARROWEST: u16 = 72;
+
+/// A table with headings.
+pub struct Table {
+    inner: comfy_table::Table,
+    columns: usize,
 }
 
-/// Prints to standard output; a closed pipe (`| head`) is no error.
-pub fn print(text: &str) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| {
-        if text.ends_with('\n') {
-            Ok(())
-        } else {
-            out.write_all(b"\n")
+impl Table {
+    /// An empty table with these headings.
+    pub fn new(headings: &[&str]) -> Table {
+        let mut inner = comfy_table::Table::new();
+        inner
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_header(headings.iter().map(|heading| heading.to_uppercase()));
+        Table {
+            inner,
+            columns: headings.len(),
         }
-    });
+    }
+
+    /// Adds a row: a cell for each heading.
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.inner.add_row(cells);
+    }
+
+    /// These columns, counted from 0, are never wrapped.
+    pub fn whole(&mut self, columns: &[usize]) {
+        for at in columns {
+            if let Some(column) = self.inner.column_mut(*at) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+    }
+
+    /// As text; a row is one line where there is no terminal.
+    pub fn lines(mut self) -> String {
+        if self.inner.width().is_some_and(|width| width < NARROWEST) {
+            self.inner.set_width(NARROWEST);
+        }
+        self.text()
+    }
+
+    /// As text; at most as wide as a page where there is no terminal.
+    pub fn page(mut self) -> String {
+        let width = self.inner.width().unwrap_or(PAGE).max(NARROWEST);
+        self.inner.set_width(width);
+        self.text()
+    }
+
+    fn text(mut self) -> String {
+        // A gap between columns, and nothing in front of the first.
+        for at in 0..self.columns {
+            if let Some(column) = self.inner.column_mut(at) {
+                column.set_padding((0, 2));
+            }
+        }
+        self.inner.trim_fmt()
+    }
 }
 
-/// Prints a value as indented JSON.
-pub fn print_json(value: &serde_json::Value) {
-    print(&format!("{value:#}\n"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn long() -> Table {
+        let mut table = Table::new(&["id", "words"]);
+        table.whole(&[0]);
+        table.row(["1".to_owned(), "word ".repeat(60)]);
+        table.inner.force_no_tty();
+        table
+    }
+
+    #[test]
+    fn a_row_is_one_line_or_fits_a_page() {
+        let lines = long().lines();
+        assert_eq!(lines.lines().count(), 2, "{lines}");
+        assert!(lines.starts_with("ID  WORDS\n1   word"), "{lines}");
+        let page = long().page();
+        assert!(page.lines().count() > 2);
+        assert!(page.lines().all(|line| line.len() <= 120), "{page}");
+    }
 }

@@ -8,17 +8,18 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::exit::Exit;
-use super::{Failed, Outcome, logging, runtime, totals};
+use super::{Failed, Outcome, logging, out, runtime, totals};
 use crate::config::Config;
 use crate::daemon::{self, Options};
 use crate::ledger::Ledger;
 use crate::sandbox::{Sandbox, SandboxConfig};
 
-/// Try it now: an emulated service and a daemon on a fresh drop folder.
+/// Try it now: an emulated service and a daemon on a fresh drop folder
 ///
 /// Drop files into the folder that it names and see each being taken, uploaded,
-/// given a task, followed and finished. A few samples are dropped for a start.
-/// Nothing leaves this machine. Ctrl-C stops it.
+/// given a task, followed and finished. A few samples are dropped for a start
+/// if the folder is empty. Nothing leaves this machine. Ctrl-C stops it, and
+/// it says where the ledger is. SUPAMETAS_LOG=info shows the daemon's full log.
 ///
 /// Examples:
 ///   supametas-sync try
@@ -27,7 +28,8 @@ use crate::sandbox::{Sandbox, SandboxConfig};
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// The drop folder; created if it is not there. Without it:
-    /// ./supametas-try/drop.
+    /// ./supametas-try/drop. The ledger lies beside it.
+    #[arg(value_name = "FOLDER")]
     folder: Option<PathBuf>,
     /// How long the emulated service works on a task.
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = crate::config::units::time)]
@@ -79,15 +81,23 @@ pub fn main(args: Args) -> Outcome {
         .await?;
         let config_path = write_config(&place, &sandbox)?;
         let loaded = Config::load(&config_path)?;
-        logging::start(&loaded.config.log)?;
+        logging::start_compact(&loaded.config.log)?;
         let ledger = loaded.config.ledger.clone();
-        println!("drop files into  {}", place.drop.display());
-        println!("the ledger is    {}", ledger.display());
-        println!("the service is   {} (emulated)", sandbox.base_url());
-        println!("Ctrl-C stops it.");
-        println!();
+        out::print(&format!(
+            "Drop files into  {}\n\
+             The ledger is    {}\n\
+             The service is   {} (emulated; nothing leaves this machine)\n\
+             Ctrl-C stops it.\n\n",
+            place.drop.display(),
+            ledger.display(),
+            sandbox.base_url()
+        ));
         if drop_samples {
             samples(&place)?;
+        } else if !args.no_samples && !args.once {
+            out::print(
+                "The folder is not empty, so no samples are dropped: copy a new file into it.",
+            );
         }
         let options = Options {
             config_path: Some(config_path.clone()),
@@ -181,19 +191,40 @@ async fn goodbye(ledger: &Path, config: &Path) -> Result<(), Failed> {
         .map(|(kind, files)| format!("{files} {kind}"))
         .collect();
     visitor.close().await;
-    println!();
-    println!(
-        "stopped. {}",
-        if told.is_empty() {
-            "No file was seen.".to_owned()
-        } else {
-            told.join(", ") + "."
-        }
-    );
-    println!("the ledger is    {}", ledger.display());
-    println!(
-        "look into it:    supametas-sync list --config {}",
-        config.display()
-    );
+    let told = match told.as_slice() {
+        [] => "no file was seen".to_owned(),
+        told => told.join(", "),
+    };
+    let program = std::env::args_os().next().unwrap_or_default();
+    out::print(&format!(
+        "\nStopped: {told}.\n\
+         The ledger is    {}\n\
+         Look into it:    {} list --config {}",
+        ledger.display(),
+        quoted(Path::new(&program)),
+        quoted(config)
+    ));
     Ok(())
+}
+
+/// As a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_can_be_pasted_into_a_shell() {
+        assert_eq!(quoted(Path::new("/a/b-c.toml")), "/a/b-c.toml");
+        assert_eq!(quoted(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+    }
 }

@@ -3,6 +3,7 @@
 //! Commands use these beside a running daemon; the daemon's status page does
 //! too. Must not: be used on the way of a file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::types::Value;
@@ -215,42 +216,108 @@ impl Ledger {
         .await
     }
 
+    /// How often an upload of each of these files was begun; those that never
+    /// were are left out.
+    pub async fn attempt_counts(
+        &self,
+        ids: Vec<FileId>,
+    ) -> Result<BTreeMap<FileId, u64>, LedgerError> {
+        self.read(Lane::Cold, move |conn| {
+            let mut statement = conn.prepare_cached(
+                "SELECT count(*) FROM attempts INDEXED BY attempts_of_file WHERE file = ?1",
+            )?;
+            let mut counts = BTreeMap::new();
+            for id in ids {
+                let count: i64 = statement.query_row([id.0], |row| row.get(0))?;
+                if count > 0 {
+                    counts.insert(id, count.unsigned_abs());
+                }
+            }
+            Ok(counts)
+        })
+        .await
+    }
+
     /// Sends files round again, as an operator wants it. A file that can't be
     /// is left as it is, and said so. What the answer depends on is the state
     /// alone, so no policy is asked for.
     pub async fn retry(&self, which: Selection, at: Moment) -> Result<Retried, LedgerError> {
-        let ids = match which {
-            Selection::Ids(ids) => ids,
-            Selection::Matching(mut filter) => {
-                if filter.states.is_empty() {
-                    filter.states = StateKind::ALL.into_iter().collect();
-                    filter.states.retain(|state| state.needs_attention());
-                }
-                self.read(Lane::Cold, move |conn| matching(conn, &filter))
-                    .await?
-            }
-        };
-        let policies = Arc::new(Policies::new(std::collections::BTreeMap::new()));
         let mut all = Retried::default();
-        for some in ids.chunks(RETRIED_AT_ONCE) {
-            let (some, policies) = (some.to_vec(), Arc::clone(&policies));
+        for some in self.selected(which).await?.chunks(RETRIED_AT_ONCE) {
+            let (some, policies) = (some.to_vec(), no_policies());
             let here = self
-                .write(some.len(), move |work| {
-                    let mut here = Retried::default();
-                    for id in some {
-                        match retry(work, id, at, &policies)? {
-                            None => here.retried.push(id),
-                            Some(why) => here.refused.push((id, why)),
-                        }
-                    }
-                    Ok(here)
-                })
+                .write(some.len(), move |work| retry_all(work, some, at, &policies))
                 .await?;
             all.retried.extend(here.retried);
             all.refused.extend(here.refused);
         }
         Ok(all)
     }
+
+    /// What [`Ledger::retry`] would answer now. It is done, and taken back, so
+    /// that the two can't differ.
+    pub async fn rehearse_retry(
+        &self,
+        which: Selection,
+        at: Moment,
+    ) -> Result<Retried, LedgerError> {
+        let mut all = Retried::default();
+        for some in self.selected(which).await?.chunks(RETRIED_AT_ONCE) {
+            let (some, policies) = (some.to_vec(), no_policies());
+            let (tell, told) = std::sync::mpsc::channel();
+            let taken_back = self
+                .write(some.len(), move |work| {
+                    let _ = tell.send(retry_all(work, some, at, &policies)?);
+                    // An error is what has the writer take it back.
+                    Err::<(), _>(Fail::Refused(FileId(0), "a rehearsal".to_owned()))
+                })
+                .await;
+            match (told.try_recv(), taken_back) {
+                (Ok(here), Err(LedgerError::Refused { .. })) => {
+                    all.retried.extend(here.retried);
+                    all.refused.extend(here.refused);
+                }
+                (_, Err(error)) => return Err(error),
+                (_, Ok(())) => return Err(LedgerError::Closed),
+            }
+        }
+        Ok(all)
+    }
+
+    async fn selected(&self, which: Selection) -> Result<Vec<FileId>, LedgerError> {
+        match which {
+            Selection::Ids(ids) => Ok(ids),
+            Selection::Matching(mut filter) => {
+                if filter.states.is_empty() {
+                    filter.states = StateKind::ALL.into_iter().collect();
+                    filter.states.retain(|state| state.needs_attention());
+                }
+                self.read(Lane::Cold, move |conn| matching(conn, &filter))
+                    .await
+            }
+        }
+    }
+}
+
+/// What a retry's answer depends on is the state alone.
+fn no_policies() -> Arc<Policies> {
+    Arc::new(Policies::new(BTreeMap::new()))
+}
+
+fn retry_all(
+    work: &mut Work<'_>,
+    ids: Vec<FileId>,
+    at: Moment,
+    policies: &Arc<Policies>,
+) -> Result<Retried, Fail> {
+    let mut all = Retried::default();
+    for id in ids {
+        match retry(work, id, at, policies)? {
+            None => all.retried.push(id),
+            Some(why) => all.refused.push((id, why)),
+        }
+    }
+    Ok(all)
 }
 
 /// `Some`: why not.

@@ -156,8 +156,7 @@ fn at_ms(stage: &Stage, time: &Value) -> f64 {
 }
 
 fn crash() {
-    let stage =
-        stage(|settings| {
+    let stage = stage(|settings| {
         settings.tail("[[error]]\non = \"403\"\npause_first = \"6s\"");
     });
     faults(&stage, &only_main(r#"{"status":403,"times":1}"#));

@@ -1,0 +1,173 @@
+//! Which file a person means: a number, a path, or a part of a name.
+//!
+//! Must not: change anything, or guess between files of different paths.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::exit::Exit;
+use super::table::Table;
+use super::{Failed, files};
+use crate::config::valid::Config;
+use crate::config::{Machine, Surroundings};
+use crate::domain::ids::{FileId, FolderName};
+use crate::domain::naming::shown;
+use crate::ledger::{FileRecord, Filter, Ledger};
+
+/// Files looked through for a part of a name, at most.
+const LOOKED_THROUGH: usize = 500;
+
+/// What an argument means.
+#[derive(Debug)]
+pub enum Found {
+    /// One path: its versions, latest first. Never empty.
+    One(Vec<FileRecord>),
+    /// Several paths: the latest version of each, latest first.
+    Several(Vec<FileRecord>),
+}
+
+/// Looks for what is meant, in this order: a number; a path below a drop
+/// folder; a path as `list` shows it, or relative to a folder; a part of a
+/// name, or a pattern.
+pub async fn find(config: &Config, ledger: &Ledger, asked: &Path) -> Result<Found, Failed> {
+    if let Some(id) = asked.to_str().and_then(|text| text.parse().ok())
+        && let Some(story) = ledger.show(FileId(id)).await?
+    {
+        return Ok(Found::One(vec![story.file]));
+    }
+    let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    for places in [below_folders(config, &cwd, asked), as_listed(config, asked)] {
+        let mut found = Vec::new();
+        for (folder, path) in places {
+            found.extend(ledger.versions(folder, path).await?);
+        }
+        if !found.is_empty() {
+            return Ok(sorted_out(found));
+        }
+    }
+    if let Some(name) = asked.to_str().filter(|name| !name.is_empty()) {
+        let filter = Filter {
+            name: Some(name.to_owned()),
+            limit: LOOKED_THROUGH,
+            ..Filter::default()
+        };
+        let found = ledger.list(filter).await?;
+        if !found.is_empty() {
+            return Ok(sorted_out(found));
+        }
+    }
+    Err(Failed::with(
+        Exit::NotFound,
+        anyhow::anyhow!(
+            "{} is not in the ledger: name a file by its number (see `list`), its path, or a part of its name. \
+             A file that is still being written, or that no folder takes, is not in there",
+            shown(asked.as_os_str().as_bytes())
+        ),
+    ))
+}
+
+/// The files of several paths, for a person to choose from.
+pub fn choice(found: &[FileRecord]) -> String {
+    let mut table = Table::new(&["id", "state", "file"]);
+    table.whole(&[0, 1]);
+    for file in found {
+        table.row([
+            file.id.to_string(),
+            file.state.kind().to_string(),
+            files::listed(file),
+        ]);
+    }
+    table.lines()
+}
+
+/// Folder and path in it, if the argument is a path below drop folders.
+fn below_folders(config: &Config, cwd: &Path, asked: &Path) -> Vec<(FolderName, Vec<u8>)> {
+    let full = cwd.join(asked);
+    // The name itself is not resolved: a link is never taken, and the file may
+    // be gone. What is above it may well be a link to the folder.
+    let real = match (full.parent(), full.file_name()) {
+        (Some(parent), Some(name)) => Machine.resolve(parent).join(name),
+        _ => full.clone(),
+    };
+    let mut places = BTreeSet::new();
+    for folder in config.folders.values() {
+        for root in [folder.path.clone(), Machine.resolve(&folder.path)] {
+            for path in [tidy(&full), tidy(&real)] {
+                if let Ok(below) = path.strip_prefix(&root) {
+                    places.insert((folder.name.clone(), bytes(below)));
+                }
+            }
+        }
+    }
+    places.into_iter().collect()
+}
+
+/// The same for `folder/path`, as `list` shows it, and for a path relative to
+/// any folder.
+fn as_listed(config: &Config, asked: &Path) -> Vec<(FolderName, Vec<u8>)> {
+    if asked.is_absolute() {
+        return Vec::new();
+    }
+    let asked = tidy(asked);
+    let named = config.folders.keys().filter_map(|name| {
+        let below = asked.strip_prefix(&name.0).ok()?;
+        Some((name.clone(), bytes(below)))
+    });
+    let relative = config
+        .folders
+        .keys()
+        .map(|name| (name.clone(), bytes(&asked)));
+    named.chain(relative).collect()
+}
+
+/// Without `.` and `..`, by the text alone.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                tidy.pop();
+            }
+            part => tidy.push(part),
+        }
+    }
+    tidy
+}
+
+fn bytes(path: &Path) -> Vec<u8> {
+    let text: &OsStr = path.as_os_str();
+    text.as_bytes().to_vec()
+}
+
+fn sorted_out(mut found: Vec<FileRecord>) -> Found {
+    found.sort_by_key(|file| std::cmp::Reverse((file.seen_at, file.id)));
+    found.dedup_by_key(|file| file.id);
+    let mut paths = BTreeSet::new();
+    let latest: Vec<FileRecord> = found
+        .iter()
+        .filter(|file| paths.insert((file.folder.clone(), file.version.path.clone())))
+        .cloned()
+        .collect();
+    if latest.len() > 1 {
+        Found::Several(latest)
+    } else {
+        Found::One(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_are_taken_out() {
+        let tidied = |text: &str| tidy(Path::new(text)).display().to_string();
+        assert_eq!(tidied("/a/./b/../c"), "/a/c");
+        assert_eq!(tidied("./x"), "x");
+        assert_eq!(tidied("../../x"), "x");
+        assert_eq!(tidied("/.."), "/");
+    }
+}

@@ -1,0 +1,168 @@
+//! What `check` says of the places that a configuration names: the ledger and
+//! its directory, and the file systems of the folders.
+//!
+//! Must not: create or mend anything.
+
+use std::path::Path;
+
+use super::check::Finding;
+use crate::config::valid::{Config, WatchMode};
+use crate::config::{Look, Machine, Severity, Surroundings};
+use crate::ledger::{self, Ledger, LedgerError};
+use crate::watch::fstype::{self, FsKind};
+
+/// Where the ledger is if nothing is said: systemd makes it.
+const STATE_DIRECTORY: &str = "/var/lib/supametas-sync";
+
+/// What is to be said of the ledger and the folders.
+pub fn findings(config: &Config) -> Vec<Finding> {
+    let mut findings = ledger_findings(&config.ledger);
+    for folder in config.folders.values() {
+        let kind = fstype::of_path(&folder.path).unwrap_or(FsKind::Local);
+        findings.extend(on_network(&folder.name.0, folder.watch, kind));
+    }
+    findings
+}
+
+/// Events don't tell of what other machines do.
+fn on_network(folder: &str, watch: WatchMode, kind: FsKind) -> Option<Finding> {
+    let FsKind::Network(name) = kind else {
+        return None;
+    };
+    match watch {
+        WatchMode::Events => Some(Finding::new(
+            Severity::Warning,
+            format!(
+                "folder {folder} is on {name}, whose events don't tell of other machines' files"
+            ),
+            "set `watch` to \"auto\" or \"poll\"",
+        )),
+        WatchMode::Auto | WatchMode::Poll => Some(Finding::new(
+            Severity::Note,
+            format!("folder {folder} is on {name}: it is scanned every `poll_every`"),
+            "",
+        )),
+    }
+}
+
+fn ledger_findings(path: &Path) -> Vec<Finding> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let finding = |severity, what: &str, remedy: &str| {
+        let text = format!("the ledger's directory {} {what}", directory.display());
+        vec![Finding::new(severity, text, remedy)]
+    };
+    let mut findings = match Machine.look(directory) {
+        Look::Missing if directory == Path::new(STATE_DIRECTORY) => {
+            return finding(
+                Severity::Warning,
+                "does not exist",
+                "systemd makes it when the service starts (`StateDirectory=`); without systemd create it, owned by the daemon's user",
+            );
+        }
+        Look::Missing => {
+            return finding(
+                Severity::Error,
+                "does not exist",
+                "create it, owned by the daemon's user, or change `daemon.ledger`",
+            );
+        }
+        Look::Refused(why) => {
+            return finding(
+                Severity::Error,
+                &format!("can't be looked at: {why}"),
+                "let the daemon's user enter the directories above it",
+            );
+        }
+        Look::NotADirectory => {
+            return finding(
+                Severity::Error,
+                "is not a directory",
+                "name a file in a directory in `daemon.ledger`",
+            );
+        }
+        Look::Directory {
+            writable: false, ..
+        } => {
+            return finding(
+                Severity::Error,
+                "can't be written by this user",
+                "give it to the daemon's user, or run the check as that user; under systemd use `StateDirectory=` or name it in `ReadWritePaths=`",
+            );
+        }
+        Look::Directory { .. } => Vec::new(),
+    };
+    if let Ok(FsKind::Network(name)) = fstype::of_path(directory) {
+        findings.extend(finding(
+            Severity::Warning,
+            &format!("is on {name}: its write-ahead log needs memory shared with one machine"),
+            "keep the ledger on a local disk",
+        ));
+    }
+    findings.extend(content(path));
+    findings
+}
+
+/// The ledger itself: whether a daemon can open it.
+fn content(path: &Path) -> Option<Finding> {
+    let note = |text: String| Some(Finding::new(Severity::Note, text, ""));
+    match Ledger::open_visitor(path) {
+        Ok(_) => match ledger::is_owned(path) {
+            Ok(true) => note(format!(
+                "a daemon works on the ledger {} now",
+                path.display()
+            )),
+            _ => None,
+        },
+        Err(LedgerError::Missing(path)) => note(format!(
+            "the ledger {} is not there yet: the daemon makes it",
+            path.display()
+        )),
+        Err(LedgerError::Older { path, found, known }) => note(format!(
+            "the ledger {} has schema {found}: the daemon brings it up to {known} when it starts",
+            path.display()
+        )),
+        // Another program has it open for longer; a start would wait, too.
+        Err(error) if error.is_passing() => {
+            Some(Finding::new(Severity::Warning, error.to_string(), ""))
+        }
+        Err(error) => Some(Finding::new(Severity::Error, error.to_string(), "")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_network_folder_is_warned_of_only_where_events_are_demanded() {
+        let nfs = FsKind::Network("NFS");
+        let severity = |watch| on_network("f", watch, nfs).unwrap().severity;
+        assert_eq!(severity(WatchMode::Events), Severity::Warning);
+        assert_eq!(severity(WatchMode::Auto), Severity::Note);
+        assert!(on_network("f", WatchMode::Events, FsKind::Local).is_none());
+    }
+
+    #[test]
+    fn the_ledgers_directory_must_be_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = |path: &Path| {
+            let found = ledger_findings(path).remove(0);
+            (found.severity, found.text)
+        };
+        let (severity, text) = said(&dir.path().join("no/ledger"));
+        assert_eq!(severity, Severity::Error);
+        assert!(text.contains("does not exist"), "{text}");
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        let (_, text) = said(&dir.path().join("file/ledger"));
+        assert!(text.contains("is not a directory"), "{text}");
+        let (severity, text) = said(&dir.path().join("ledger"));
+        assert_eq!(severity, Severity::Note);
+        assert!(text.contains("not there yet"), "{text}");
+        let (severity, text) = said(&dir.path().join("file"));
+        assert_eq!(severity, Severity::Error, "{text}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The command line, with the real program: what it prints, its exit codes,
+//! its signals, and what it tells a service manager.
+#![allow(clippy::unwrap_used)]
+
+#[path = "cli/commands.rs"]
+mod commands;
+#[path = "cli/daemon.rs"]
+mod daemon;
+#[path = "cli/demo.rs"]
+mod demo;
+mod support;

@@ -1,0 +1,125 @@
+//! `try` and `sandbox`: what a newcomer starts with.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{PROGRAM, until};
+
+fn program(args: &[&str], dir: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .env_remove("SUPAMETAS_LOG")
+        // Neither asks for a configuration.
+        .env("SUPAMETAS_CONFIG", "/no/such/config.toml");
+    command
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+#[test]
+fn try_shows_files_going_and_ends_by_itself_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["try", "--once", "--pending-for", "200ms"];
+    let output = program(&args, dir.path()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}{shown}");
+    assert!(
+        said.contains("Stopped: 6 succeeded, 1 unsupported."),
+        "{said}"
+    );
+    assert!(said.contains("supametas-try/ledger.sqlite"), "{said}");
+    assert!(!shown.contains('\u{1b}'), "colours in a pipe:\n{shown}");
+    for state in [
+        "queued       as text",
+        "submitted    task ",
+        "succeeded    task ",
+    ] {
+        let line = format!("  report.pdf                {state}");
+        assert!(shown.contains(&line), "no {line:?} in\n{shown}");
+    }
+    assert!(
+        shown.contains("  old.doc                   unsupported  "),
+        "{shown}"
+    );
+    assert!(shown.lines().count() <= 25, "not short:\n{shown}");
+
+    let output = program(&args, dir.path()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("Stopped: 6 succeeded, 1 unsupported."),
+        "{said}"
+    );
+
+    // What it says to look with works.
+    let config = dir.path().join("supametas-try/config.toml");
+    let list = program(&["list", "--config"], dir.path())
+        .arg(config)
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&list.stdout).contains("drop/report.pdf"));
+}
+
+#[test]
+fn try_takes_a_folder_and_stops_at_ctrl_c() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let mut child = program(&["try", "some folder", "--no-samples"], dir.path())
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(
+        line.starts_with("Drop files into") && line.contains("some folder"),
+        "{line}"
+    );
+    fs::write(dir.path().join("some folder/mine.txt"), "words").unwrap();
+    until("the upload of mine.txt", || {
+        fs::read_to_string(&log).unwrap().contains("submitted")
+    });
+    signal(&child, Signal::INT);
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(
+        rest.contains("some folder.supametas/ledger.sqlite"),
+        "{rest}"
+    );
+    assert!(
+        rest.contains("Look into it:") && rest.contains("some folder.supametas/config.toml'"),
+        "{rest}"
+    );
+}
+
+#[test]
+fn the_sandbox_names_its_address_and_ends_at_either_signal() {
+    let dir = tempfile::tempdir().unwrap();
+    for end in [Signal::INT, Signal::TERM] {
+        let mut child = program(&["sandbox", "--port", "0"], dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(line.starts_with("base_url = \"http://127.0.0.1:"), "{line}");
+        signal(&child, end);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{end:?}");
+    }
+}
