@@ -1,4 +1,6 @@
 //! `check`: the configuration and its surroundings, all problems at once.
+//!
+//! Must not: mend anything, or send a file.
 
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -73,12 +75,25 @@ pub fn main(path: &Path, args: Args) -> Outcome {
         Err(errors) => (None, errors.problems),
     };
     let mut findings: Vec<Finding> = problems.iter().map(Finding::of).collect();
-    if let Some(config) = &config {
+    // Where only a key is missing, the rest can be looked at all the same.
+    let keyless = match config {
+        None => Config::load_without_keys(path).ok().map(|l| l.config),
+        Some(_) => None,
+    };
+    if let Some(config) = config.as_ref().or(keyless.as_ref()) {
         findings.extend(places::findings(config));
         findings.extend(budget(config));
-        if args.online {
+    }
+    match &config {
+        Some(config) if args.online => {
             findings.extend(runtime()?.block_on(online(config))?);
         }
+        None if args.online => findings.push(Finding::new(
+            Severity::Note,
+            "the service was not asked: the configuration can't be used",
+            "",
+        )),
+        _ => {}
     }
     let of = |severity| findings.iter().filter(|f| f.severity == severity).count();
     let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));

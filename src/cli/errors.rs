@@ -1,4 +1,6 @@
 //! `errors`: the error table in force.
+//!
+//! Must not: judge an answer; `domain::error_table` does.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! `list`: files, newest first.
+//!
+//! Must not: change anything.
 
 use std::collections::BTreeMap;
 use std::path::Path;

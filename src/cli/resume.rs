@@ -1,4 +1,6 @@
 //! `resume`: open closed gates by hand.
+//!
+//! Must not: open one that was not meant.
 
 use std::path::Path;
 

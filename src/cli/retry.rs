@@ -1,4 +1,6 @@
 //! `retry`: send files again that came to a bad end.
+//!
+//! Must not: decide which may be; the lifecycle does.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,6 @@
 //! `run`: the daemon.
+//!
+//! Must not: do the daemon's work; `crate::daemon` does.
 
 use std::path::Path;
 

@@ -1,4 +1,6 @@
 //! `sandbox`: an emulated service on this machine.
+//!
+//! Must not: listen on anything but loopback.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,4 +1,6 @@
 //! `scan`: one run of the daemon, for cron.
+//!
+//! Must not: decide when the daemon is done; `daemon::idle` does.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! `show`: everything known about one file.
+//!
+//! Must not: change anything.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

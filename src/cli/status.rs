@@ -1,4 +1,6 @@
 //! `status`: how things stand.
+//!
+//! Must not: change anything.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

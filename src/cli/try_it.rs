@@ -1,5 +1,7 @@
 //! `try`: an emulated service and a daemon on a drop folder, in one process.
-//! Everything it writes lies in one place, and nothing leaves this machine.
+//! Everything it writes lies in one place.
+//!
+//! Must not: send anything off this machine, or touch what it did not make.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -113,7 +113,11 @@ async fn reload(ctx: &Arc<Context>, path: &Path) {
 
 fn refuse(errors: &ConfigErrors) {
     for problem in &errors.problems {
-        tracing::error!("{problem}");
+        match problem.severity {
+            Severity::Error => tracing::error!("{problem}"),
+            Severity::Warning => tracing::warn!("{problem}"),
+            Severity::Note => tracing::debug!("{problem}"),
+        }
     }
     tracing::error!("configuration refused; the old one stays in force");
 }

@@ -96,10 +96,10 @@ async fn tell_status(ctx: &Context) {
         pending.submitted
     );
     if closed > 0 {
-        line.push_str(&format!("; {closed} gates closed"));
+        line.push_str(&format!("; gates closed: {closed}"));
     }
     if offline > 0 {
-        line.push_str(&format!("; {offline} folders offline"));
+        line.push_str(&format!("; folders offline: {offline}"));
     }
     service_manager::status(&line);
 }

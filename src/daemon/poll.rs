@@ -173,7 +173,7 @@ async fn poll(
     let at = ctx.world.moment();
     match ctx.ledger.polled(polled, at, &running.policies).await {
         Ok(finished) => {
-            report::polled(&due, &finished);
+            report::polled(&due, at.now, &finished);
             if finished.state.kind().is_final() {
                 ctx.sources.notify_one();
             } else if matches!(finished.state, State::Queued { .. }) {

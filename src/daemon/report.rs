@@ -17,6 +17,11 @@ use crate::ledger::{DuePoll, Finished, NewFile, NewSorted, Recovered};
 /// The longest text of the service in a log line, in characters.
 const WORDS: usize = 300;
 
+/// Whole milliseconds, as a number that JSON has.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A file was queued, or sorted out at once.
 pub fn queued(id: FileId, file: &NewFile) {
     let (name, folder, dataset) = (shown(&file.version.path), &file.folder, &file.dataset);
@@ -70,7 +75,7 @@ pub fn answered(
     let file = shown(&job.file.version.path);
     let (id, folder, dataset) = (job.file.id, &job.folder.name, &job.dataset.name);
     let (route, code) = (job.route(), &judgement.code);
-    let (state, ms) = (finished.state.kind(), took.as_millis());
+    let (state, ms) = (finished.state.kind(), millis(took));
     match (&judgement.verdict, &finished.state) {
         (_, State::Submitted { task, .. }) => tracing::info!(
             %file, %id, %folder, %dataset, %route, %attempt, %task, %state, ms, "uploaded"
@@ -81,7 +86,7 @@ pub fn answered(
         ),
         (_, State::Queued { not_before, .. }) => tracing::warn!(
             %file, %id, %folder, %dataset, %route, %attempt, %code, %state, ms,
-            wait_ms = not_before.since(now).as_millis(),
+            wait_ms = millis(not_before.since(now)),
             possible_duplicate = finished.possible_duplicate,
             "to be sent again: {why}"
         ),
@@ -98,32 +103,37 @@ pub fn answered(
     }
 }
 
-/// A task was asked about. `media`: which route it went.
-pub fn polled(due: &DuePoll, finished: &Finished) {
+/// A task was asked about. `ms`: how long it has been at the service.
+pub fn polled(due: &DuePoll, now: Timestamp, finished: &Finished) {
     let judgement = &finished.judgement;
     let file = shown(&due.path);
     let (id, folder, dataset, task) = (due.id, &due.folder, &due.dataset, &due.task);
     let (code, state) = (&judgement.code, finished.state.kind());
+    let route = due.media.map(|media| format!("{folder}/{media}"));
+    let route = route.as_deref().unwrap_or_default();
+    let attempt = due.attempt.map(|attempt| attempt.to_string());
+    let attempt = attempt.as_deref().unwrap_or_default();
+    let ms = millis(now.since(due.submitted_at));
     let why = shown_text(&judgement.why, WORDS);
     match state {
         StateKind::Submitted
             if matches!(judgement.verdict, Verdict::Task(_) | Verdict::Unchanged) =>
         {
-            tracing::debug!(%file, %id, %folder, %dataset, %task, %state, "still processing");
+            tracing::debug!(%file, %id, %folder, %dataset, route, attempt, %task, %state, ms, "still processing");
         }
         StateKind::Submitted => tracing::warn!(
-            %file, %id, %folder, %dataset, %task, %state, %code,
+            %file, %id, %folder, %dataset, route, attempt, %task, %state, ms, %code,
             "the task can't be asked about now: {why}"
         ),
         StateKind::Succeeded => {
-            tracing::info!(%file, %id, %folder, %dataset, %task, %state, "finished");
+            tracing::info!(%file, %id, %folder, %dataset, route, attempt, %task, %state, ms, "finished");
         }
         StateKind::Queued => tracing::warn!(
-            %file, %id, %folder, %dataset, %task, %state,
+            %file, %id, %folder, %dataset, route, attempt, %task, %state, ms,
             "the task failed: to be submitted again"
         ),
         _ => tracing::error!(
-            %file, %id, %folder, %dataset, %task, %state, %code, advice = judgement.advice,
+            %file, %id, %folder, %dataset, route, attempt, %task, %state, ms, %code, advice = judgement.advice,
             "the task ended: {why}"
         ),
     }

@@ -19,7 +19,8 @@ use super::uploads::{self, Finished};
 use super::{Lane, Ledger};
 use crate::domain::error_table::Judgement;
 use crate::domain::gate::Admission;
-use crate::domain::ids::{DatasetName, FileId, FolderName, TaskId};
+use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName, TaskId};
+use crate::domain::media::Media;
 use crate::domain::state::State;
 use crate::domain::time::{Moment, Timestamp};
 
@@ -38,6 +39,12 @@ pub struct DuePoll {
     pub task: TaskId,
     /// Since when it is due.
     pub next_poll: Timestamp,
+    /// Which import took the file.
+    pub media: Option<Media>,
+    /// When the service named the task.
+    pub submitted_at: Timestamp,
+    /// The attempt that was given it.
+    pub attempt: Option<AttemptId>,
 }
 
 /// The answer to a query.
@@ -51,7 +58,9 @@ pub struct Polled {
     pub fingerprints: Arc<Fingerprints>,
 }
 
-pub(super) const DUE_POLLS: &str = "SELECT f.id, fo.name, da.name, f.path, f.task, f.next_poll \
+pub(super) const DUE_POLLS: &str = "SELECT f.id, fo.name, da.name, f.path, f.task, f.next_poll, \
+    f.media, f.changed_at, \
+    (SELECT max(a.id) FROM attempts AS a INDEXED BY attempts_of_file WHERE a.file = f.id) \
     FROM files AS f INDEXED BY files_polls CROSS JOIN folders AS fo ON fo.id = f.folder \
     CROSS JOIN datasets AS da ON da.id = f.dataset \
     WHERE f.state = 'submitted' AND f.dataset = (SELECT id FROM datasets WHERE name = ?1) \
@@ -82,6 +91,8 @@ impl Ledger {
             let mut due = Vec::new();
             while let Some(row) = rows.next()? {
                 let task: String = row.get(4)?;
+                let media: Option<String> = row.get(6)?;
+                let attempt: Option<i64> = row.get(8)?;
                 let task = TaskId::new(&task)
                     .ok_or_else(|| Fail::BadRow(format!("{task:?} is no task ID")))?;
                 due.push(DuePoll {
@@ -91,6 +102,9 @@ impl Ledger {
                     path: row.get(3)?,
                     task,
                     next_poll: Timestamp(row.get(5)?),
+                    media: media.and_then(|text| text.parse().ok()),
+                    submitted_at: Timestamp(row.get(7)?),
+                    attempt: attempt.map(AttemptId),
                 });
             }
             Ok(due)

@@ -226,8 +226,10 @@ async fn check_says_everything_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_looks_at_the_ledgers_place() {
-    let mut stage = Stage::new().await;
-    // A directory that is not there, in place of the stage's own.
+    let stage = Stage::new().await;
+    // A directory that is not there, in place of the stage's own; a missing key
+    // does not keep it from being seen.
+    fs::remove_file(stage.path("keys/main")).unwrap();
     let text = fs::read_to_string(stage.config()).unwrap();
     let elsewhere = text.replace("ledger.sqlite", "nowhere/ledger.sqlite");
     fs::write(stage.config(), elsewhere).unwrap();
@@ -239,7 +241,7 @@ async fn check_looks_at_the_ledgers_place() {
         out(&output)
     );
 
-    stage.settings = stage.settings.clone();
+    assert!(out(&output).contains("2 errors, "), "{}", out(&output));
     stage.write();
     fs::write(
         stage.path("ledger.sqlite"),

@@ -254,7 +254,16 @@ async fn a_json_log_tells_a_files_way_in_fields() {
         assert!(!uploaded[key].is_null(), "{key}: {uploaded:#}");
     }
     assert_eq!(of("queued")["route"], "inbox/text");
-    assert_eq!(of("succeeded")["task"], uploaded["task"]);
+    let succeeded = of("succeeded");
+    for key in ["dataset", "route", "attempt", "task"] {
+        assert_eq!(
+            succeeded[key],
+            uploaded[key].clone(),
+            "{key}: {succeeded:#}"
+        );
+    }
+    assert!(uploaded["ms"].is_u64(), "{uploaded:#}");
+    assert!(succeeded["ms"].is_u64(), "{succeeded:#}");
     assert!(daemon.terminate().success());
 }
 
