@@ -63,10 +63,8 @@ pub fn reached(name: &str) {
         && point == name
         && TIMES.fetch_add(1, Ordering::SeqCst) + 1 == *times
     {
-        let _ = rustix::process::kill_process(
-            rustix::process::getpid(),
-            rustix::process::Signal::KILL,
-        );
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         // The signal is on its way to every thread: nothing more happens here.
         loop {
             std::thread::park();

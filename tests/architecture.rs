@@ -29,7 +29,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "domain", "ports", "config", "ledger", "watch", "media", "api", "failpoint",
+            "domain",
+            "ports",
+            "config",
+            "ledger",
+            "watch",
+            "media",
+            "api",
+            "failpoint",
         ],
     ),
     (
