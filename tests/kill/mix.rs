@@ -189,7 +189,8 @@ impl Register {
             .filter(|n| {
                 let version = &self.versions[*n];
                 version.fate == Fate::Left
-                    && version.path.ends_with("txt")
+                    // Not one that is still being written by us.
+                    && version.path.ends_with("txt") && !version.path.starts_with("slow ")
                     && (!keep_only || FOLDERS[version.folder].after == After::Keep)
             })
             .take(20)
@@ -257,7 +258,7 @@ impl Register {
     /// Half of it now, the rest a while later, with the file open all along.
     fn slow(&mut self, stage: &Stage, rng: &mut fastrand::Rng) {
         let folder = rng.usize(0..FOLDERS.len());
-        let name = self.name("txt");
+        let name = format!("slow {}", self.name("txt"));
         let len = rng.usize(1000..600_000);
         let content = self.text(rng, len);
         let to = stage.folder(&FOLDERS[folder]).join(&name);
