@@ -132,6 +132,7 @@ fn life(
         report(seed, &done, &mut stage, wrong);
     }
     register.all_written();
+    let resting = Instant::now();
     stage.start(None);
     let (wrong, tally) = match check::at_rest(&stage, &register) {
         Ok(list) => check::all(&stage, &register, &list),
@@ -141,6 +142,14 @@ fn life(
         ),
     };
     report(seed, &done, &mut stage, wrong);
+    if resting.elapsed() > Duration::from_secs(20) {
+        println!("seed {seed}: rest took {:.0?}:", resting.elapsed());
+        let said = stage.said();
+        let grave = |line: &&str| line.contains("WARN") || line.contains("ERROR");
+        said.lines()
+            .filter(grave)
+            .for_each(|line| println!("  {line}"));
+    }
     stage.stop();
     seen.tally += tally;
 }
