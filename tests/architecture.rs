@@ -18,9 +18,10 @@ use std::path::{Path, PathBuf};
 /// that it may import. From the inside out.
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("failpoint", &[]),
     ("ports", &["domain"]),
     ("config", &["domain", "ports"]),
-    ("ledger", &["domain", "ports"]),
+    ("ledger", &["domain", "ports", "failpoint"]),
     ("watch", &["domain", "ports"]),
     ("media", &["domain", "ports"]),
     ("api", &["domain", "ports"]),
@@ -28,7 +29,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "domain", "ports", "config", "ledger", "watch", "media", "api",
+            "domain",
+            "ports",
+            "config",
+            "ledger",
+            "watch",
+            "media",
+            "api",
+            "failpoint",
         ],
     ),
     (

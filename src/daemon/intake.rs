@@ -23,6 +23,7 @@ use crate::domain::media::{Sorted, sort, still_incomplete};
 use crate::domain::naming::shown;
 use crate::domain::settle::{Decision, Look, Openness, SettleRules, SteadyClock};
 use crate::domain::version::FileVersion;
+use crate::failpoint::failpoint;
 use crate::ledger::{LedgerError, NewFile, NewSorted};
 use crate::media;
 use crate::watch::Sighting;
@@ -288,6 +289,7 @@ impl Intake {
             return;
         }
         let at = self.ctx.world.moment();
+        failpoint!("intake.settled");
         match self
             .ctx
             .ledger
@@ -295,6 +297,7 @@ impl Intake {
             .await
         {
             Ok(enqueued) => {
+                failpoint!("intake.enqueued");
                 for (file, enqueued) in new.iter().zip(enqueued) {
                     if enqueued.new {
                         report::queued(enqueued.id, file);

@@ -22,6 +22,7 @@ use crate::domain::error_table::{Trail, Verdict};
 use crate::domain::ids::Route;
 use crate::domain::media::Media;
 use crate::domain::state::State;
+use crate::failpoint::failpoint;
 use crate::ledger::{DuePoll, LedgerError, Polled};
 
 /// Queries under way at once, for each dataset.
@@ -171,8 +172,10 @@ async fn poll(
         fingerprints: running.fingerprints(&dataset.name, &route),
     };
     let at = ctx.world.moment();
+    failpoint!("poll.answered");
     match ctx.ledger.polled(polled, at, &running.policies).await {
         Ok(finished) => {
+            failpoint!("poll.recorded");
             report::polled(&due, at.now, &finished);
             if finished.state.kind().is_final() {
                 ctx.sources.notify_one();

@@ -123,10 +123,10 @@ CREATE INDEX files_waiting ON files (not_before, id) WHERE state = 'queued';
 CREATE INDEX files_unsorted ON files (id) WHERE state = 'queued' AND media IS NULL;
 CREATE INDEX files_uploading ON files (id) WHERE state = 'uploading';
 CREATE INDEX files_polls ON files (dataset, next_poll, id) WHERE state = 'submitted';
--- what was sent with this content; equal content has equal size, so that one
+-- what was sent, or may have been, with this content; equal content has equal size, so that one
 -- index also says which sizes were never seen and need no hash beforehand
 CREATE INDEX files_content ON files (dataset, size, hash)
-    WHERE state IN ('uploading', 'submitted', 'succeeded', 'untracked');
+    WHERE state IN ('uploading', 'submitted', 'succeeded', 'untracked', 'unconfirmed', 'lost');
 CREATE INDEX files_awaiting ON files (duplicate_of, id) WHERE awaiting = 1;
 CREATE INDEX files_duplicates ON files (duplicate_of) WHERE state = 'duplicate';
 CREATE INDEX files_sources ON files (source_due, id)

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Gates};
 use super::work::{Kept, Untold, Work};
+use crate::failpoint::failpoint;
 
 /// Requests in one transaction, at most.
 const GROUP: usize = 512;
@@ -173,7 +174,10 @@ impl Writer {
         if let Some(error) = broken {
             return Err(error);
         }
-        exec(&self.conn, "COMMIT").map_err(|fail| fail.at(path))
+        failpoint!("ledger.before_commit");
+        exec(&self.conn, "COMMIT").map_err(|fail| fail.at(path))?;
+        failpoint!("ledger.after_commit");
+        Ok(())
     }
 
     fn begin(&self) -> Result<(), LedgerError> {

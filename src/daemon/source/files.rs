@@ -19,6 +19,7 @@ use rustix::io::Errno;
 
 use crate::domain::ids::FileId;
 use crate::domain::version::FileVersion;
+use crate::failpoint::failpoint;
 
 /// Numbers that are tried to find a free name.
 const MOST_NAMES: u32 = 10_000;
@@ -50,6 +51,7 @@ pub fn delete(id: FileId, place: &Place<'_>, version: &FileVersion) -> io::Resul
         Aside::There(aside) => aside,
         Aside::Not(why) => return Ok(why),
     };
+    failpoint!("source.aside");
     rustix::fs::unlinkat(place.dir, os(&aside), AtFlags::empty())?;
     Ok(Disposed::Deleted)
 }
@@ -66,6 +68,7 @@ pub fn move_to(
         Aside::There(aside) => aside,
         Aside::Not(why) => return Ok(why),
     };
+    failpoint!("source.aside");
     let moved = move_aside_to(place.dir, &aside, wanted);
     if moved.is_err() {
         // Back to its place; if that is taken meanwhile it stays aside, where

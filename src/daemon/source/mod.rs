@@ -24,6 +24,7 @@ use crate::config::valid::Folder;
 use crate::domain::lifecycle::SourceAction;
 use crate::domain::naming::{shown, shown_text};
 use crate::domain::state::State;
+use crate::failpoint::failpoint;
 use crate::ledger::{LedgerError, SourceEnd, SourceWork};
 use crate::watch::{FolderRoot, NotTaken};
 
@@ -81,9 +82,11 @@ async fn act(ctx: &Arc<Context>, due: SourceWork) -> Result<(), LedgerError> {
         // Retried by an operator meanwhile: the file is on its way again.
         return Ok(());
     }
+    failpoint!("source.intended");
     let (action, file) = (due.action, shown(&due.file.version.path));
     let done = tokio::task::spawn_blocking(move || perform(&root, &due, target.as_deref())).await;
     let done = done.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    failpoint!("source.done");
     let end = match done {
         Ok(Disposed::Moved(to)) => {
             tracing::info!(%file, %id, to = %shown(to.as_os_str().as_bytes()), "source moved");
@@ -112,7 +115,9 @@ async fn act(ctx: &Arc<Context>, due: SourceWork) -> Result<(), LedgerError> {
             return ctx.ledger.source_later(id, later).await;
         }
     };
-    ctx.ledger.source_done(id, end).await
+    ctx.ledger.source_done(id, end).await?;
+    failpoint!("source.recorded");
+    Ok(())
 }
 
 /// Where the source is to go: the same path below the target directory as it

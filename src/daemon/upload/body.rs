@@ -17,6 +17,7 @@ use futures_util::stream;
 use tokio::sync::mpsc;
 
 use super::lane::Lanes;
+use crate::failpoint::failpoint;
 use crate::ports::{BoxFuture, Progress, UploadBody};
 
 /// Bytes read, and handed over, at a time. Large enough for the disk and the
@@ -96,6 +97,7 @@ impl Sending {
             return Some((Err(error), self));
         }
         self.progress.hand_over(len, last);
+        failpoint!("body.chunk");
         Some((Ok(chunk), self))
     }
 }

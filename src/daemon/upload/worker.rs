@@ -27,6 +27,7 @@ use crate::domain::ids::{AttemptId, Route};
 use crate::domain::media::Media;
 use crate::domain::naming;
 use crate::domain::state::State;
+use crate::failpoint::failpoint;
 use crate::ledger::{Begin, Begun, Finish, LedgerError, NewSorted, NextHop, Queued};
 use crate::ports::{Import, Progress, Target};
 use crate::watch::FolderRoot;
@@ -108,8 +109,10 @@ impl Job {
             endpoint: self.path().to_owned(),
         };
         let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
+        failpoint!("upload.picked");
         match self.ctx.ledger.begin(begin, at, policies).await? {
             Begun::Attempt { attempt, probe } => {
+                failpoint!("upload.begun");
                 self.send(OnRecord { attempt, probe }, prepared, slot).await
             }
             // A gate closed since it was picked.
@@ -406,12 +409,14 @@ impl Job {
                     }
                 }
                 if let Some(attempt) = attempt {
+                    failpoint!("last_byte.before");
                     let at = ctx.world.moment();
                     if let Err(error) = ctx.ledger.last_byte(id, attempt, None, at, &policies).await
                     {
                         return hold(HeldBack::Ledger(error), "the ledger could not record");
                     }
                 }
+                failpoint!("last_byte.after");
                 Ok(())
             })
         })
@@ -450,6 +455,7 @@ impl Job {
     /// Records the answer. It is the one thing that can't be learnt again, so
     /// it is kept trying while the daemon runs.
     async fn finish(&self, finish: Finish, took: Duration) -> Result<(), LedgerError> {
+        failpoint!("upload.answered");
         let at = self.ctx.world.moment();
         let mut wait = Duration::from_millis(100);
         let finished = loop {
@@ -472,6 +478,7 @@ impl Job {
                 Err(error) => return Err(error),
             }
         };
+        failpoint!("upload.finished");
         let scope = finish.judgement.pause.map(|pause| pause.scope);
         match (&finish.judgement.verdict, scope) {
             (Verdict::Done(_), _) => self.lanes.clean(),

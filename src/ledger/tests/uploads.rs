@@ -275,6 +275,34 @@ async fn the_same_content_is_sent_once() {
 }
 
 #[tokio::test]
+async fn a_copy_waits_for_an_original_in_doubt() {
+    let bench = Bench::new(Policy {
+        unconfirmed: OnUnconfirmed::Hold,
+        ..policy()
+    });
+    let original = bench.enqueue(file("a", 1)).await;
+    let Begun::Attempt { attempt, .. } = bench.begin_with(original, 1, 0).await else {
+        panic!()
+    };
+    bench
+        .ledger
+        .last_byte(original, attempt, None, at(1), &bench.policies)
+        .await
+        .unwrap();
+    let bench = bench.reopened().await;
+    bench.ledger.recover(at(2), &bench.policies).await.unwrap();
+    let unconfirmed = State::Unconfirmed { attempt };
+    assert_eq!(bench.state(original).await, unconfirmed);
+    // Dropped only now: it is not sent behind the operator's back.
+    let copy = bench.enqueue(file("b", 2)).await;
+    assert_eq!(
+        bench.begin_with(copy, 1, 3).await,
+        Begun::Duplicate(original)
+    );
+    assert_eq!(bench.record(copy).await.source, None, "not imported yet");
+}
+
+#[tokio::test]
 async fn duplicates_get_their_own_try_when_the_original_does_not_get_through() {
     let bench = Bench::new(policy());
     let original = bench.enqueue(file("a", 1)).await;
