@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use samples::Want::{Incomplete, No, Page, To};
 use serde_json::{Value, json};
 use supametas_sync::domain::media::Media;
-use supametas_sync::sandbox::{Call, Fault, SandboxConfig};
+use supametas_sync::sandbox::Call;
 
 use support::{Expected, Stage, assert_each_once, blake3_of, expect, states, text, words};
 
