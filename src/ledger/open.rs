@@ -175,6 +175,9 @@ fn common(conn: &Connection, cache_kib: i64) -> Result<(), Fail> {
     conn.pragma_update(None, "foreign_keys", true)?;
     // Negative: KiB instead of pages. Memory must not grow with the ledger.
     conn.pragma_update(None, "cache_size", -cache_kib)?;
+    // Every request has a savepoint; what it may have to take back is kept in
+    // memory and not in a file.
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
     // Text in double quotes is a mistake, and a ledger is only data.
     conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;

@@ -86,7 +86,8 @@ struct Desk {
 struct Dispatcher {
     ctx: Arc<Context>,
     stop: Stop,
-    workers: JoinSet<FileId>,
+    /// Each ends with its file, and whether the ledger could record.
+    workers: JoinSet<(FileId, bool)>,
     /// Files under way, with the gates that each probes.
     in_flight: HashMap<FileId, Vec<GateKey>>,
     desks: Vec<Desk>,
@@ -134,8 +135,15 @@ impl Dispatcher {
         }
     }
 
-    fn ended(&mut self, ended: Result<FileId, tokio::task::JoinError>) -> Result<(), TaskFailure> {
-        let id = ended.map_err(|error| format!("an upload panicked: {}", panic_text(error)))?;
+    fn ended(
+        &mut self,
+        ended: Result<(FileId, bool), tokio::task::JoinError>,
+    ) -> Result<(), TaskFailure> {
+        let (id, recorded) =
+            ended.map_err(|error| format!("an upload panicked: {}", panic_text(error)))?;
+        if !recorded {
+            self.troubled_until = Some(Instant::now() + LEDGER_TROUBLE);
+        }
         for gate in self.in_flight.remove(&id).unwrap_or_default() {
             self.probed.remove(&gate);
         }
@@ -282,8 +290,8 @@ impl Dispatcher {
             self.probed.extend(probes.iter().cloned());
             self.in_flight.insert(id, probes);
             self.workers.spawn(async move {
-                worker::carry(job, slot).await;
-                id
+                let recorded = worker::carry(job, slot).await;
+                (id, recorded)
             });
         }
         Ok(next)

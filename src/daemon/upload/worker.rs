@@ -64,9 +64,11 @@ pub struct Job {
     pub way: [GateKey; 3],
 }
 
-/// Carries one file as far as it gets. Every end is in the ledger.
-pub async fn carry(job: Job, slot: Slot) {
-    if let Err(error) = job.carry(slot).await {
+/// Carries one file as far as it gets. Every end is in the ledger, unless that
+/// can't record: then `false`, and nothing new should be begun for a while.
+pub async fn carry(job: Job, slot: Slot) -> bool {
+    let carried = job.carry(slot).await;
+    if let Err(error) = &carried {
         // The row is as it was at the last commit: queued, or uploading and
         // picked up by the recovery at the next start.
         tracing::error!(
@@ -76,6 +78,7 @@ pub async fn carry(job: Job, slot: Slot) {
             "the ledger could not record this upload's progress"
         );
     }
+    carried.is_ok()
 }
 
 /// Why the last chunk was held back.
