@@ -2,7 +2,7 @@
 //! full lines have a field for everything; a newcomer wants to see a file go.
 //!
 //! ```text
-//! 12:31:05  report.pdf               submitted    task 1795461329306000001 (4 ms)
+//! 12:31:05  report.pdf            submitted    task 1795461329306000001 (4 ms)
 //! ```
 //!
 //! Must not: be what a program reads, or the log of a daemon.
@@ -17,7 +17,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Columns of a file's name; longer ones push the rest to the right.
-const NAME: usize = 24;
+const NAME: usize = 20;
 
 /// Columns of a state's name.
 const STATE: usize = 11;
@@ -178,7 +178,7 @@ mod tests {
         };
         assert_eq!(
             said(&fields, Level::INFO),
-            "12:31:05  report.pdf                submitted    task 1795 (2 ms)"
+            "12:31:05  report.pdf            submitted    task 1795 (2 ms)"
         );
         let fields = Fields {
             message: "not taken: it is empty".into(),
@@ -188,7 +188,7 @@ mod tests {
         };
         assert_eq!(
             said(&fields, Level::WARN),
-            "12:31:05  a.pdf                     unsupported  not taken: it is empty"
+            "12:31:05  a.pdf                 unsupported  not taken: it is empty"
         );
         assert!(
             line(&fields, Level::WARN, "")

@@ -191,6 +191,16 @@ pub fn span(time: std::time::Duration) -> String {
     }
 }
 
+/// The same in a narrow column: the largest unit alone.
+pub fn age(time: std::time::Duration) -> String {
+    match time.as_secs() {
+        s @ 0..=59 => format!("{s} s"),
+        s @ 60..=3_599 => format!("{} min", s / 60),
+        s @ 3_600..=86_399 => format!("{} h", s / 3_600),
+        s => format!("{} d", s / 86_400),
+    }
+}
+
 /// Bytes for people.
 pub fn bytes(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
@@ -218,5 +228,8 @@ mod tests {
         assert_eq!(said(60), "1 min");
         assert_eq!(said(3_661), "1 h 1 min");
         assert_eq!(said(90_000), "1 d 1 h");
+        let old = |s| age(Duration::from_secs(s));
+        assert_eq!((old(59), old(3_661)), ("59 s".into(), "1 h".into()));
+        assert_eq!((old(119), old(90_000)), ("1 min".into(), "1 d".into()));
     }
 }

@@ -16,10 +16,11 @@ use crate::ports::World;
 
 /// List files, newest first
 ///
-/// A row is one version of a file. With --json, a list of objects: id, folder,
-/// dataset, route, media, file (in the folder), path (in full), path_escaped
-/// (exact, where a name is not UTF-8), size, state, final, needs_attention,
-/// seen_at, changed_at, detail, attempt_count, task, code, why and more.
+/// A row is one version of a file; on a terminal its detail is cut to fit, and
+/// `show` has it all. With --json, a list of objects: id, folder, dataset,
+/// route, media, file (in the folder), path (in full), path_escaped (exact,
+/// where a name is not UTF-8), size, state, final, needs_attention, seen_at,
+/// changed_at, detail, attempt_count, task, code, why and more.
 ///
 /// Examples:
 ///   supametas-sync list
@@ -92,11 +93,11 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             file.state.kind().to_string(),
             files::listed(&file),
             files::bytes(file.version.size),
-            files::span(now.since(file.changed_at)),
+            files::age(now.since(file.changed_at)),
             files::detail(&file, now),
         ]);
     }
-    out::print(&table.lines());
+    out::print(&table.cut_lines());
     if full {
         out::remark(&format!(
             "only the first {limit} are shown: --limit 0 shows all"

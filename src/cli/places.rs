@@ -120,6 +120,10 @@ fn content(path: &Path) -> Option<Finding> {
             "the ledger {} is not there yet: the daemon makes it",
             path.display()
         )),
+        Err(LedgerError::Older { path, found: 0, .. }) => note(format!(
+            "the ledger {} is empty: the daemon makes it one",
+            path.display()
+        )),
         Err(LedgerError::Older { path, found, known }) => note(format!(
             "the ledger {} has schema {found}: the daemon brings it up to {known} when it starts",
             path.display()
@@ -162,6 +166,10 @@ mod tests {
         let (severity, text) = said(&dir.path().join("ledger"));
         assert_eq!(severity, Severity::Note);
         assert!(text.contains("not there yet"), "{text}");
+        let (severity, text) = said(&dir.path().join("file"));
+        assert_eq!(severity, Severity::Note);
+        assert!(text.contains("is empty"), "{text}");
+        std::fs::write(dir.path().join("file"), "a letter, and no ledger").unwrap();
         let (severity, text) = said(&dir.path().join("file"));
         assert_eq!(severity, Severity::Error, "{text}");
     }

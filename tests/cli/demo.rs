@@ -45,11 +45,11 @@ fn try_shows_files_going_and_ends_by_itself_twice() {
         "submitted    task ",
         "succeeded    task ",
     ] {
-        let line = format!("  report.pdf                {state}");
+        let line = format!("  report.pdf            {state}");
         assert!(shown.contains(&line), "no {line:?} in\n{shown}");
     }
     assert!(
-        shown.contains("  old.doc                   unsupported  "),
+        shown.contains("  old.doc               unsupported  "),
         "{shown}"
     );
     assert!(shown.lines().count() <= 25, "not short:\n{shown}");
