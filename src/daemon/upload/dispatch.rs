@@ -269,6 +269,8 @@ impl Dispatcher {
                 }
             };
             let Some((root, local)) = self.ctx.folders.online_root(&shelf.folder.name) else {
+                // Nobody rings when it is there again, or for the first time.
+                next = earliest(next, Some(LOOK_EVERY));
                 continue;
             };
             // Recording ahead of the wire means that a crash leaves some files
