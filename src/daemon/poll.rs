@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, LOOK_EVERY, Running};
@@ -31,45 +32,95 @@ const AT_ONCE: usize = 8;
 /// How long it rests where no task is followed.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Runs one poller for each dataset until `stop`.
+/// How the polling of one dataset goes.
+struct Poller {
+    dataset: Arc<Dataset>,
+    rate: Arc<Bucket>,
+    turn: Turn,
+}
+
+/// Where a poller is.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// A round is under way; `again`: something has come up since it began.
+    Asking { again: bool },
+    /// Nothing to ask before then.
+    Resting(Instant),
+}
+
+/// Polls each dataset at its own pace until `stop`: one that is slow, or
+/// whose queries hang, holds up no other.
 pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskFailure> {
-    let mut rates: Vec<(Arc<Dataset>, Arc<Bucket>)> = Vec::new();
+    let mut pollers: Vec<Poller> = Vec::new();
+    let mut rounds = FuturesUnordered::new();
     loop {
         let mut woken = std::pin::pin!(ctx.polls.notified());
         woken.as_mut().enable();
         let running = ctx.running();
-        follow_settings(&mut rates, &running);
-        let round = rates
-            .iter()
-            .map(|(dataset, bucket)| poll_dataset(&ctx, &running, dataset, bucket));
-        let waits = tokio::select! {
-            waits = futures_util::future::join_all(round) => waits,
+        follow_settings(&mut pollers, &running);
+        let mut next = Instant::now() + IDLE;
+        for poller in &mut pollers {
+            match poller.turn {
+                Turn::Resting(until) if until <= Instant::now() => {
+                    poller.turn = Turn::Asking { again: false };
+                    let (ctx, running) = (ctx.clone(), running.clone());
+                    let (dataset, rate) = (poller.dataset.clone(), poller.rate.clone());
+                    rounds.push(async move {
+                        let wait = poll_dataset(&ctx, &running, &dataset, &rate).await;
+                        (dataset, wait)
+                    });
+                }
+                Turn::Resting(until) => next = next.min(until),
+                Turn::Asking { .. } => {}
+            }
+        }
+        tokio::select! {
             // A query cut off by a stop is asked again after the next start.
             () = stop.cancelled() => return Ok(()),
-        };
-        let wait = waits.into_iter().min().unwrap_or(IDLE);
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = &mut woken => {}
-            () = tokio::time::sleep(wait) => {}
+            () = &mut woken => pollers.iter_mut().for_each(Poller::wake),
+            Some((dataset, wait)) = rounds.next(), if !rounds.is_empty() => {
+                // One that a reload has replaced is not there any more.
+                let ended = pollers.iter_mut().find(|p| Arc::ptr_eq(&p.dataset, &dataset));
+                if let Some(poller) = ended {
+                    poller.rest(wait);
+                }
+            }
+            () = tokio::time::sleep_until(next) => {}
         }
     }
 }
 
-fn follow_settings(rates: &mut Vec<(Arc<Dataset>, Arc<Bucket>)>, running: &Running) {
+impl Poller {
+    fn wake(&mut self) {
+        self.turn = match self.turn {
+            Turn::Asking { .. } => Turn::Asking { again: true },
+            Turn::Resting(_) => Turn::Resting(Instant::now()),
+        };
+    }
+
+    fn rest(&mut self, wait: Duration) {
+        let again = matches!(self.turn, Turn::Asking { again: true });
+        let wait = if again { Duration::ZERO } else { wait };
+        self.turn = Turn::Resting(Instant::now() + wait);
+    }
+}
+
+fn follow_settings(pollers: &mut Vec<Poller>, running: &Running) {
     let datasets = &running.config.datasets;
-    rates.retain(|(old, _)| {
+    pollers.retain(|old| {
         datasets
-            .get(&old.name)
-            .is_some_and(|now| Arc::ptr_eq(now, old))
+            .get(&old.dataset.name)
+            .is_some_and(|now| Arc::ptr_eq(now, &old.dataset))
     });
     for dataset in datasets.values() {
-        if !rates.iter().any(|(known, _)| Arc::ptr_eq(known, dataset)) {
+        let known = |p: &Poller| Arc::ptr_eq(&p.dataset, dataset);
+        if !pollers.iter().any(known) {
             let rate = dataset.polls_per_second;
-            rates.push((
-                dataset.clone(),
-                Arc::new(Bucket::new(rate, rate.clamp(1.0, 4.0))),
-            ));
+            pollers.push(Poller {
+                dataset: dataset.clone(),
+                rate: Arc::new(Bucket::new(rate, rate.clamp(1.0, 4.0))),
+                turn: Turn::Resting(Instant::now()),
+            });
         }
     }
 }
@@ -114,14 +165,23 @@ async fn poll_due(
     }
     let mut asking = FuturesUnordered::new();
     for task in due {
-        rate.take(1.0).await;
+        let mut turn = std::pin::pin!(rate.take(1.0));
+        // Those under way go on meanwhile: a query leaves when its turn is
+        // there, and not when its round is complete.
+        loop {
+            tokio::select! {
+                () = &mut turn, if asking.len() < AT_ONCE => break,
+                Some(asked) = asking.next(), if !asking.is_empty() => asked?,
+            }
+        }
+        if !Arc::ptr_eq(running, &ctx.running()) {
+            // A reload: another poller has begun, with the settings of now.
+            break;
+        }
         match admitted(ctx, dataset) {
             Admit::Go => {}
             Admit::Probe(_) if ctx.ledger.poll_may_go(task.id, ctx.world.moment()).await? => {}
             Admit::Probe(_) | Admit::Wait(_) => break,
-        }
-        while asking.len() >= AT_ONCE {
-            asking.next().await.unwrap_or(Ok(()))?;
         }
         asking.push(poll(ctx, running, dataset, task));
     }

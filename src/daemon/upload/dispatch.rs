@@ -57,6 +57,7 @@ pub async fn run(ctx: Arc<Context>, stop: Stop) -> Result<(), TaskFailure> {
         desks: Vec::new(),
         running: None,
         probed: HashSet::new(),
+        looked: Instant::now(),
         troubled_until: None,
     };
     dispatcher.run().await
@@ -95,6 +96,8 @@ struct Dispatcher {
     running: Option<Arc<Running>>,
     /// Gates whose probe is under way.
     probed: HashSet<GateKey>,
+    /// When all shelves were last looked at again.
+    looked: Instant,
     /// The ledger could not be read or written: nothing new until then.
     troubled_until: Option<Instant>,
 }
@@ -130,6 +133,7 @@ impl Dispatcher {
     }
 
     fn look_everywhere(&mut self) {
+        self.looked = Instant::now();
         for shelf in self.desks.iter_mut().flat_map(|desk| &mut desk.shelves) {
             shelf.exhausted = false;
         }
@@ -147,6 +151,11 @@ impl Dispatcher {
         for gate in self.in_flight.remove(&id).unwrap_or_default() {
             self.probed.remove(&gate);
         }
+        if self.workers.is_empty() {
+            // The last look before a long rest: this end may have queued
+            // others, such as copies of a file that was not sent after all.
+            self.look_everywhere();
+        }
         Ok(())
     }
 
@@ -157,6 +166,11 @@ impl Dispatcher {
                 return until;
             }
             self.troubled_until = None;
+        }
+        if self.looked.elapsed() >= LOOK_EVERY {
+            // Also while files end so fast that the loop never sleeps: what has
+            // become due on another route must not wait for that to stop.
+            self.look_everywhere();
         }
         let running = self.ctx.running();
         self.follow_settings(&running);
@@ -208,13 +222,15 @@ impl Dispatcher {
 
     /// Fills all lanes; says how long until there may be more to do.
     async fn fill_desks(&mut self, running: &Arc<Running>) -> Result<Duration, LedgerError> {
+        // Read before the shelves are stocked: what becomes due meanwhile is
+        // after it, so it can't fall between the look and the rest.
+        let now = self.ctx.world.clock.now();
         let mut next = None;
         for desk in 0..self.desks.len() {
             next = earliest(next, self.fill_desk(running, desk).await?);
         }
         let wait = if self.workers.is_empty() {
             // Idle: until something becomes due.
-            let now = self.ctx.world.clock.now();
             let due = self.ctx.ledger.next_due(now).await?;
             earliest(next, due.map(|due| due.since(now)))
                 .unwrap_or(IDLE)
@@ -261,6 +277,8 @@ impl Dispatcher {
                 }
             };
             let Some((root, local)) = self.ctx.folders.online_root(&shelf.folder.name) else {
+                // Nobody rings when it is there again, or for the first time.
+                next = earliest(next, Some(LOOK_EVERY));
                 continue;
             };
             // Recording ahead of the wire means that a crash leaves some files

@@ -178,10 +178,13 @@ impl Job {
                 self.ctx
                     .folders
                     .sight_again(folder, self.file.version.path.clone());
+                // Copies that waited for it may have to go themselves.
+                self.ctx.uploads.notify_one();
             }
             NotReady::Gone => {
                 let state = ledger.vanished(id, under_way, at, policies).await?;
                 report::moved_on(self, &state, "the file is not there any more");
+                self.ctx.uploads.notify_one();
             }
             NotReady::Unsupported(reason) => {
                 self.give_back(under_way).await?;
