@@ -23,7 +23,8 @@
 //!   domain ◄─ ports ◄─ { config, ledger, watch, media, api } ◄─ daemon ◄─ cli ◄─ main
 //! ```
 //!
-//! Adapters never import each other; `sandbox` shares only [`api::wire`].
+//! Adapters never import each other; `sandbox` shares only [`api::wire`];
+//! [`failpoint`] is empty but for the kill loops.
 //! `tests/architecture.rs` checks it.
 //!
 //! # Invariants

@@ -242,6 +242,7 @@ fn links_between_the_papers_lead_somewhere() {
         "CHANGELOG.md",
         "docs/design.md",
         "docs/error-table.md",
+        "docs/guarantees.md",
     ] {
         let text = read(paper);
         let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(paper);
@@ -258,4 +259,63 @@ fn links_between_the_papers_lead_somewhere() {
             assert!(target.exists(), "{paper}: the link to {link} leads nowhere");
         }
     }
+}
+
+/// The tests that a paper names, as file and function: list items that begin
+/// with a source file.
+fn named_tests(paper: &str) -> Vec<(&str, &str)> {
+    let mut named = Vec::new();
+    for line in paper.lines() {
+        let Some(item) = line.strip_prefix("- `") else {
+            continue;
+        };
+        let mut ticked = item.split('`').step_by(2);
+        let Some(file) = ticked.next().filter(|file| file.ends_with(".rs")) else {
+            continue;
+        };
+        named.extend(
+            ticked
+                .filter(|name| !name.is_empty())
+                .map(|name| (file, name)),
+        );
+    }
+    named
+}
+
+/// Whether `source` has a test of this name that is run.
+fn has_test(source: &str, name: &str) -> bool {
+    let Some(at) = source.find(&format!("fn {name}(")) else {
+        return false;
+    };
+    let attributes: Vec<&str> = source[..at]
+        .lines()
+        .rev()
+        .skip_while(|line| line.trim() == "async" || line.trim().is_empty())
+        .take_while(|line| line.trim_start().starts_with(['#', '/']))
+        .collect();
+    attributes.iter().any(|line| line.contains("test"))
+        && !attributes.iter().any(|line| line.contains("#[ignore"))
+}
+
+#[test]
+fn every_test_that_the_guarantees_name_exists() {
+    let paper = read("docs/guarantees.md");
+    let named = named_tests(&paper);
+    assert!(named.len() > 40, "only {} tests are named", named.len());
+    for promise in 1..=6 {
+        let promised = section(&paper, &format!("## {promise}. "));
+        assert!(
+            !named_tests(promised).is_empty(),
+            "docs/guarantees.md: promise {promise} names no test"
+        );
+    }
+    for (file, name) in named {
+        let source = read(file);
+        assert!(
+            has_test(&source, name),
+            "docs/guarantees.md: {file} has no test `{name}`"
+        );
+    }
+    let source = "#[test]\nfn a() {}\n\n#[test]\n#[ignore = \"x\"]\nfn b() {}\nfn c() {}";
+    assert!(has_test(source, "a") && !has_test(source, "b") && !has_test(source, "c"));
 }

@@ -18,8 +18,10 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use crate::domain::ids::FileId;
+use crate::domain::settle::Openness;
 use crate::domain::version::FileVersion;
 use crate::failpoint::failpoint;
+use crate::watch::lease;
 
 /// Numbers that are tried to find a free name.
 const MOST_NAMES: u32 = 10_000;
@@ -96,7 +98,7 @@ fn set_aside(id: FileId, place: &Place<'_>, version: &FileVersion) -> io::Result
         Err(error) => return Err(error),
     };
     if left_by_a_crash {
-        return Ok(Aside::There(aside));
+        return unless_written_to(place, aside);
     }
     match look(place.dir, place.name) {
         Ok(stat) if is_version(&stat, version) => {}
@@ -109,11 +111,28 @@ fn set_aside(id: FileId, place: &Place<'_>, version: &FileVersion) -> io::Result
     rename_new(place.dir, place.name, place.dir, &aside)?;
     let stat = look(place.dir, &aside)?;
     if is_version(&stat, version) {
-        return Ok(Aside::There(aside));
+        return unless_written_to(place, aside);
     }
     // Swapped between the look and the rename.
     rename_new(place.dir, &aside, place.dir, place.name)?;
     Ok(Aside::Not(Disposed::Changed))
+}
+
+/// Whoever opened it before the rename may still write to it: then it goes back
+/// to its place. Nobody can open it by its name any more.
+fn unless_written_to(place: &Place<'_>, aside: Vec<u8>) -> io::Result<Aside> {
+    if is_being_written(place.dir, &aside) {
+        rename_new(place.dir, &aside, place.dir, place.name)?;
+        return Err(io::Error::other("a program has it open for writing"));
+    }
+    Ok(Aside::There(aside))
+}
+
+/// Where that can't be found out it counts as no: the file has been quiet.
+fn is_being_written(dir: BorrowedFd<'_>, name: &[u8]) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(dir, os(name), flags, Mode::empty());
+    opened.is_ok_and(|file| lease::open_for_writing(&File::from(file)) == Openness::Yes)
 }
 
 fn move_aside_to(dir: BorrowedFd<'_>, aside: &[u8], wanted: &Path) -> io::Result<PathBuf> {
@@ -176,21 +195,39 @@ fn copy_aside_to(dir: BorrowedFd<'_>, aside: &[u8], wanted: &Path) -> io::Result
 
 /// Whether this version lies at `path`, but for its name: a rename keeps the
 /// rest.
-pub fn is_at(path: &Path, version: &FileVersion) -> bool {
+fn is_at(path: &Path, version: &FileVersion) -> bool {
     rustix::fs::lstat(path).is_ok_and(|stat| is_version(&stat, version))
 }
 
+/// Where this version lies: at `wanted`, or under one of the names beside it
+/// that [`move_to`] takes where that one is taken.
+pub fn find(wanted: &Path, version: &FileVersion) -> Option<PathBuf> {
+    (1..=MOST_NAMES)
+        .map(|n| numbered(wanted, n))
+        .take_while(|path| path.symlink_metadata().is_ok())
+        .find(|path| is_at(path, version))
+}
+
 /// Writes `text` beside a moved file, as `<name>.supametas.json`; never over
-/// something that is there.
+/// something that is there, such as the note of a try that a crash cut short.
 pub fn write_note(moved: &Path, text: &str) -> io::Result<()> {
     let mut name = moved.as_os_str().to_owned();
     name.push(".supametas.json");
+    let note = PathBuf::from(&name);
+    if note.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    name.push(".part");
+    let partial = PathBuf::from(name);
+    // Our own, half written, if a crash has left one.
+    let _ = fs::remove_file(&partial);
     let mut file = File::options()
         .write(true)
         .create_new(true)
-        .open(PathBuf::from(name))?;
+        .open(&partial)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.sync_all()?;
+    fs::rename(partial, note)
 }
 
 /// `name.ext`, `name (2).ext`, `name (3).ext` …
@@ -340,6 +377,48 @@ mod tests {
         fs::remove_file(room.dir.path().join("a.txt")).unwrap();
         let gone = delete(FileId(1), &room.place("a.txt"), &version).unwrap();
         assert_eq!(gone, Disposed::Missing);
+    }
+
+    #[test]
+    fn a_file_that_somebody_writes_to_is_left_alone() {
+        let room = room();
+        let version = room.drop_file("a.txt", "x");
+        let path = room.dir.path().join("a.txt");
+        let writer = File::options().append(true).open(&path).unwrap();
+        // On a file system that can't tell there is nothing to see.
+        if lease::open_for_writing(&File::open(&path).unwrap()) != Openness::Yes {
+            return;
+        }
+        assert!(delete(FileId(1), &room.place("a.txt"), &version).is_err());
+        assert_eq!(room.names(), ["a.txt"]);
+        drop(writer);
+        let deleted = delete(FileId(1), &room.place("a.txt"), &version).unwrap();
+        assert_eq!(deleted, Disposed::Deleted);
+    }
+
+    #[test]
+    fn a_note_is_written_once() {
+        let room = room();
+        let moved = room.dir.path().join("a.bin");
+        // What a crash has left.
+        room.drop_file("a.bin.supametas.json.part", "hal");
+        write_note(&moved, "first").unwrap();
+        write_note(&moved, "second").unwrap();
+        assert_eq!(room.names(), ["a.bin.supametas.json"]);
+        let note = room.dir.path().join("a.bin.supametas.json");
+        assert_eq!(fs::read_to_string(note).unwrap(), "first");
+    }
+
+    #[test]
+    fn what_was_moved_is_found_beside_a_name_that_was_taken() {
+        let room = room();
+        let wanted = room.dir.path().join("a.txt");
+        room.drop_file("a.txt", "another");
+        let version = room.drop_file("a (2).txt", "x");
+        let there = room.dir.path().join("a (2).txt");
+        assert_eq!(find(&wanted, &version), Some(there.clone()));
+        fs::remove_file(there).unwrap();
+        assert_eq!(find(&wanted, &version), None);
     }
 
     #[test]

@@ -34,8 +34,18 @@ const BATCH: usize = 64;
 /// How long a source that could not be moved is left alone.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 
+/// How long a start waits until each folder was looked for; one on a hanging
+/// mount must not hold up the others.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
 /// Runs until `stop`.
 pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskFailure> {
+    // What a folder that is not there yet holds up is put off for a minute:
+    // not for the blink that a start takes.
+    tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        _ = tokio::time::timeout(FIRST_LOOK, looked_for(&ctx)) => {}
+    }
     loop {
         let mut woken = std::pin::pin!(ctx.sources.notified());
         woken.as_mut().enable();
@@ -51,6 +61,13 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
             () = &mut woken => {}
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+/// Returns when each folder was looked for.
+async fn looked_for(ctx: &Context) {
+    while !ctx.folders.status().iter().all(|(_, s)| s.checked) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -159,11 +176,11 @@ fn perform(
     if let Some(dir) = target.parent() {
         std::fs::create_dir_all(dir)?;
     }
-    let disposed = files::move_to(due.file.id, &place, version, target)?;
-    if let Disposed::Missing = disposed
+    let mut disposed = files::move_to(due.file.id, &place, version, target)?;
+    if disposed == Disposed::Missing
         && let Some(there) = moved_before(due)
     {
-        return Ok(Disposed::Moved(there));
+        disposed = Disposed::Moved(there);
     }
     if let (SourceAction::MoveRejected, Disposed::Moved(to)) = (due.action, &disposed) {
         files::write_note(to, &note(due))?;
@@ -172,10 +189,10 @@ fn perform(
 }
 
 /// A crash between the move and its record: the file lies where it was meant
-/// to go.
+/// to go, or beside it where that name was taken.
 fn moved_before(due: &SourceWork) -> Option<PathBuf> {
-    let target = PathBuf::from(OsStr::from_bytes(due.target.as_deref()?));
-    files::is_at(&target, &due.file.version).then_some(target)
+    let target = Path::new(OsStr::from_bytes(due.target.as_deref()?));
+    files::find(target, &due.file.version)
 }
 
 /// What happened to a rejected file, for whoever finds it there.
