@@ -506,7 +506,7 @@ impl Job {
         if !finished.returned.is_empty() {
             self.ctx.uploads.notify_one();
         }
-        Ok(())
+        self.ctx.catch_up(&self.running).await
     }
 
     /// The route it takes.
