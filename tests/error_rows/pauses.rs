@@ -197,8 +197,8 @@ fn play(row: &Row) {
 
     // Who paused.
     let gate = match row.scope {
-        Route => "route inbox/text",
-        Dataset => "dataset main",
+        Route => "route:inbox/text",
+        Dataset => "dataset:main",
         Service => "service",
     };
     let shown = closed(&stage, &daemon, gate);
