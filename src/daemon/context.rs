@@ -14,7 +14,7 @@ use crate::config::valid::Config;
 use crate::domain::gate::GateKey;
 use crate::domain::ids::{DatasetName, Route};
 use crate::domain::media::Media;
-use crate::ledger::{Fingerprints, Ledger, Policies};
+use crate::ledger::{Fingerprints, Ledger, LedgerError, Policies};
 use crate::ports::{ImportApi, World};
 
 /// Shared by all tasks.
@@ -70,6 +70,23 @@ impl Context {
     pub fn replace(&self, running: Running) {
         self.now.send_replace(Arc::new(running));
         self.wake_all();
+    }
+
+    /// Opens again what an answer closed under settings that a reload has
+    /// replaced since: the reload looked through the gates before.
+    ///
+    /// # Errors
+    /// When the ledger can't be written.
+    pub async fn catch_up(&self, judged_under: &Arc<Running>) -> Result<(), LedgerError> {
+        let running = self.running();
+        if Arc::ptr_eq(&running, judged_under) {
+            return Ok(());
+        }
+        let opened = self.ledger.settings_are(running.all_fingerprints()).await?;
+        if !opened.is_empty() {
+            self.wake_all();
+        }
+        Ok(())
     }
 
     /// Rings every bell.

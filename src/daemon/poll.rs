@@ -236,6 +236,7 @@ async fn poll(
     match ctx.ledger.polled(polled, at, &running.policies).await {
         Ok(finished) => {
             failpoint!("poll.recorded");
+            ctx.catch_up(running).await?;
             report::polled(&due, at.now, &finished);
             if finished.state.kind().is_final() {
                 ctx.sources.notify_one();

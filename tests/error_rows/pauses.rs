@@ -42,7 +42,7 @@ struct Row {
     code: &'static str,
     /// The answers are to queries: the upload before them went well.
     query: bool,
-    /// How the table is overridden.
+    /// What the overrides that shorten the pause call the answer.
     on_override: &'static str,
     /// Requests that one try takes: more than one where redirects are followed.
     hops: usize,
@@ -171,14 +171,17 @@ fn play(row: &Row) {
     elsewhere.set_nonblocking(true).unwrap();
     let other = format!("http://{}/elsewhere", elsewhere.local_addr().unwrap());
     let stage = stage(|settings| {
-        // The word for a class is written with a star in the configuration.
-        let calls = if row.query { "query" } else { "upload" };
-        for calls in [calls, if row.query { "upload" } else { "query" }] {
-            settings.tail(&format!(
-                "[[error]]\non = {:?}\ncalls = {calls:?}\n{}",
-                row.on_override,
-                short(row, calls == "query")
-            ));
+        // The same for both calls: what pauses is asked about by either.
+        for calls in ["upload", "query"] {
+            // A query never pauses a route.
+            if calls == "upload" || row.scope != Route {
+                settings.tail(&format!(
+                    "[[error]]\non = {:?}\ncalls = {calls:?}\npause_first = \"{FIRST}ms\"\n\
+                     pause_max = \"{}ms\"",
+                    row.on_override,
+                    2 * FIRST
+                ));
+            }
         }
     });
     faults(&stage, &script(row, &other));
@@ -194,8 +197,8 @@ fn play(row: &Row) {
 
     // Who paused.
     let gate = match row.scope {
-        Route => "route inbox/text",
-        Dataset => "dataset main",
+        Route => "route:inbox/text",
+        Dataset => "dataset:main",
         Service => "service",
     };
     let shown = closed(&stage, &daemon, gate);
@@ -240,8 +243,8 @@ fn play(row: &Row) {
     all_in(&stage, &daemon, unharmed, &files);
     let listed = stage.list();
     if !row.query {
-        let has_code = |f: &&serde_json::Value| f["code"] == row.code;
-        assert!(listed.iter().find(has_code).is_some(), "{listed:#?}");
+        let has_code = listed.iter().any(|f| f["code"] == row.code);
+        assert!(has_code, "{listed:#?}");
     }
     assert!(
         inside
@@ -270,18 +273,6 @@ fn play(row: &Row) {
     assert!(daemon.terminate().success());
 }
 
-/// The pause, shortened.
-fn short(row: &Row, query: bool) -> String {
-    // Of a query, a pause of a route has no effect and warns.
-    if query && row.scope == Route {
-        return "pause = \"service\"\npause_after = 1000\n".into();
-    }
-    format!(
-        "pause_first = \"{FIRST}ms\"\npause_max = \"{}ms\"\n",
-        2 * FIRST
-    )
-}
-
 /// The fault, for everything in the row's scope.
 fn script(row: &Row, other: &str) -> String {
     let mut keys = match row.scope {
@@ -304,7 +295,10 @@ fn failed(stage: &Stage, row: &Row) -> Vec<RequestRecord> {
         let html = row.code == "NOT-THE-SERVICE" && r.bytes > 0;
         (taken && !row.takes) || (read && !html)
     };
-    let mut requests = stage.sandbox.requests();
+    let mut requests = match row.query {
+        true => stage.sandbox.requests(),
+        false => sent(stage),
+    };
     requests.retain(|r| !ok(r) && !matches!(r.status, Outcome::Open));
     requests
 }

@@ -16,6 +16,10 @@ pub const PLAYED: &[(bool, &str)] = &[(false, "no-connection")];
 
 const CASES: &[(&str, fn())] = &[
     ("another key ends a 401", another_key),
+    (
+        "a 401 that comes when the key is another already",
+        late_answer,
+    ),
     ("a person ends a 401", resumed),
     ("other options end an OPS40003", other_options),
     ("another path ends a 404", another_path),
@@ -59,13 +63,13 @@ fn another_key() {
     let files = files(3);
     drop_all(&stage, &files);
     let daemon = stage.start();
-    closed(&stage, &daemon, "dataset main");
+    closed(&stage, &daemon, "dataset:main");
     // A reload with the same key changes nothing.
     daemon.signal(Signal::HUP);
     daemon.until("the reload is through", || {
         daemon.log().contains("configuration reloaded")
     });
-    closed(&stage, &daemon, "dataset main");
+    closed(&stage, &daemon, "dataset:main");
     assert_eq!(sent(&stage).len(), 1);
 
     stage.settings.datasets[0].1 = "sk-main-the-new-one".into();
@@ -79,20 +83,41 @@ fn another_key() {
     assert!(daemon.terminate().success());
 }
 
+/// The reload finds no gate to open; the answer to the old key comes after it.
+fn late_answer() {
+    let mut stage = stage(|_| {});
+    faults(&stage, &only_main(r#"{"status":401,"delay_ms":3000}"#));
+    let files = files(2);
+    drop_all(&stage, &files);
+    let daemon = stage.start();
+    daemon.until("it is on the wire", || sent(&stage).len() == 1);
+    stage.settings.datasets[0].1 = "sk-main-the-new-one".into();
+    stage.write();
+    daemon.signal(Signal::HUP);
+    daemon.until("the reload is through", || {
+        daemon.log().contains("the Access-Key changed")
+    });
+    assert_eq!(format!("{:?}", sent(&stage)[0].status), "Open");
+    all_in(&stage, &daemon, "succeeded", &files);
+    once_each(&stage, &files);
+    assert!(gates(&stage).is_empty());
+    assert!(daemon.terminate().success());
+}
+
 fn resumed() {
     let stage = stage(|_| {});
     faults(&stage, &only_main(r#"{"status":401}"#));
     let files = files(3);
     drop_all(&stage, &files);
     let daemon = stage.start();
-    closed(&stage, &daemon, "dataset main");
+    closed(&stage, &daemon, "dataset:main");
     // Too early: it closes again with the next answer.
     stage.said(&["resume", "dataset:main"]);
     daemon.until("it was tried", || sent(&stage).len() == 2);
-    closed(&stage, &daemon, "dataset main");
+    closed(&stage, &daemon, "dataset:main");
     faults(&stage, "[]");
     let said = stage.said(&["resume"]);
-    assert!(said.contains("dataset main"), "{said}");
+    assert!(said.contains("dataset:main"), "{said}");
     all_in(&stage, &daemon, "succeeded", &files);
     once_each(&stage, &files);
     assert_eq!(sent(&stage).len(), 2 + files.len());
@@ -107,7 +132,7 @@ fn other_options() {
     let files = files(2);
     drop_all(&stage, &files);
     let daemon = stage.start();
-    closed(&stage, &daemon, "route inbox/text");
+    closed(&stage, &daemon, "route:inbox/text");
     faults(&stage, "[]");
     // The last folder is `far`, so these are not the route's options.
     stage.settings.tail("[folder.text]\ntitle = false");
@@ -116,7 +141,7 @@ fn other_options() {
     daemon.until("the reload is through", || {
         daemon.log().contains("configuration reloaded")
     });
-    closed(&stage, &daemon, "route inbox/text");
+    closed(&stage, &daemon, "route:inbox/text");
     assert_eq!(sent(&stage).len(), 1);
 
     stage
@@ -137,7 +162,7 @@ fn another_path() {
     let files = files(2);
     drop_all(&stage, &files);
     let daemon = stage.start();
-    let gate = closed(&stage, &daemon, "route inbox/text");
+    let gate = closed(&stage, &daemon, "route:inbox/text");
     assert_eq!(gate["code"], "HTTP-404");
     assert_eq!(sent(&stage).len(), 1);
     stage.settings.service.clear();
@@ -163,13 +188,13 @@ fn crash() {
     let files = files(3);
     drop_all(&stage, &files);
     let daemon = stage.start();
-    let gate = closed(&stage, &daemon, "dataset main");
+    let gate = closed(&stage, &daemon, "dataset:main");
     let until = at_ms(&stage, &gate["until"]);
     daemon.kill9();
     let daemon = stage.start();
     drop_in(&stage, "far", "out-far.txt");
     all_in(&stage, &daemon, "succeeded", &["out-far.txt".into()]);
-    let after = closed(&stage, &daemon, "dataset main");
+    let after = closed(&stage, &daemon, "dataset:main");
     assert_eq!(after["until"], gate["until"]);
     all_in(&stage, &daemon, "succeeded", &files);
     once_each(&stage, &files);

@@ -272,7 +272,9 @@ impl Dispatcher {
                 Admit::Go => Vec::new(),
                 Admit::Probe(gates) => gates,
                 Admit::Wait(until) => {
-                    next = earliest(next, until.map(|until| until.since(now)));
+                    // A probe that is a query rings no bell here when it is back.
+                    let wait = until.map_or(LOOK_EVERY, |until| until.since(now));
+                    next = earliest(next, Some(wait));
                     continue;
                 }
             };

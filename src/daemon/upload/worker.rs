@@ -231,8 +231,10 @@ impl Job {
         let mut attempt = begun.attempt;
         let mut trail = Trail::default();
         let mut address: Option<String> = None;
+        // A hop is the same upload, and goes in the same lane.
+        let mut kept = None;
         loop {
-            let Some(lane) = self.enter(begun.probe).await else {
+            let Some(lane) = self.enter(kept.take(), begun.probe).await else {
                 return self.release(attempt).await;
             };
             let started = Instant::now();
@@ -295,7 +297,6 @@ impl Job {
                 drop(lane);
                 return finished;
             };
-            drop(lane);
             // 307: the same request once more, to another address of the same
             // origin; an attempt of its own, on the record before it starts.
             trail.hops += 1;
@@ -316,14 +317,19 @@ impl Job {
             let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
             attempt = self.ctx.ledger.next_hop(hop, at, policies).await?;
             address = Some(to);
+            kept = lane;
         }
     }
 
-    /// Waits for a lane; `None` if the file must not go any more.
-    async fn enter(&self, probe: bool) -> Option<Lane> {
-        let lane = tokio::select! {
-            lane = self.lanes.enter() => lane,
-            () = self.stop.drain.cancelled() => return None,
+    /// Waits for a lane, unless it has one; `None` if the file must not go any
+    /// more.
+    async fn enter(&self, kept: Option<Lane>, probe: bool) -> Option<Lane> {
+        let lane = match kept {
+            Some(lane) => lane,
+            None => tokio::select! {
+                lane = self.lanes.enter() => lane,
+                () = self.stop.drain.cancelled() => return None,
+            },
         };
         // A gate may have closed while it waited. The probe's own gates are
         // closed for everybody else.
@@ -500,7 +506,7 @@ impl Job {
         if !finished.returned.is_empty() {
             self.ctx.uploads.notify_one();
         }
-        Ok(())
+        self.ctx.catch_up(&self.running).await
     }
 
     /// The route it takes.
