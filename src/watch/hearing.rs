@@ -121,6 +121,9 @@ impl Hearing<'_> {
             // Coming on line scans anyway; but it is worth a look now.
             if news.asked {
                 self.next_check = now;
+                // Somebody waits for it; and many who ask at once must not
+                // stretch the wait as many checks in vain do.
+                self.offline_wait = CHECK_OFFLINE.0;
             }
             return;
         }
