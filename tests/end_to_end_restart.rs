@@ -95,7 +95,7 @@ async fn a_crash_in_the_middle_loses_nothing_and_says_what_may_be_twice() {
         );
     }
     // At most what is recorded ahead of the wire, each time: eight files for
-    // each of the four lanes.
+    // each of the four lanes where the service is quick.
     let told = doubtful.values().filter(|d| **d).count();
     assert!(told <= 4 * 32, "{told} of {FILES} are in doubt");
     assert!(daemon.terminate().success());

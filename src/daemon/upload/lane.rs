@@ -5,6 +5,7 @@
 //! send. Must not: pick files, or know gates.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -42,12 +43,7 @@ pub enum Size {
     Big,
 }
 
-/// Small files under way for each lane: one on the wire, the others being
-/// prepared and recorded meanwhile.
-const SMALL_PER_LANE: usize = 8;
-
-/// The most of them, and of their bytes: each may be held in memory.
-const SMALL_MOST: usize = 160;
+/// The most bytes of small files under way: each may be held in memory.
 const SMALL_BYTES: u64 = 8 << 20;
 
 /// A place among the files under way, from pick to answer; given back when
@@ -101,7 +97,7 @@ impl Lanes {
             Size::Big => state.big < lanes.saturating_sub(1).max(1),
             Size::Small if !ahead => state.small < lanes,
             Size::Small => {
-                state.small < (lanes * SMALL_PER_LANE).min(SMALL_MOST).max(lanes)
+                state.small < state.pace.under_way()
                     && (state.small < lanes || state.small_bytes + bytes <= SMALL_BYTES)
             }
         };
@@ -154,6 +150,12 @@ impl Lanes {
         }
     }
 
+    /// A small file took so long from its pick to its record, and from the wire
+    /// to its answer.
+    pub fn timed(&self, ready: Duration, wire: Duration) {
+        self.lock().pace.timed(ready, wire);
+    }
+
     /// An upload was taken.
     pub fn clean(&self) {
         self.lock().pace.clean();
@@ -196,7 +198,6 @@ mod tests {
     use super::*;
     use crate::domain::ids::DatasetName;
     use crate::ports::AccessKey;
-    use std::time::Duration;
 
     fn lanes(concurrency: usize) -> Arc<Lanes> {
         Lanes::new(&Dataset {
@@ -253,7 +254,7 @@ mod tests {
     fn files_ahead_of_the_wire_are_bounded_in_number_and_bytes() {
         let lanes = lanes(4);
         let tiny: Vec<Slot> = std::iter::from_fn(|| lanes.slot(Size::Small, 1, true)).collect();
-        assert_eq!(tiny.len(), 4 * SMALL_PER_LANE);
+        assert_eq!(tiny.len(), 8);
         drop(tiny);
         let half = std::iter::from_fn(|| lanes.slot(Size::Small, SMALL_BYTES / 2, true));
         assert_eq!(

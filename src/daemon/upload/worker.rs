@@ -93,10 +93,13 @@ struct OnRecord {
     attempt: AttemptId,
     /// It goes while its gates are closed for everybody else.
     probe: bool,
+    /// How long a small file took from its pick to here.
+    ready: Option<Duration>,
 }
 
 impl Job {
     async fn carry(&self, slot: Slot) -> Result<(), LedgerError> {
+        let picked = Instant::now();
         let prepared = match self.prepare().await {
             Ok(prepared) => prepared,
             Err(not_ready) => return self.not_ready(None, not_ready).await,
@@ -116,7 +119,12 @@ impl Job {
         match self.ctx.ledger.begin(begin, at, policies).await? {
             Begun::Attempt { attempt, probe } => {
                 failpoint!("upload.begun");
-                self.send(OnRecord { attempt, probe }, prepared, slot).await
+                let begun = OnRecord {
+                    attempt,
+                    probe,
+                    ready: one_chunk.then(|| picked.elapsed()),
+                };
+                self.send(begun, prepared, slot).await
             }
             // A gate closed since it was picked.
             Begun::Held { .. } => Ok(()),
@@ -255,6 +263,9 @@ impl Job {
                     return Ok(());
                 }
             };
+            if let Some(ready) = begun.ready {
+                self.lanes.timed(ready, started.elapsed());
+            }
             // Others may come up while the answer is being recorded.
             slot.take();
             let held_back = held_back
