@@ -75,6 +75,9 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
             }
         }
         tokio::select! {
+            // The bell before the rounds: one that was rung before this turn is
+            // used up by arming it, and would be lost if a round won instead.
+            biased;
             // A query cut off by a stop is asked again after the next start.
             () = stop.cancelled() => return Ok(()),
             () = &mut woken => pollers.iter_mut().for_each(Poller::wake),

@@ -278,6 +278,11 @@ impl Dispatcher {
                     continue;
                 }
             };
+            // Asked after the gates: one that a reload has just opened must not
+            // let a file out under the settings that had closed it.
+            if !Arc::ptr_eq(running, &self.ctx.running()) {
+                return Ok(Some(Duration::ZERO));
+            }
             let Some((root, local)) = self.ctx.folders.online_root(&shelf.folder.name) else {
                 // Nobody rings when it is there again, or for the first time.
                 next = earliest(next, Some(LOOK_EVERY));
