@@ -2,16 +2,17 @@
 //!
 //! Must not: mend anything, or send a file.
 
-use std::fmt::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::exit::Exit;
+use super::finding::Finding;
 use super::{Outcome, out, places, runtime};
+use crate::config::Severity;
 use crate::config::valid::{Config, Dataset};
-use crate::config::{Problem, Severity};
 use crate::daemon;
 use crate::domain::answer::{Body, Call, Outcome as Answered};
 use crate::domain::error_table::{Judgement, Trail, Verdict};
@@ -47,26 +48,6 @@ pub struct Args {
 
 /// The longest wait for a dataset's answer.
 const ANSWER: Duration = Duration::from_secs(30);
-
-/// One thing that was found.
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// What was found.
-    pub text: String,
-    /// What to do about it; may be empty.
-    remedy: String,
-    /// Where it is written, if it is about the configuration.
-    place: Option<Place>,
-}
-
-struct Place {
-    file: PathBuf,
-    line: Option<usize>,
-    key: String,
-    /// The whole message, with the place.
-    told: String,
-}
 
 /// Says what was found; exit code 2 if anything keeps the daemon from running.
 pub fn main(path: &Path, args: Args) -> Outcome {
@@ -135,58 +116,6 @@ pub fn main(path: &Path, args: Args) -> Outcome {
     } else {
         Exit::Usage
     })
-}
-
-impl Finding {
-    /// About the surroundings.
-    pub fn new(severity: Severity, text: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding {
-            severity,
-            text: text.into(),
-            remedy: remedy.into(),
-            place: None,
-        }
-    }
-
-    /// About the configuration.
-    fn of(problem: &Problem) -> Finding {
-        Finding {
-            severity: problem.severity,
-            text: problem.what.clone(),
-            remedy: problem.remedy.clone(),
-            place: Some(Place {
-                file: problem.file.clone(),
-                line: problem.line,
-                key: problem.key.clone(),
-                told: problem.to_string(),
-            }),
-        }
-    }
-
-    fn as_json(&self) -> Value {
-        let place = self.place.as_ref();
-        json!({
-            "severity": self.severity.to_string(),
-            "file": place.map(|place| place.file.to_string_lossy()),
-            "line": place.and_then(|place| place.line),
-            "key": place.map(|place| &place.key).filter(|key| !key.is_empty()),
-            "text": self.text,
-            "remedy": Some(&self.remedy).filter(|remedy| !remedy.is_empty()),
-        })
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            return f.write_str(&place.told);
-        }
-        write!(f, "{}: {}", self.severity, self.text)?;
-        if !self.remedy.is_empty() {
-            write!(f, "; {}", self.remedy)?;
-        }
-        Ok(())
-    }
 }
 
 /// Whether the kernel lets all folders be watched.

@@ -11,6 +11,7 @@ pub mod exit;
 mod files;
 mod filter;
 mod find;
+mod finding;
 mod list;
 pub mod logging;
 mod out;

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::check::Finding;
+use super::finding::Finding;
 use crate::config::valid::{Config, WatchMode};
 use crate::config::{Look, Machine, Severity, Surroundings};
 use crate::ledger::{self, Ledger, LedgerError};

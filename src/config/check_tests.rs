@@ -1,7 +1,7 @@
 //! Wrong configurations, and exactly what is said about each.
 #![allow(clippy::unwrap_used)]
 
-use super::load::Keys;
+use super::keys::Keys;
 use super::problem::Severity;
 use super::surroundings::Look;
 use super::testing::{BASE, Fake, load, load_on, machine, problems, says, with};

@@ -10,6 +10,17 @@ use std::path::{Component, Path};
 use super::surroundings::{MAX_KEY_FILE, Surroundings};
 use crate::ports::AccessKey;
 
+/// Whether the Access-Keys are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// They are, and one that can't be is an error.
+    Read,
+    /// They are not, and every dataset has an empty one: for commands that
+    /// only look at the ledger. Their user may well not be allowed to read the
+    /// keys, or have systemd's credentials.
+    NotNeeded,
+}
+
 /// Where a key comes from; exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeySource<'a> {

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use super::check;
+use super::keys::Keys;
 use super::problem::{ConfigErrors, Problem, Severity};
 use super::source;
 use super::surroundings::{Machine, Surroundings};
@@ -21,17 +22,6 @@ pub struct Loaded {
     /// What needs a look all the same, and what is assumed (severity
     /// [`Severity::Note`]), in the order of the file.
     pub warnings: Vec<Problem>,
-}
-
-/// Whether the Access-Keys are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keys {
-    /// They are, and one that can't be is an error.
-    Read,
-    /// They are not, and every dataset has an empty one: for commands that
-    /// only look at the ledger. Their user may well not be allowed to read the
-    /// keys, or have systemd's credentials.
-    NotNeeded,
 }
 
 impl Config {

@@ -31,7 +31,8 @@ pub mod units;
 pub mod valid;
 
 pub use diff::diff;
-pub use load::{Keys, Loaded};
+pub use keys::Keys;
+pub use load::Loaded;
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use surroundings::{KeyFile, Look, Machine, Surroundings};
 pub use valid::Config;

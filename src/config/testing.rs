@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::load::{Keys, Loaded};
+use super::keys::Keys;
+use super::load::Loaded;
 use super::problem::{ConfigErrors, Problem};
 use super::surroundings::{KeyFile, Look, Surroundings};
 use super::valid::Config;

@@ -10,7 +10,7 @@ use super::context::{Context, Running};
 use super::service_manager;
 use super::signals::{Listener, Request};
 use super::supervise::TaskFailure;
-use super::upload::dispatch::Stop;
+use super::upload::job::Stop;
 use crate::config::valid::Config;
 use crate::config::{self, ConfigErrors, Severity};
 

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use self::context::{Context, Running};
 use self::folders::Folders;
 use self::supervise::{Supervisor, TaskEnded, TaskFailure};
-use self::upload::dispatch::Stop;
+use self::upload::job::Stop;
 use crate::api::client::{HttpApi, Settings, SetupError};
 use crate::config::valid::{Config, Service};
 use crate::ledger::{Ledger, LedgerError};

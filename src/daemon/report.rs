@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::upload::worker::Job;
+use super::upload::job::Job;
 use crate::domain::error_table::Verdict;
 use crate::domain::ids::{AttemptId, FileId};
 use crate::domain::naming::{shown, shown_text};

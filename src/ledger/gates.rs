@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::Ledger;
 use super::error::{Fail, LedgerError};
 use super::rows::{FileRecord, bounded};
-use super::thread::Write;
 use super::work::Work;
 use crate::domain::answer::Code;
 use crate::domain::error_table::{Judgement, Lifts};
@@ -45,18 +44,6 @@ impl Ledger {
     /// The same, to wait on: changes after each commit that changed a gate.
     pub fn gates_watch(&self) -> watch::Receiver<Arc<Gates>> {
         self.gates.clone()
-    }
-
-    /// Looks whether another process (a command beside the daemon) has written
-    /// to the ledger, and shows the gates as they are now. True: it has, and
-    /// there may be new work. Cheap; meant for once a second.
-    pub async fn refresh_gates(&self) -> Result<bool, LedgerError> {
-        let (reply, answer) = oneshot::channel();
-        self.writer
-            .send(Write::Refresh(reply))
-            .await
-            .map_err(|_| LedgerError::Closed)?;
-        answer.await.map_err(|_| LedgerError::Closed)?
     }
 
     /// Tells gates what their settings are now, at start-up and after a

@@ -184,6 +184,18 @@ impl Ledger {
         self.commits.load(Ordering::Relaxed)
     }
 
+    /// Looks whether another process (a command beside the daemon) has written
+    /// to the ledger, and shows the gates as they are now. True: it has, and
+    /// there may be new work. Cheap; meant for once a second.
+    pub async fn refresh_gates(&self) -> Result<bool, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.writer
+            .send(Write::Refresh(reply))
+            .await
+            .map_err(|_| LedgerError::Closed)?;
+        answer.await.map_err(|_| LedgerError::Closed)?
+    }
+
     /// Does `work` in the next shared transaction, and answers when that is
     /// durable. `weight`: how many rows it writes, about.
     async fn write<T, F>(&self, weight: usize, work: F) -> Result<T, LedgerError>

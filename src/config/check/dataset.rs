@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::Report;
+use crate::config::keys::Keys;
 use crate::config::keys::{self, KeySource};
-use crate::config::load::Keys;
 use crate::config::raw::RawDataset;
 use crate::config::surroundings::Surroundings;
 use crate::config::valid::Dataset;

@@ -20,7 +20,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::load::Keys;
+use super::keys::Keys;
 use super::problem::{Problem, Severity, did_you_mean};
 use super::raw::{RawDaemon, RawLog};
 use super::source::{Flaw, Lines, Source};

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::admit::{Admit, admit, way};
+use super::job::{Job, Stop};
 use super::lane::{Lanes, Size};
-use super::worker::{self, Job};
+use super::worker;
 use crate::config::valid::{Dataset, Folder};
 use crate::daemon::context::{Context, LOOK_EVERY, Running};
 use crate::daemon::supervise::{TaskFailure, panic_text};
@@ -37,15 +37,6 @@ const LEDGER_TROUBLE: Duration = Duration::from_secs(5);
 
 /// The longest time without a look, when nothing is due.
 const IDLE: Duration = Duration::from_secs(60);
-
-/// How the two ends of a stop are told apart.
-#[derive(Clone)]
-pub struct Stop {
-    /// Take no new file; what is on the wire goes on.
-    pub drain: CancellationToken,
-    /// The grace period is over: leave the wire.
-    pub cut: CancellationToken,
-}
 
 /// Runs until everything under way has ended after `stop.drain`.
 pub async fn run(ctx: Arc<Context>, stop: Stop) -> Result<(), TaskFailure> {

@@ -9,6 +9,7 @@ pub mod admit;
 pub mod body;
 pub mod bucket;
 pub mod dispatch;
+pub mod job;
 pub mod lane;
 pub mod prepare;
 pub mod worker;

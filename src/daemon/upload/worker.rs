@@ -14,55 +14,25 @@ use tokio::time::Instant;
 
 use super::admit::{Admit, admit};
 use super::body::{self, Release};
-use super::dispatch::Stop;
-use super::lane::{Lane, Lanes, Slot};
+use super::job::Job;
+use super::lane::{Lane, Slot};
 use super::prepare::{self, Content, NotReady, Prepared, Wanted};
-use crate::config::valid::{Dataset, Duplicates, Folder};
-use crate::daemon::context::{Context, Running};
+use crate::config::valid::Duplicates;
 use crate::daemon::report;
 use crate::domain::answer::{Call, Outcome};
 use crate::domain::error_table::{Follow, Judgement, Scope, Trail, Verdict};
-use crate::domain::gate::GateKey;
-use crate::domain::ids::{AttemptId, Route};
-use crate::domain::media::Media;
+use crate::domain::ids::AttemptId;
 use crate::domain::naming;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
-use crate::ledger::{Begin, Begun, Finish, LedgerError, NewSorted, NextHop, Queued};
+use crate::ledger::{Begin, Begun, Finish, LedgerError, NewSorted, NextHop};
 use crate::ports::{Import, Progress, Target};
-use crate::watch::FolderRoot;
 
 /// How long a file waits whose folder is not there.
 const OFFLINE_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a file waits that can't be read.
 const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
-
-/// A file, and all that belongs to sending it.
-pub struct Job {
-    /// The daemon.
-    pub ctx: Arc<Context>,
-    /// What was in force when it was picked.
-    pub running: Arc<Running>,
-    /// The two ends of a stop.
-    pub stop: Stop,
-    /// The file.
-    pub file: Queued,
-    /// Its folder.
-    pub folder: Arc<Folder>,
-    /// Where it goes.
-    pub dataset: Arc<Dataset>,
-    /// The handle on its folder.
-    pub root: Arc<FolderRoot>,
-    /// Its folder is on a local file system: a look does not block.
-    pub local: bool,
-    /// How it was sorted.
-    pub media: Media,
-    /// The dataset's lanes.
-    pub lanes: Arc<Lanes>,
-    /// The gates on its way.
-    pub way: [GateKey; 3],
-}
 
 /// Carries one file as far as it gets. Every end is in the ledger, unless that
 /// can't record: then `false`, and nothing new should be begun for a while.
@@ -518,10 +488,5 @@ impl Job {
             self.ctx.uploads.notify_one();
         }
         self.ctx.catch_up(&self.running).await
-    }
-
-    /// The route it takes.
-    pub fn route(&self) -> Route {
-        self.folder.route(self.media)
     }
 }
