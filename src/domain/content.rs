@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use super::media::Media;
+use super::kind::Media;
 
 /// What the bytes of a file are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -13,6 +13,7 @@ pub mod content;
 pub mod error_table;
 pub mod gate;
 pub mod ids;
+pub mod kind;
 pub mod lifecycle;
 pub mod media;
 pub mod naming;

@@ -21,6 +21,7 @@ mod app;
 mod calls;
 mod check;
 mod connection;
+mod exchange;
 pub mod faults;
 mod intake;
 mod names;

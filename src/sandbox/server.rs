@@ -18,6 +18,7 @@ use super::answer::Answer;
 use super::app::{App, Key, Ticket};
 use super::calls::{Done, Job, Whole};
 use super::connection::Hold;
+use super::exchange::{Exchange, Stop, wait};
 use super::faults::{Cut, Fault, Silence};
 use super::intake::{Broken, Source, read_form};
 use super::record::Outcome;
@@ -80,28 +81,6 @@ pub(super) async fn handle(
     }
 }
 
-/// How a request ends without an ordinary answer.
-#[derive(Debug)]
-pub(super) enum Stop {
-    /// The client broke off.
-    Left,
-    /// Reset now.
-    Cut,
-    /// Reset in the middle of this answer.
-    CutAnswer(Box<Answer>),
-    /// Never answer.
-    Silent,
-}
-
-impl From<Broken> for Stop {
-    fn from(broken: Broken) -> Stop {
-        match broken {
-            Broken::Left => Stop::Left,
-            Broken::Cut => Stop::Cut,
-        }
-    }
-}
-
 /// Ends the reading of a body before its end.
 enum Early {
     Stop(Stop),
@@ -113,9 +92,6 @@ impl From<Broken> for Early {
         Early::Stop(broken.into())
     }
 }
-
-/// An answer, and how far apart its bytes come.
-pub(super) type Exchange = Result<(Answer, Option<Duration>), Stop>;
 
 async fn exchange(
     app: &App,
@@ -192,13 +168,6 @@ async fn exchange(
         (Some(_), _) => Err(Stop::Cut),
         (_, Some(_)) => Err(Stop::Silent),
         _ => Ok((answer, fault.drip_ms.map(Duration::from_millis))),
-    }
-}
-
-/// Waits, but not even a tick for nothing.
-pub(super) async fn wait(delay: Duration) {
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
     }
 }
 

@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::app::{App, Key, Ticket};
+use super::exchange::{Exchange, Stop, wait};
 use super::intake::Source;
 use super::record::{Outcome, UploadRecord};
 use super::rules::{Call, Refusal};
-use super::server::{Exchange, Stop, wait};
 use super::tasks::End;
 use crate::api::wire::{Imported, OptResult, TaskDetails, TaskQuery};
 

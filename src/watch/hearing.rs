@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::events::{EventWatcher, Hint, HintKind, NoEvents};
-use super::root::{Found, Offline, RootFacts};
+use super::not_taken::Offline;
+use super::root::{Found, RootFacts};
 use super::shared::{News, Shared, Stopped};
 use super::{BATCH, Mode, Sighting, fstype};
 use crate::domain::settle::Sighted;

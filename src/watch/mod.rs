@@ -52,8 +52,8 @@ use crate::domain::version::FileVersion;
 use crate::ports::World;
 
 pub use lease::open_for_writing;
-pub use not_taken::NotTaken;
-pub use root::{FolderRoot, Offline, OpenedFile, same_version, version_of};
+pub use not_taken::{NotTaken, Offline};
+pub use root::{FolderRoot, OpenedFile, same_version, version_of};
 use settings::Watched;
 use shared::Shared;
 

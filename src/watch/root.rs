@@ -21,7 +21,6 @@
 //! Must not: decide by name (that is `rules`) or whether a file is finished.
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -31,7 +30,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
-use super::not_taken::NotTaken;
+use super::not_taken::{NotTaken, Offline};
 use crate::domain::version::FileVersion;
 
 /// What a directory is recognised by.
@@ -41,56 +40,6 @@ pub struct Identity {
     pub dev: u64,
     /// `st_ino`.
     pub inode: u64,
-}
-
-/// Why a folder can't be worked with at the moment. Says nothing of its files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Offline {
-    /// Nothing is at its path.
-    Missing,
-    /// Something other than a directory is.
-    NotADirectory,
-    /// This user may not read it.
-    NoRight,
-    /// An empty directory is there in place of the mount that was: it was
-    /// unmounted. To be waited on.
-    EmptyMountPoint,
-    /// Another directory is there: removed and made again, or a mount that
-    /// came. To be taken up with [`FolderRoot::reopen`].
-    Replaced,
-    /// What the system said otherwise.
-    Io(
-        /// Its number.
-        i32,
-    ),
-}
-
-impl fmt::Display for Offline {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Offline::Missing => "there is nothing at its path; create it, or mount it again",
-            Offline::NotADirectory => "what is at its path is not a directory",
-            Offline::NoRight => "this user has no right to read it; grant read and search (rx)",
-            Offline::EmptyMountPoint => {
-                "its path shows an empty directory and not the mount that was there; mount it again (its files are not taken as deleted)"
-            }
-            Offline::Replaced => "another directory is at its path now; it is taken up with a scan",
-            Offline::Io(errno) => {
-                return write!(f, "{}", std::io::Error::from_raw_os_error(*errno));
-            }
-        })
-    }
-}
-
-impl Offline {
-    fn from_errno(e: Errno) -> Offline {
-        match e {
-            Errno::NOENT => Offline::Missing,
-            Errno::NOTDIR | Errno::LOOP => Offline::NotADirectory,
-            Errno::ACCESS | Errno::PERM => Offline::NoRight,
-            e => Offline::Io(e.raw_os_error()),
-        }
-    }
 }
 
 /// What is known of the directory at a folder's path. When it differs from one
