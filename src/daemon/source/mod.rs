@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use self::files::{Disposed, Place};
@@ -28,7 +29,7 @@ use crate::failpoint::failpoint;
 use crate::ledger::{LedgerError, SourceEnd, SourceWork};
 use crate::watch::{FolderRoot, NotTaken};
 
-/// Actions taken from the ledger at a time.
+/// Actions taken from the ledger, and done, at a time.
 const BATCH: usize = 64;
 
 /// How long a source that could not be moved is left alone.
@@ -75,9 +76,9 @@ async fn work(ctx: &Arc<Context>) -> Result<Duration, LedgerError> {
     let now = ctx.world.clock.now();
     let due = ctx.ledger.due_source_actions(now, BATCH).await?;
     let full = due.len() == BATCH;
-    for source in due {
-        act(ctx, source).await?;
-    }
+    // Together, so that their records share commits.
+    let acted = join_all(due.into_iter().map(|source| act(ctx, source))).await;
+    acted.into_iter().collect::<Result<(), LedgerError>>()?;
     Ok(if full { Duration::ZERO } else { TRY_AGAIN / 4 })
 }
 
