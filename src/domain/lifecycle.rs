@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::answer::{Code, TaskState};
+use super::answer::TaskState;
 use super::error_table::{Judgement, Limit, Then, Verdict};
 use super::ids::{AttemptId, FileId, TaskId};
 use super::state::{Polls, State, Tries};
@@ -539,14 +539,6 @@ pub fn original_end(state: &State) -> Option<OriginalEnd> {
         | State::Duplicate { .. }
         | State::Superseded { .. }
         | State::Gone => Some(OriginalEnd::NotImported),
-    }
-}
-
-/// The code that a state carries, for filters.
-pub fn code_of(state: &State) -> Option<&Code> {
-    match state {
-        State::Rejected { code } | State::Exhausted { code } => Some(code),
-        _ => None,
     }
 }
 

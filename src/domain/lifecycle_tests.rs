@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::domain::answer::Code;
 use crate::domain::backoff::Backoff;
 use crate::domain::error_table::Pause;
 use crate::domain::state::StateKind;
@@ -336,5 +337,13 @@ fn only_two_states_carry_a_code() {
         let code = code_of(&state).map(Code::as_str);
         let expected = matches!(name, "rejected" | "exhausted").then_some("HTTP-413");
         assert_eq!(code, expected, "{name}");
+    }
+}
+
+/// The code that a state carries.
+fn code_of(state: &State) -> Option<&Code> {
+    match state {
+        State::Rejected { code } | State::Exhausted { code } => Some(code),
+        _ => None,
     }
 }

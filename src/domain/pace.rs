@@ -45,17 +45,6 @@ impl Pace {
         self.limit as usize
     }
 
-    /// Another maximum, after a reload.
-    pub fn set_max(&mut self, max: usize) {
-        let at_full = self.limit >= self.max;
-        self.max = max.max(1) as f64;
-        self.limit = if at_full {
-            self.max
-        } else {
-            self.limit.min(self.max)
-        };
-    }
-
     /// Takes in how long a small file took from its pick to its record, and from
     /// the wire to its answer.
     pub fn timed(&mut self, ready: Duration, wire: Duration) {
@@ -142,17 +131,5 @@ mod tests {
             pace.strained();
         }
         assert_eq!(pace.limit(), 1);
-    }
-
-    #[test]
-    fn a_new_maximum_holds_at_once() {
-        let mut pace = Pace::new(8);
-        pace.set_max(2);
-        assert_eq!(pace.limit(), 2);
-        pace.set_max(6);
-        assert_eq!(pace.limit(), 6);
-        pace.strained();
-        pace.set_max(12);
-        assert_eq!(pace.limit(), 3, "still recovering");
     }
 }

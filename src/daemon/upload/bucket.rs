@@ -46,16 +46,6 @@ impl Bucket {
         }
     }
 
-    /// Takes one token if there is one; else says how long until there is.
-    pub fn try_one(&self) -> Result<(), Duration> {
-        let mut state = self.lock();
-        if state.tokens >= 1.0 {
-            state.tokens -= 1.0;
-            return Ok(());
-        }
-        Err(self.until(1.0 - state.tokens))
-    }
-
     fn book(&self, tokens: f64) -> Duration {
         let mut state = self.lock();
         state.tokens -= tokens;
@@ -104,18 +94,5 @@ mod tests {
         let start = Instant::now();
         bucket.take(600.0).await;
         assert!((4.9..5.1).contains(&start.elapsed().as_secs_f64()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn asking_does_not_wait() {
-        let bucket = Bucket::new(2.0, 1.0);
-        assert_eq!(bucket.try_one(), Ok(()));
-        let wait = bucket.try_one();
-        assert!(
-            matches!(wait, Err(w) if w <= Duration::from_millis(500)),
-            "{wait:?}"
-        );
-        tokio::time::advance(Duration::from_millis(500)).await;
-        assert_eq!(bucket.try_one(), Ok(()));
     }
 }
