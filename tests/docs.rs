@@ -319,3 +319,29 @@ fn every_test_that_the_guarantees_name_exists() {
     let source = "#[test]\nfn a() {}\n\n#[test]\n#[ignore = \"x\"]\nfn b() {}\nfn c() {}";
     assert!(has_test(source, "a") && !has_test(source, "b") && !has_test(source, "c"));
 }
+
+/// What is headed by a message in the troubleshooting page is really said.
+#[test]
+fn the_messages_that_are_explained_are_said() {
+    let mut said = String::new();
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                said += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let page = read("docs/troubleshooting.md");
+    let messages: Vec<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+        .collect();
+    assert!(messages.len() > 15, "{messages:?}");
+    for message in messages {
+        assert!(said.contains(message), "nothing in src/ says {message:?}");
+    }
+}
