@@ -15,7 +15,7 @@ use crate::domain::lifecycle::SourceAction;
 use crate::domain::naming::{shown, shown_text};
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
-use crate::ledger::{FileRecord, Ledger, LedgerError, SourceEnd};
+use crate::ledger::{FileRecord, Ledger, LedgerError, SourceEnd, UNREADABLE};
 
 /// The configuration, without keys: these commands send nothing.
 pub fn config(path: &Path) -> Result<Config, Failed> {
@@ -59,7 +59,7 @@ pub fn detail(file: &FileRecord, now: Timestamp) -> String {
                 format!("due in {}", span(wait))
             };
             match (&file.last_code, why) {
-                (Some(code), Some(why)) if tries.failures > 0 => {
+                (Some(code), Some(why)) if tries.failures > 0 || code.as_str() == UNREADABLE => {
                     format!("{when}; last: {code} {why}")
                 }
                 _ => when,

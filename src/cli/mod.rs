@@ -12,6 +12,7 @@ mod files;
 mod filter;
 mod find;
 mod finding;
+mod guard;
 mod list;
 pub mod logging;
 mod out;
@@ -95,6 +96,7 @@ pub enum Command {
 
 /// Parses the command line and does what it says.
 pub fn main() -> Exit {
+    guard::up();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -10,6 +10,7 @@ use crate::config::valid::{Config, WatchMode};
 use crate::config::{Look, Machine, Severity, Surroundings};
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::watch::fstype::{self, FsKind};
+use crate::watch::hard_links;
 
 /// Where the ledger is if nothing is said: systemd makes it.
 const STATE_DIRECTORY: &str = "/var/lib/supametas-sync";
@@ -17,11 +18,23 @@ const STATE_DIRECTORY: &str = "/var/lib/supametas-sync";
 /// What is to be said of the ledger and the folders.
 pub fn findings(config: &Config) -> Vec<Finding> {
     let mut findings = ledger_findings(&config.ledger);
+    findings.extend(links(hard_links::are_guarded()));
     for folder in config.folders.values() {
         let kind = fstype::of_path(&folder.path).unwrap_or(FsKind::Local);
         findings.extend(on_network(&folder.name.0, folder.watch, kind));
     }
     findings
+}
+
+/// What hard links in the folders could carry out.
+fn links(guarded: bool) -> Option<Finding> {
+    (!guarded).then(|| {
+        Finding::new(
+            Severity::Warning,
+            "this kernel lets users link files that they may not read: files with more than one name are not taken",
+            "set `sysctl fs.protected_hardlinks=1`",
+        )
+    })
 }
 
 /// Events don't tell of what other machines do.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::folders::Folders;
+use super::upload::pausing::Pausing;
 use crate::config::valid::Config;
 use crate::domain::gate::GateKey;
 use crate::domain::ids::{DatasetName, Route};
@@ -33,6 +34,8 @@ pub struct Context {
     pub sources: Notify,
     /// Wakes the task that sorts what an operator wants sorted again.
     pub unsorted: Notify,
+    /// Answers that may close a gate and are not in the ledger yet.
+    pub pausing: Pausing,
     now: watch::Sender<Arc<Running>>,
 }
 
@@ -57,6 +60,7 @@ impl Context {
             polls: Notify::new(),
             sources: Notify::new(),
             unsorted: Notify::new(),
+            pausing: Pausing::default(),
             now: watch::Sender::new(Arc::new(running)),
         }
     }

@@ -24,7 +24,7 @@ use crate::domain::naming::shown;
 use crate::domain::settle::{Decision, Look, Openness, SettleRules, SteadyClock};
 use crate::domain::version::FileVersion;
 use crate::failpoint::failpoint;
-use crate::ledger::{LedgerError, NewFile, NewSorted};
+use crate::ledger::{LedgerError, NewFile, NewSorted, UNREADABLE_WAIT, Unsorted};
 use crate::media;
 use crate::watch::Sighting;
 use crate::watch::lease;
@@ -59,6 +59,8 @@ pub async fn run(
     mut inlets: Inlets,
     stop: CancellationToken,
 ) -> Result<(), TaskFailure> {
+    // Files that could not be read are looked at again, and what a lost bell told.
+    let mut again = tokio::time::interval(UNREADABLE_WAIT / 2);
     let mut intake = Intake {
         ctx,
         set: SettlingSet::new(DEFAULT_CAPACITY),
@@ -78,6 +80,7 @@ pub async fn run(
                 intake.sighted(batch).await;
             }
             () = ctx.unsorted.notified() => intake.sort_again().await,
+            _ = again.tick() => intake.sort_again().await,
             Some(question) = inlets.questions.recv() => {
                 let _ = question.send(intake.set.is_empty());
             }
@@ -105,13 +108,15 @@ struct Intake {
 /// A file that was opened for a look.
 struct Looked {
     key: Arc<Key>,
-    opened: Result<(File, FileVersion, Openness), NotTaken>,
+    /// No file: it is there, and can't be read.
+    opened: Result<(Option<File>, FileVersion, Openness), NotTaken>,
 }
 
 /// A file that is finished, and is still open.
 struct Finished {
     key: Arc<Key>,
-    file: File,
+    /// `None`: it can't be read.
+    file: Option<File>,
     version: FileVersion,
 }
 
@@ -119,7 +124,6 @@ struct Finished {
 enum Found {
     New(NewSorted),
     Incomplete(String),
-    Trouble(std::io::Error),
 }
 
 impl Intake {
@@ -253,7 +257,10 @@ impl Intake {
                 .into_iter()
                 .map(|mut f| {
                     (
-                        sort_one(&sorting, &mut f.file, &f.version),
+                        match &mut f.file {
+                            Some(file) => sort_one(&sorting, file, &f.version),
+                            None => unreadable(&NotTaken::NoRight),
+                        },
                         f.key,
                         f.version,
                     )
@@ -271,11 +278,6 @@ impl Intake {
                 Found::New(sorted) => sorted,
                 Found::Incomplete(_) if self.set.looks_incomplete(&key, now, PATIENCE) => continue,
                 Found::Incomplete(reason) => NewSorted::Unsupported(reason),
-                Found::Trouble(error) => {
-                    tell_not_taken(&key, &error);
-                    self.set.forget(&key, now);
-                    continue;
-                }
             };
             new.push(NewFile {
                 folder: folder.name.clone(),
@@ -326,50 +328,63 @@ impl Intake {
             };
             let Some(last) = batch.last() else { return };
             after = Some(last.id);
-            for file in batch {
-                let folder = running.config.folders.get(&file.folder).cloned();
-                let Some((folder, (root, _))) =
-                    folder.zip(self.ctx.folders.online_root(&file.folder))
-                else {
-                    continue;
-                };
+            let now = self.ctx.world.clock.now();
+            for file in batch.into_iter().filter(|file| file.not_before <= now) {
                 let id = file.id;
-                let sorted = tokio::task::spawn_blocking(move || {
-                    let mut opened = root.open_file(&file.version.path).ok()?;
-                    (opened.version == file.version)
-                        .then(|| sort_one(&folder, &mut opened.file, &file.version))
-                });
-                let (at, policies) = (self.ctx.world.moment(), &running.policies);
-                let done = match sorted.await.ok().flatten() {
-                    Some(Found::New(sorted)) => self
-                        .ctx
-                        .ledger
-                        .sorted(id, sorted, at, policies)
-                        .await
-                        .map(drop),
-                    Some(Found::Incomplete(reason)) => {
-                        let sorted = NewSorted::Unsupported(reason);
-                        self.ctx
-                            .ledger
-                            .sorted(id, sorted, at, policies)
-                            .await
-                            .map(drop)
-                    }
-                    Some(Found::Trouble(_)) => Ok(()),
-                    None => self
-                        .ctx
-                        .ledger
-                        .changed(id, None, at, policies)
-                        .await
-                        .map(drop),
-                };
-                if let Err(error) = done {
+                if let Err(error) = self.sort_one_again(&running, file).await {
                     tracing::error!(%id, %error, "could not be sorted again");
                 }
             }
             self.ctx.uploads.notify_one();
         }
     }
+
+    async fn sort_one_again(&self, running: &Running, file: Unsorted) -> Result<(), LedgerError> {
+        let folder = running.config.folders.get(&file.folder).cloned();
+        let Some((folder, (root, _))) = folder.zip(self.ctx.folders.online_root(&file.folder))
+        else {
+            return Ok(());
+        };
+        let id = file.id;
+        let looked = tokio::task::spawn_blocking(move || {
+            let mut opened = match root.open_file(&file.version.path) {
+                Ok(opened) if opened.version == file.version => opened,
+                Ok(_) => return Again::Changed,
+                Err(NotTaken::Offline(_)) => return Again::Wait,
+                Err(why @ (NotTaken::NoRight | NotTaken::Io { .. })) => {
+                    return Again::Found(unreadable(&why));
+                }
+                // Gone, or something else in its place.
+                Err(_) => return Again::Gone,
+            };
+            Again::Found(sort_one(&folder, &mut opened.file, &file.version))
+        });
+        let (ledger, at) = (&self.ctx.ledger, self.ctx.world.moment());
+        let policies = &running.policies;
+        match looked.await.unwrap_or(Again::Wait) {
+            Again::Found(Found::New(sorted)) => ledger.sorted(id, sorted, at, policies).await,
+            Again::Found(Found::Incomplete(reason)) => {
+                let sorted = NewSorted::Unsupported(reason);
+                ledger.sorted(id, sorted, at, policies).await
+            }
+            Again::Changed => ledger.changed(id, None, at, policies).await.map(drop),
+            Again::Gone => ledger.vanished(id, None, at, policies).await.map(drop),
+            Again::Wait => Ok(()),
+        }
+    }
+}
+
+/// What a queued file that is not sorted turned out to be.
+enum Again {
+    Found(Found),
+    Changed,
+    Gone,
+    Wait,
+}
+
+/// It is queued unsorted, with the reason where people look.
+fn unreadable(why: &dyn std::fmt::Display) -> Found {
+    Found::New(NewSorted::Unreadable(why.to_string()))
 }
 
 fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
@@ -377,10 +392,18 @@ fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
     keys.into_iter()
         .map(|key| {
             let opened = match &handle {
-                Ok(handle) => handle.open_file(&key.path).map(|opened| {
-                    let open = lease::open_for_writing(&opened.file);
-                    (opened.file, opened.version, open)
-                }),
+                Ok(handle) => match handle.open_file(&key.path) {
+                    Ok(opened) => {
+                        let open = lease::open_for_writing(&opened.file);
+                        Ok((Some(opened.file), opened.version, open))
+                    }
+                    // It can be looked at all the same, unless its directory is
+                    // closed too: then the folder's scan tells.
+                    Err(NotTaken::NoRight) => handle
+                        .look(&key.path)
+                        .map(|version| (None, version, Openness::Unknown)),
+                    Err(why) => Err(why),
+                },
                 Err(offline) => Err(NotTaken::Offline(*offline)),
             };
             Looked { key, opened }
@@ -398,7 +421,7 @@ fn sort_one(folder: &Folder, file: &mut File, version: &FileVersion) -> Found {
     }
     let content = match media::detect(file, version.name(), version.size) {
         Ok(content) => content,
-        Err(error) => return Found::Trouble(error),
+        Err(error) => return unreadable(&format_args!("it can't be read: {error}")),
     };
     match sort(&content, version.name(), &folder.types) {
         Sorted::Route { media, .. } => Found::New(NewSorted::Media(media)),

@@ -4,7 +4,7 @@
 //! Must not: keep a task in memory beyond the batch it works on, or judge an
 //! answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -22,6 +22,7 @@ use crate::domain::answer::Call;
 use crate::domain::error_table::{Trail, Verdict};
 use crate::domain::ids::Route;
 use crate::domain::media::Media;
+use crate::domain::misses::Misses;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
 use crate::ledger::{DuePoll, LedgerError, Polled};
@@ -36,6 +37,7 @@ const IDLE: Duration = Duration::from_secs(60);
 struct Poller {
     dataset: Arc<Dataset>,
     rate: Arc<Bucket>,
+    misses: Arc<Mutex<Misses>>,
     turn: Turn,
 }
 
@@ -65,8 +67,9 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
                     poller.turn = Turn::Asking { again: false };
                     let (ctx, running) = (ctx.clone(), running.clone());
                     let (dataset, rate) = (poller.dataset.clone(), poller.rate.clone());
+                    let misses = poller.misses.clone();
                     rounds.push(async move {
-                        let wait = poll_dataset(&ctx, &running, &dataset, &rate).await;
+                        let wait = poll_dataset(&ctx, &running, &dataset, &rate, &misses).await;
                         (dataset, wait)
                     });
                 }
@@ -122,6 +125,7 @@ fn follow_settings(pollers: &mut Vec<Poller>, running: &Running) {
             pollers.push(Poller {
                 dataset: dataset.clone(),
                 rate: Arc::new(Bucket::new(rate, rate.clamp(1.0, 4.0))),
+                misses: Arc::default(),
                 turn: Turn::Resting(Instant::now()),
             });
         }
@@ -134,8 +138,9 @@ async fn poll_dataset(
     running: &Arc<Running>,
     dataset: &Arc<Dataset>,
     rate: &Bucket,
+    misses: &Mutex<Misses>,
 ) -> Duration {
-    match poll_due(ctx, running, dataset, rate).await {
+    match poll_due(ctx, running, dataset, rate, misses).await {
         Ok(wait) => wait,
         Err(error) => {
             tracing::error!(%error, "the ledger can't be used: no task is asked about until it can");
@@ -149,6 +154,7 @@ async fn poll_due(
     running: &Arc<Running>,
     dataset: &Arc<Dataset>,
     rate: &Bucket,
+    misses: &Mutex<Misses>,
 ) -> Result<Duration, LedgerError> {
     let now = ctx.world.clock.now();
     let limit = match admitted(ctx, dataset) {
@@ -168,7 +174,10 @@ async fn poll_due(
     }
     let mut asking = FuturesUnordered::new();
     for task in due {
-        let mut turn = std::pin::pin!(rate.take(1.0));
+        let mut turn = std::pin::pin!(async {
+            rate.take(1.0).await;
+            ctx.pausing.none().await;
+        });
         // Those under way go on meanwhile: a query leaves when its turn is
         // there, and not when its round is complete.
         loop {
@@ -186,7 +195,7 @@ async fn poll_due(
             Admit::Probe(_) if ctx.ledger.poll_may_go(task.id, ctx.world.moment()).await? => {}
             Admit::Probe(_) | Admit::Wait(_) => break,
         }
-        asking.push(poll(ctx, running, dataset, task));
+        asking.push(poll(ctx, running, dataset, task, misses));
     }
     while let Some(asked) = asking.next().await {
         asked?;
@@ -209,6 +218,7 @@ async fn poll(
     running: &Arc<Running>,
     dataset: &Arc<Dataset>,
     due: DuePoll,
+    misses: &Mutex<Misses>,
 ) -> Result<(), LedgerError> {
     let mut trail = Trail::default();
     let mut to: Option<String> = None;
@@ -224,6 +234,11 @@ async fn poll(
         }
         trail.hops += 1;
     };
+    let pausing = judgement.pause.map(|_| ctx.pausing.begin());
+    let judgement = misses
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .weigh(due.id, judgement);
     // The route is not on a query's way: any will do.
     let route = Route {
         folder: due.folder.clone(),
@@ -236,7 +251,9 @@ async fn poll(
     };
     let at = ctx.world.moment();
     failpoint!("poll.answered");
-    match ctx.ledger.polled(polled, at, &running.policies).await {
+    let recorded = ctx.ledger.polled(polled, at, &running.policies).await;
+    drop(pausing);
+    match recorded {
         Ok(finished) => {
             failpoint!("poll.recorded");
             ctx.catch_up(running).await?;

@@ -33,6 +33,9 @@ pub fn queued(id: FileId, file: &NewFile) {
         NewSorted::Unsupported(reason) => tracing::warn!(
             file = %name, %id, %folder, %dataset, state = "unsupported", "not taken: {reason}"
         ),
+        NewSorted::Unreadable(why) => tracing::warn!(
+            file = %name, %id, %folder, %dataset, state = "queued", "not sent yet: {why}"
+        ),
     }
 }
 

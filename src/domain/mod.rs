@@ -16,6 +16,7 @@ pub mod ids;
 pub mod kind;
 pub mod lifecycle;
 pub mod media;
+pub mod misses;
 pub mod naming;
 pub mod pace;
 pub mod policy;

@@ -49,7 +49,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use due::Pending;
 pub use error::LedgerError;
 pub use gates::{Fingerprints, Gates};
-pub use intake::{Enqueued, NewFile, NewSorted, PickRequest, Queued, Unsorted};
+pub use intake::{
+    Enqueued, NewFile, NewSorted, PickRequest, Queued, UNREADABLE, UNREADABLE_WAIT, Unsorted,
+};
 pub use open::is_owned;
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
 pub use policies::Policies;

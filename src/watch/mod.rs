@@ -26,6 +26,7 @@
 pub mod budget;
 pub mod events;
 pub mod fstype;
+pub mod hard_links;
 mod hearing;
 pub mod lease;
 pub mod not_taken;

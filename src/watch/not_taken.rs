@@ -64,6 +64,9 @@ impl Offline {
 pub enum NotTaken {
     /// A symbolic link, here or on the way: it could point out of the folder.
     Symlink,
+    /// A file with another name somewhere, and a kernel that lets anyone name any
+    /// file: it could be one from outside.
+    HardLink,
     /// A directory.
     Directory,
     /// A named pipe.
@@ -133,6 +136,9 @@ impl fmt::Display for NotTaken {
         let text = match self {
             NotTaken::Symlink => {
                 "it is, or lies behind, a symbolic link, which could point out of the folder; put the file itself into the folder, or a hard link"
+            }
+            NotTaken::HardLink => {
+                "it has another name (a hard link), and this kernel lets users link files that they may not read; set `sysctl fs.protected_hardlinks=1` and restart, or copy the file"
             }
             NotTaken::Directory => "it is a folder; the files in it are looked at one by one",
             NotTaken::Fifo => "it is a named pipe (FIFO), not a regular file",

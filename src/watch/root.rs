@@ -30,6 +30,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
+use super::hard_links;
 use super::not_taken::{NotTaken, Offline};
 use crate::domain::version::FileVersion;
 
@@ -61,6 +62,8 @@ pub struct RootFacts {
 pub struct FolderRoot {
     path: PathBuf,
     one_file_system: bool,
+    /// See [`hard_links::are_guarded`].
+    links_guarded: bool,
     known: Mutex<Option<RootFacts>>,
 }
 
@@ -89,6 +92,7 @@ impl FolderRoot {
         FolderRoot {
             path,
             one_file_system,
+            links_guarded: hard_links::are_guarded(),
             known: Mutex::new(None),
         }
     }
@@ -166,6 +170,7 @@ impl FolderRoot {
             mount: facts.mount,
             dev: facts.identity.dev,
             one_file_system: self.one_file_system,
+            links_guarded: self.links_guarded,
         })
     }
 
@@ -210,6 +215,7 @@ pub struct RootHandle {
     mount: Option<u64>,
     dev: u64,
     one_file_system: bool,
+    links_guarded: bool,
 }
 
 impl RootHandle {
@@ -309,6 +315,9 @@ impl RootHandle {
 
     fn judge(&self, facts: &Facts, rel: &[u8]) -> Result<Found, NotTaken> {
         let kind = match facts.kind {
+            FileType::RegularFile if facts.names > 1 && !self.links_guarded => {
+                return Err(NotTaken::HardLink);
+            }
             FileType::RegularFile => Found::File(facts.version(rel)),
             FileType::Directory => Found::Directory,
             FileType::Symlink => return Err(NotTaken::Symlink),
@@ -359,6 +368,8 @@ fn is_empty(dir: OwnedFd) -> Result<bool, Offline> {
 /// What `statx` says, as far as it matters.
 struct Facts {
     kind: FileType,
+    /// `st_nlink`.
+    names: u32,
     dev: u64,
     inode: u64,
     size: u64,
@@ -388,6 +399,7 @@ impl Facts {
         let mtime_ns = mtime.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
         Ok(Facts {
             kind: FileType::from_raw_mode(s.stx_mode.into()),
+            names: s.stx_nlink,
             dev: rustix::fs::makedev(s.stx_dev_major, s.stx_dev_minor),
             inode: s.stx_ino,
             size: s.stx_size,

@@ -342,10 +342,16 @@ impl Stage {
 
     /// Starts a command that goes on, its standard error in a log file.
     pub fn spawn(&self, args: &[&str]) -> Daemon {
+        self.spawn_changed(args, |_| {})
+    }
+
+    /// The same, with something about the process changed.
+    pub fn spawn_changed(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> Daemon {
         self.runs.set(self.runs.get() + 1);
         let log = self.path(format!("log-{}.txt", self.runs.get()));
-        let child = self
-            .command(args)
+        let mut command = self.command(args);
+        change(&mut command);
+        let child = command
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
             .spawn()

@@ -20,19 +20,17 @@ use super::prepare::{self, Content, NotReady, Prepared, Wanted};
 use crate::config::valid::Duplicates;
 use crate::daemon::report;
 use crate::domain::answer::{Call, Outcome};
-use crate::domain::error_table::{Follow, Judgement, Scope, Trail, Verdict};
+use crate::domain::error_table::{Follow, Judgement, Trail, Verdict};
 use crate::domain::ids::AttemptId;
 use crate::domain::naming;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
 use crate::ledger::{Begin, Begun, Finish, LedgerError, NewSorted, NextHop};
 use crate::ports::{Import, Progress, Target};
+use crate::watch::NotTaken;
 
 /// How long a file waits whose folder is not there.
 const OFFLINE_WAIT: Duration = Duration::from_secs(5);
-
-/// How long a file waits that can't be read.
-const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
 
 /// Carries one file as far as it gets. Every end is in the ledger, unless that
 /// can't record: then `false`, and nothing new should be begun for a while.
@@ -179,12 +177,16 @@ impl Job {
                 ledger.postpone(id, OFFLINE_WAIT, at).await?;
             }
             NotReady::Unreadable(error) => {
+                let words = |error: &io::Error| match error.kind() {
+                    io::ErrorKind::PermissionDenied => NotTaken::NoRight.to_string(),
+                    _ => format!("it can't be read: {error}"),
+                };
                 tracing::warn!(
                     %file, %id, %folder, %error,
                     "the file can't be read; it is tried again in a minute. Check its rights"
                 );
                 self.give_back(under_way).await?;
-                ledger.postpone(id, UNREADABLE_WAIT, at).await?;
+                ledger.unreadable(id, words(&error), at).await?;
             }
         }
         Ok(())
@@ -274,8 +276,11 @@ impl Job {
                     hash: None,
                     fingerprints: self.running.fingerprints(&self.dataset.name, &self.route()),
                 };
+                // No other file goes out until this is recorded, on any lane: it
+                // may close a gate.
+                let pausing = finish.judgement.pause.map(|_| self.ctx.pausing.begin());
                 let finished = self.finish(finish, started.elapsed()).await;
-                drop(lane);
+                drop((lane, pausing));
                 return finished;
             };
             // 307: the same request once more, to another address of the same
@@ -312,6 +317,10 @@ impl Job {
                 () = self.stop.drain.cancelled() => return None,
             },
         };
+        tokio::select! {
+            () = self.ctx.pausing.none() => {}
+            () = self.stop.drain.cancelled() => return None,
+        }
         // A gate may have closed while it waited. The probe's own gates are
         // closed for everybody else.
         let open = probe
@@ -472,12 +481,7 @@ impl Job {
             }
         };
         failpoint!("upload.finished");
-        let scope = finish.judgement.pause.map(|pause| pause.scope);
-        match (&finish.judgement.verdict, scope) {
-            (Verdict::Done(_), _) => self.lanes.clean(),
-            (Verdict::Retry(_), Some(Scope::Service | Scope::Dataset)) => self.lanes.strained(),
-            _ => {}
-        }
+        self.lanes.heed(&finish.judgement);
         report::answered(self, finish.attempt, at.now, &finished, took);
         match &finished.state {
             State::Submitted { .. } => self.ctx.polls.notify_one(),
