@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::table::Table;
-use super::{Failed, Outcome, files, out, resume, runtime, totals};
+use super::{Failed, Outcome, files, out, runtime, totals};
 use crate::config::valid::Config;
 use crate::domain::error_table::Lifts;
 use crate::domain::gate::{Gate, GateKey};
@@ -185,7 +185,7 @@ fn opens(key: &GateKey, gate: &Gate, now: Timestamp) -> String {
         Lifts::KeyChange => "; a new key and a reload open it at once",
         Lifts::ConfigChange => "; a changed configuration and a reload open it at once",
     };
-    let name = resume::spelled(key);
+    let name = key.spelled();
     format!("{probe}{also}; `supametas-sync resume {name}` opens it by hand")
 }
 
@@ -220,7 +220,7 @@ fn as_json(config: &Config, standing: &Standing, now: Timestamp) -> Value {
         "gates": standing.gates.iter().filter_map(|(key, gate)| {
             let closed = gate.closed()?;
             Some(json!({
-                "gate": resume::spelled(key), "code": closed.code, "why": closed.why,
+                "gate": key.spelled(), "code": closed.code, "why": closed.why,
                 "since": closed.since.to_string(), "until": closed.until.to_string(),
                 "lifts": match closed.lifts {
                     Lifts::Time => "time",

@@ -21,6 +21,7 @@ mod keys;
 mod load;
 #[cfg(test)]
 mod override_tests;
+mod place;
 mod problem;
 mod raw;
 mod source;
@@ -33,6 +34,7 @@ pub mod valid;
 pub use diff::diff;
 pub use keys::Keys;
 pub use load::Loaded;
+pub use place::tidy;
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use surroundings::{KeyFile, Look, Machine, Surroundings};
 pub use valid::Config;

@@ -13,8 +13,8 @@ use serde_path_to_error::{Path, Segment};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::did_you_mean;
 use super::raw::Raw;
+use crate::domain::spelling::did_you_mean;
 
 /// A problem of shape.
 #[derive(Debug, PartialEq, Eq)]

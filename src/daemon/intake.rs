@@ -16,16 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Running};
 use super::report;
+use super::sorting::{self, Found};
 use super::supervise::TaskFailure;
 use crate::config::valid::Folder;
 use crate::domain::ids::FolderName;
-use crate::domain::media::{Sorted, sort, still_incomplete};
 use crate::domain::naming::shown;
-use crate::domain::settle::{Decision, Look, Openness, SettleRules, SteadyClock};
+use crate::domain::settle::{Decision, Look, Openness, SteadyClock};
 use crate::domain::version::FileVersion;
 use crate::failpoint::failpoint;
 use crate::ledger::{LedgerError, NewFile, NewSorted};
-use crate::media;
 use crate::watch::Sighting;
 use crate::watch::lease;
 use crate::watch::settling::{DEFAULT_CAPACITY, Key, SettlingSet};
@@ -35,7 +34,7 @@ use crate::watch::{FolderRoot, NotTaken};
 const BATCH: usize = 128;
 
 /// How long a file that looks cut off may take to be completed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a file waits that can't be looked at just now.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -113,13 +112,6 @@ struct Finished {
     key: Arc<Key>,
     file: File,
     version: FileVersion,
-}
-
-/// What a finished file turned out to be.
-enum Found {
-    New(NewSorted),
-    Incomplete(String),
-    Trouble(std::io::Error),
 }
 
 impl Intake {
@@ -204,10 +196,7 @@ impl Intake {
             // A panic in there is logged by the runtime; the keys go on.
             return self.forget_all(&again);
         };
-        let rules = SettleRules {
-            quiet: folder.quiet,
-            quiet_unsure: folder.quiet_unsure,
-        };
+        let rules = folder.settle_rules();
         let mut finished = Vec::new();
         for Looked { key, opened } in looked {
             let (file, version, open_for_writing) = match opened {
@@ -247,13 +236,13 @@ impl Intake {
     /// Sorts finished files and puts them into the ledger.
     async fn take_up(&mut self, running: &Running, folder: &Arc<Folder>, finished: Vec<Finished>) {
         let keys: Vec<Arc<Key>> = finished.iter().map(|f| f.key.clone()).collect();
-        let sorting = folder.clone();
+        let folder_now = folder.clone();
         let sorted = tokio::task::spawn_blocking(move || {
             finished
                 .into_iter()
                 .map(|mut f| {
                     (
-                        sort_one(&sorting, &mut f.file, &f.version),
+                        sorting::sort_file(&folder_now, &mut f.file, &f.version),
                         f.key,
                         f.version,
                     )
@@ -267,11 +256,13 @@ impl Intake {
         let mut keys = Vec::new();
         let now = self.now();
         for (found, key, version) in sorted {
-            let sorted = match found {
-                Found::New(sorted) => sorted,
-                Found::Incomplete(_) if self.set.looks_incomplete(&key, now, PATIENCE) => continue,
-                Found::Incomplete(reason) => NewSorted::Unsupported(reason),
-                Found::Trouble(error) => {
+            let sorted = match found.map(|sorting| sorting.found) {
+                Ok(Found::New(sorted)) => sorted,
+                Ok(Found::Incomplete(_)) if self.set.looks_incomplete(&key, now, PATIENCE) => {
+                    continue;
+                }
+                Ok(Found::Incomplete(reason)) => NewSorted::Unsupported(reason),
+                Err(error) => {
                     tell_not_taken(&key, &error);
                     self.set.forget(&key, now);
                     continue;
@@ -337,17 +328,18 @@ impl Intake {
                 let sorted = tokio::task::spawn_blocking(move || {
                     let mut opened = root.open_file(&file.version.path).ok()?;
                     (opened.version == file.version)
-                        .then(|| sort_one(&folder, &mut opened.file, &file.version))
+                        .then(|| sorting::sort_file(&folder, &mut opened.file, &file.version))
                 });
                 let (at, policies) = (self.ctx.world.moment(), &running.policies);
-                let done = match sorted.await.ok().flatten() {
-                    Some(Found::New(sorted)) => self
+                let sorted = sorted.await.ok().flatten();
+                let done = match sorted.map(|sorted| sorted.map(|sorting| sorting.found)) {
+                    Some(Ok(Found::New(sorted))) => self
                         .ctx
                         .ledger
                         .sorted(id, sorted, at, policies)
                         .await
                         .map(drop),
-                    Some(Found::Incomplete(reason)) => {
+                    Some(Ok(Found::Incomplete(reason))) => {
                         let sorted = NewSorted::Unsupported(reason);
                         self.ctx
                             .ledger
@@ -355,7 +347,7 @@ impl Intake {
                             .await
                             .map(drop)
                     }
-                    Some(Found::Trouble(_)) => Ok(()),
+                    Some(Err(_)) => Ok(()),
                     None => self
                         .ctx
                         .ledger
@@ -386,25 +378,6 @@ fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
             Looked { key, opened }
         })
         .collect()
-}
-
-/// What a finished file is, by its name, its content and the folder's lists.
-fn sort_one(folder: &Folder, file: &mut File, version: &FileVersion) -> Found {
-    if version.size > folder.max_size {
-        return Found::New(NewSorted::Unsupported(format!(
-            "it is larger than `max_size` ({} bytes over {}): split it, or raise `max_size` and `retry` it",
-            version.size, folder.max_size
-        )));
-    }
-    let content = match media::detect(file, version.name(), version.size) {
-        Ok(content) => content,
-        Err(error) => return Found::Trouble(error),
-    };
-    match sort(&content, version.name(), &folder.types) {
-        Sorted::Route { media, .. } => Found::New(NewSorted::Media(media)),
-        Sorted::Unsupported(reason) => Found::New(NewSorted::Unsupported(reason.to_string())),
-        Sorted::Incomplete => Found::Incomplete(still_incomplete(&content).to_string()),
-    }
 }
 
 fn tell_not_taken(key: &Key, why: &dyn std::fmt::Display) {

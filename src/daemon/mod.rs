@@ -19,6 +19,7 @@ pub mod poll;
 pub mod report;
 pub mod service_manager;
 pub mod signals;
+pub mod sorting;
 pub mod source;
 pub mod supervise;
 pub mod upload;
