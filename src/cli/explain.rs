@@ -12,6 +12,7 @@ use super::find::{self, Found};
 use super::{Failed, Outcome, files, out, runtime};
 use crate::config::valid::Config;
 use crate::config::{Machine, tidy};
+use crate::domain::ids::FolderName;
 use crate::domain::naming::shown;
 use crate::explain::{Answer, Asked, Explanation, decide, gather};
 use crate::ledger::{Ledger, LedgerError};
@@ -113,7 +114,27 @@ async fn meant(
             Err(failed) => return Err(failed),
         }
     }
-    // As `list` shows files: FOLDER/PATH.
+    // As `list` shows files: FOLDER/PATH; the configuration may not have the
+    // folder any more.
+    let mut parts = asked.components();
+    let first = parts
+        .next()
+        .map(|part| part.as_os_str().to_string_lossy().into_owned());
+    if let (Some(ledger), Some(first)) = (ledger, first) {
+        let (folder, rel) = (
+            FolderName(first),
+            parts.as_path().as_os_str().as_bytes().to_vec(),
+        );
+        let dropped = !config.folders.contains_key(&folder);
+        if dropped
+            && !ledger
+                .versions(folder.clone(), rel.clone())
+                .await?
+                .is_empty()
+        {
+            return Ok(Ok(Asked::In { folder, rel }));
+        }
+    }
     let there = find::as_listed(config, asked)
         .into_iter()
         .find(|(name, rel)| {

@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::table::Table;
 use super::{Failed, Outcome, files, out, runtime, totals};
 use crate::config::valid::Config;
+use crate::daemon::dropped;
 use crate::domain::error_table::Lifts;
 use crate::domain::gate::{Gate, GateKey};
 use crate::domain::ids::FolderName;
@@ -25,8 +26,9 @@ use crate::ports::World;
 ///
 /// Works beside a running daemon and without one. With --json: running,
 /// service, ledger, pending (due, later, uploading, submitted, sources),
-/// oldest_waiting_s, attention, gates (gate, code, why, since, until, lifts)
-/// and folders (folder, dataset, path, configured, files by state).
+/// oldest_waiting_s, attention, gates (gate, code, why, since, until, lifts),
+/// left_behind (folders with work that the configuration does not have: folder,
+/// queued, out) and folders (folder, dataset, path, configured, files by state).
 ///
 /// Examples:
 ///   supametas-sync status
@@ -146,6 +148,9 @@ fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
         ]);
     }
     let _ = writeln!(text, "\n{}", table.lines());
+    for left in dropped::dropped(config, &standing.counts) {
+        let _ = writeln!(text, "\nLEFT BEHIND  {left}; {}", dropped::REMEDY);
+    }
     let attention = attention(&standing.counts);
     if attention > 0 {
         let _ = writeln!(
@@ -229,6 +234,9 @@ fn as_json(config: &Config, standing: &Standing, now: Timestamp) -> Value {
                 },
             }))
         }).collect::<Vec<_>>(),
+        "left_behind": dropped::dropped(config, &standing.counts).into_iter().map(|left| json!({
+            "folder": left.folder, "queued": left.queued, "out": left.out,
+        })).collect::<Vec<_>>(),
         "folders": by_folder(config, &standing.counts).into_iter().map(|(name, counts)| {
             let counts: BTreeMap<&str, u64> =
                 counts.iter().map(|count| (count.state.as_str(), count.files)).collect();

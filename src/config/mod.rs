@@ -14,6 +14,7 @@ mod check;
 #[cfg(test)]
 mod check_tests;
 mod diff;
+mod effective;
 #[cfg(test)]
 mod example_tests;
 mod fingerprint;

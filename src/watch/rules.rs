@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_part_that_is_refused_is_named() {
-        let r = rules(|f| f.exclude = globs(&["*.bak", "private", "**/secret*"]));
+        let r = rules(|f| f.exclude = globs(&["**/*.bak", "**/private", "**/secret*"]));
         let at = |rel: &'static [u8]| r.judged(rel).unwrap_err().at;
         assert_eq!(at(b"x/private/y/a.txt"), b"x/private");
         assert_eq!(at(b"x/a.bak"), b"x/a.bak");

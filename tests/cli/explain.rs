@@ -340,3 +340,85 @@ async fn a_code_is_explained_and_its_override_is_told() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("explain-code"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_dropped_with_work_waiting_keeps_it_and_says_so() {
+    let stage = Stage::with(SandboxConfig {
+        faults: Fault::from_toml(
+            "[[fault]]\nfile = \"left*\"\nstatus = 200\ncode = \"OPS40003\"\n",
+        )
+        .unwrap(),
+        pending_for: Duration::ZERO,
+        ..SandboxConfig::default()
+    })
+    .await
+    .set(|s| {
+        s.folder("second", "main", "");
+    });
+    let daemon = stage.start();
+    stage.publish(&stage.path("second/left.txt"), "words");
+    daemon.until("a file behind a gate", || {
+        stage
+            .said(&["status"])
+            .contains("PAUSED     route second/text")
+    });
+    let stage = stage.set(|s| s.folders.retain(|(name, ..)| name == "inbox"));
+    daemon.signal(rustix::process::Signal::HUP);
+    let left = "folder second is not in the configuration any more: 1 file of it in the queue is kept, and not sent";
+    daemon.until("what is left behind", || daemon.log().contains(left));
+    assert!(stage.said(&["status"]).contains(left));
+    assert!(stage.said(&["check"]).contains(&format!("warning: {left}")));
+    let status = stage.cli(&["status", "--json"]);
+    assert_eq!(json(&status)["left_behind"][0]["queued"], 1);
+    reason(
+        &stage,
+        "second/left.txt",
+        "folder-dropped",
+        "not in the configuration",
+    );
+    // It is back: so is its work.
+    let stage = stage.set(|s| {
+        s.folder("second", "main", "");
+    });
+    daemon.signal(rustix::process::Signal::HUP);
+    daemon.until("the folder's return", || {
+        daemon.log().contains("folder second: added")
+    });
+    assert!(!stage.said(&["status"]).contains("LEFT BEHIND"));
+    reason(&stage, "second/left.txt", "gate", "OPS40003");
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_in_force_can_be_read_back() {
+    let stage = Stage::new().await;
+    let shown = stage.said(&["check", "--explain"]);
+    assert!(!shown.contains(crate::support::MAIN_KEY), "{shown}");
+    assert!(shown.contains("quiet = \"100ms\"  # line "), "{shown}");
+    assert!(shown.contains("max_size = \"2GiB\"  # default"), "{shown}");
+    assert!(shown.contains("keys/main\"  # line "), "{shown}");
+    fs::write(stage.config(), &shown).unwrap();
+    let values = |text: &str| -> Vec<String> {
+        let bare = |line: &str| line.split("  # ").next().unwrap_or("").to_owned();
+        text.lines()
+            .filter(|l| !l.starts_with('#'))
+            .map(bare)
+            .collect()
+    };
+    let again = stage.said(&["check", "--explain"]);
+    assert_eq!(values(&again), values(&shown));
+    assert!(stage.cli(&["check"]).status.success());
+    // A number without a unit is told the units, and not to put it in quotes.
+    fs::write(
+        stage.config(),
+        shown.replace("max_size = \"2GiB\"", "max_size = 2"),
+    )
+    .unwrap();
+    let output = stage.cli(&["check", "--explain"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("max_size` has no unit; write a number and a unit"),
+        "{said}"
+    );
+}

@@ -156,7 +156,7 @@ mod tests {
         ("404", "404 404"), ("206", "206 not-envelope"), ("4xx", "4xx"), ("4XX", "4xx"),
         ("OPS4*", "OPS4…"), ("OPS4…", "OPS4…"), ("0", "success"),
         ("418", "~4xx"), ("599", "~5xx"), ("OPS40999", "~OPS4…"), ("123456", "~other-code"),
-        ("no-conection", "?no-connection"), ("OPS4003x", "?OPS40003"), ("", "?"), ("999", "?"),
+        ("no-conection", "?no-connection"), ("OPS40003x", "?OPS40003"), ("", "?"), ("999", "?"),
     ];
 
     #[test]
