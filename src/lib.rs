@@ -20,7 +20,7 @@
 //! # Who may use whom
 //!
 //! ```text
-//!   domain ◄─ ports ◄─ { config, ledger, watch, media, api } ◄─ daemon ◄─ cli ◄─ main
+//!   domain ◄─ ports ◄─ { config, ledger, watch, media, api } ◄─ daemon ◄─ explain ◄─ cli ◄─ main
 //! ```
 //!
 //! Adapters never import each other; `sandbox` shares only [`api::wire`];
@@ -43,6 +43,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod domain;
+pub mod explain;
 pub mod failpoint;
 pub mod ledger;
 pub mod media;

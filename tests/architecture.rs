@@ -40,9 +40,16 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "explain",
+        &[
+            "domain", "ports", "config", "ledger", "watch", "media", "daemon",
+        ],
+    ),
+    (
         "cli",
         &[
             "domain", "ports", "config", "ledger", "watch", "media", "api", "sandbox", "daemon",
+            "explain",
         ],
     ),
     ("main", &["cli"]),

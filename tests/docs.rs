@@ -216,7 +216,7 @@ fn the_readme_names_every_command() {
     let list = section_of_enum(&source, "pub enum Command {");
     let names: Vec<String> = list
         .lines()
-        .filter_map(|line| Some(line.trim().split_once('(')?.0.to_lowercase()))
+        .filter_map(|line| Some(kebab(line.trim().split_once('(')?.0)))
         .collect();
     assert!(
         names.len() >= 11,
@@ -228,6 +228,18 @@ fn the_readme_names_every_command() {
             "README.md, Commands: no row for `{name}`"
         );
     }
+}
+
+/// `ExplainCode` is the command `explain-code`.
+fn kebab(variant: &str) -> String {
+    let mut name = String::new();
+    for c in variant.chars() {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.extend(c.to_lowercase());
+    }
+    name
 }
 
 fn section_of_enum<'a>(source: &'a str, head: &str) -> &'a str {

@@ -8,6 +8,8 @@ mod check;
 mod compact;
 mod errors;
 pub mod exit;
+mod explain;
+mod explain_code;
 mod files;
 mod filter;
 mod find;
@@ -74,7 +76,8 @@ wire; SIGHUP reloads the configuration; SIGUSR1 scans all folders now.
 First steps:
   supametas-sync try              a daemon and an emulated service, to play with
   supametas-sync check            is my configuration right?
-  supametas-sync run              the daemon";
+  supametas-sync run              the daemon
+  supametas-sync explain FILE     why was this file not taken?";
 
 /// The commands. What each is for stands at its arguments: clap would take a
 /// word here for the whole of its help.
@@ -87,9 +90,11 @@ pub enum Command {
     Status(status::Args),
     List(list::Args),
     Show(show::Args),
+    Explain(explain::Args),
     Retry(retry::Args),
     Resume(resume::Args),
     Errors(errors::Args),
+    ExplainCode(explain_code::Args),
     Sandbox(sandbox::Args),
     Try(try_it::Args),
 }
@@ -121,6 +126,8 @@ pub fn main() -> Exit {
         Command::Retry(args) => retry::main(&cli.config, args),
         Command::Resume(args) => resume::main(&cli.config, args),
         Command::Errors(args) => errors::main(&cli.config, args),
+        Command::Explain(args) => explain::main(&cli.config, args),
+        Command::ExplainCode(args) => explain_code::main(&cli.config, args),
         Command::Sandbox(args) => sandbox::main(args),
         Command::Try(args) => try_it::main(args),
     };

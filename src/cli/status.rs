@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::table::Table;
-use super::{Failed, Outcome, files, out, resume, runtime, totals};
+use super::{Failed, Outcome, files, out, runtime, totals};
 use crate::config::valid::Config;
+use crate::daemon::dropped;
 use crate::domain::error_table::Lifts;
 use crate::domain::gate::{Gate, GateKey};
 use crate::domain::ids::FolderName;
@@ -25,8 +26,9 @@ use crate::ports::World;
 ///
 /// Works beside a running daemon and without one. With --json: running,
 /// service, ledger, pending (due, later, uploading, submitted, sources),
-/// oldest_waiting_s, attention, gates (gate, code, why, since, until, lifts)
-/// and folders (folder, dataset, path, configured, files by state).
+/// oldest_waiting_s, attention, gates (gate, code, why, since, until, lifts),
+/// left_behind (folders with work that the configuration does not have: folder,
+/// queued, out) and folders (folder, dataset, path, configured, files by state).
 ///
 /// Examples:
 ///   supametas-sync status
@@ -146,6 +148,9 @@ fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
         ]);
     }
     let _ = writeln!(text, "\n{}", table.lines());
+    for left in dropped::dropped(config, &standing.counts) {
+        let _ = writeln!(text, "\nLEFT BEHIND  {left}; {}", dropped::REMEDY);
+    }
     let attention = attention(&standing.counts);
     if attention > 0 {
         let _ = writeln!(
@@ -185,7 +190,7 @@ fn opens(key: &GateKey, gate: &Gate, now: Timestamp) -> String {
         Lifts::KeyChange => "; a new key and a reload open it at once",
         Lifts::ConfigChange => "; a changed configuration and a reload open it at once",
     };
-    let name = resume::spelled(key);
+    let name = key.spelled();
     format!("{probe}{also}; `supametas-sync resume {name}` opens it by hand")
 }
 
@@ -220,7 +225,7 @@ fn as_json(config: &Config, standing: &Standing, now: Timestamp) -> Value {
         "gates": standing.gates.iter().filter_map(|(key, gate)| {
             let closed = gate.closed()?;
             Some(json!({
-                "gate": resume::spelled(key), "code": closed.code, "why": closed.why,
+                "gate": key.spelled(), "code": closed.code, "why": closed.why,
                 "since": closed.since.to_string(), "until": closed.until.to_string(),
                 "lifts": match closed.lifts {
                     Lifts::Time => "time",
@@ -229,6 +234,9 @@ fn as_json(config: &Config, standing: &Standing, now: Timestamp) -> Value {
                 },
             }))
         }).collect::<Vec<_>>(),
+        "left_behind": dropped::dropped(config, &standing.counts).into_iter().map(|left| json!({
+            "folder": left.folder, "queued": left.queued, "out": left.out,
+        })).collect::<Vec<_>>(),
         "folders": by_folder(config, &standing.counts).into_iter().map(|(name, counts)| {
             let counts: BTreeMap<&str, u64> =
                 counts.iter().map(|count| (count.state.as_str(), count.files)).collect();

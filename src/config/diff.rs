@@ -158,7 +158,11 @@ fn folder(old: &Folder, new: &Folder, to: &mut Lines<'_>) {
     to.plain("recursive", old.recursive, new.recursive);
     to.plain("one_file_system", old.one_file_system, new.one_file_system);
     to.plain("watch", old.watch, new.watch);
-    to.plain("max_size", old.max_size, new.max_size);
+    to.plain(
+        "max_size",
+        units::show_size(old.max_size),
+        units::show_size(new.max_size),
+    );
     to.time("quiet", old.quiet, new.quiet);
     to.time("quiet_unsure", old.quiet_unsure, new.quiet_unsure);
     to.word("duplicates", old.duplicates, new.duplicates);

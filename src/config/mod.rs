@@ -14,6 +14,7 @@ mod check;
 #[cfg(test)]
 mod check_tests;
 mod diff;
+mod effective;
 #[cfg(test)]
 mod example_tests;
 mod fingerprint;
@@ -21,6 +22,7 @@ mod keys;
 mod load;
 #[cfg(test)]
 mod override_tests;
+mod place;
 mod problem;
 mod raw;
 mod source;
@@ -33,6 +35,7 @@ pub mod valid;
 pub use diff::diff;
 pub use keys::Keys;
 pub use load::Loaded;
+pub use place::tidy;
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use surroundings::{KeyFile, Look, Machine, Surroundings};
 pub use valid::Config;

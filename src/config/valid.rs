@@ -18,6 +18,7 @@ use crate::domain::error_table::ErrorTable;
 use crate::domain::ids::{DatasetName, FolderName, Route};
 use crate::domain::lifecycle::Policy;
 use crate::domain::media::{Media, TypeLists};
+use crate::domain::settle::SettleRules;
 use crate::ports::AccessKey;
 
 /// Everything.
@@ -136,6 +137,14 @@ impl Folder {
         Route {
             folder: self.name.clone(),
             media,
+        }
+    }
+
+    /// How long its files have to be quiet.
+    pub fn settle_rules(&self) -> SettleRules {
+        SettleRules {
+            quiet: self.quiet,
+            quiet_unsure: self.quiet_unsure,
         }
     }
 }

@@ -195,7 +195,7 @@ pub fn watch_budget(config: &Config) -> WatchBudget {
 
 /// What of a folder's settings its watch goes by. Whatever is added here is to
 /// be compared in [`same_watch`] too.
-fn watched(folder: &Folder) -> Arc<Watched> {
+pub fn watched(folder: &Folder) -> Arc<Watched> {
     Arc::new(Watched {
         name: folder.name.clone(),
         path: folder.path.clone(),

@@ -16,16 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Running};
 use super::report;
+use super::sorting::{self, Found};
 use super::supervise::TaskFailure;
 use crate::config::valid::Folder;
 use crate::domain::ids::FolderName;
-use crate::domain::media::{Sorted, sort, still_incomplete};
 use crate::domain::naming::shown;
-use crate::domain::settle::{Decision, Look, Openness, SettleRules, SteadyClock};
+use crate::domain::settle::{Decision, Look, Openness, SteadyClock};
 use crate::domain::version::FileVersion;
 use crate::failpoint::failpoint;
 use crate::ledger::{LedgerError, NewFile, NewSorted, UNREADABLE_WAIT, Unsorted};
-use crate::media;
 use crate::watch::Sighting;
 use crate::watch::lease;
 use crate::watch::settling::{DEFAULT_CAPACITY, Key, SettlingSet};
@@ -35,7 +34,7 @@ use crate::watch::{FolderRoot, NotTaken};
 const BATCH: usize = 128;
 
 /// How long a file that looks cut off may take to be completed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a file waits that can't be looked at just now.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -120,12 +119,6 @@ struct Finished {
     version: FileVersion,
 }
 
-/// What a finished file turned out to be.
-enum Found {
-    New(NewSorted),
-    Incomplete(String),
-}
-
 impl Intake {
     fn now(&self) -> Duration {
         self.start.elapsed()
@@ -208,10 +201,7 @@ impl Intake {
             // A panic in there is logged by the runtime; the keys go on.
             return self.forget_all(&again);
         };
-        let rules = SettleRules {
-            quiet: folder.quiet,
-            quiet_unsure: folder.quiet_unsure,
-        };
+        let rules = folder.settle_rules();
         let mut finished = Vec::new();
         for Looked { key, opened } in looked {
             let (file, version, open_for_writing) = match opened {
@@ -251,14 +241,14 @@ impl Intake {
     /// Sorts finished files and puts them into the ledger.
     async fn take_up(&mut self, running: &Running, folder: &Arc<Folder>, finished: Vec<Finished>) {
         let keys: Vec<Arc<Key>> = finished.iter().map(|f| f.key.clone()).collect();
-        let sorting = folder.clone();
+        let folder_now = folder.clone();
         let sorted = tokio::task::spawn_blocking(move || {
             finished
                 .into_iter()
                 .map(|mut f| {
                     (
                         match &mut f.file {
-                            Some(file) => sort_one(&sorting, file, &f.version),
+                            Some(file) => sort_one(&folder_now, file, &f.version),
                             None => unreadable(&NotTaken::NoRight),
                         },
                         f.key,
@@ -411,22 +401,11 @@ fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
         .collect()
 }
 
-/// What a finished file is, by its name, its content and the folder's lists.
+/// What a finished file is; a file that can't be read is something, too.
 fn sort_one(folder: &Folder, file: &mut File, version: &FileVersion) -> Found {
-    if version.size > folder.max_size {
-        return Found::New(NewSorted::Unsupported(format!(
-            "it is larger than `max_size` ({} bytes over {}): split it, or raise `max_size` and `retry` it",
-            version.size, folder.max_size
-        )));
-    }
-    let content = match media::detect(file, version.name(), version.size) {
-        Ok(content) => content,
-        Err(error) => return unreadable(&format_args!("it can't be read: {error}")),
-    };
-    match sort(&content, version.name(), &folder.types) {
-        Sorted::Route { media, .. } => Found::New(NewSorted::Media(media)),
-        Sorted::Unsupported(reason) => Found::New(NewSorted::Unsupported(reason.to_string())),
-        Sorted::Incomplete => Found::Incomplete(still_incomplete(&content).to_string()),
+    match sorting::sort_file(folder, file, version) {
+        Ok(sorting) => sorting.found,
+        Err(error) => unreadable(&format_args!("it can't be read: {error}")),
     }
 }
 

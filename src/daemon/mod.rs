@@ -11,6 +11,7 @@
 
 pub mod context;
 pub mod control;
+pub mod dropped;
 pub mod folders;
 pub mod housekeeping;
 pub mod idle;
@@ -19,6 +20,7 @@ pub mod poll;
 pub mod report;
 pub mod service_manager;
 pub mod signals;
+pub mod sorting;
 pub mod source;
 pub mod supervise;
 pub mod upload;
@@ -87,6 +89,8 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     for gate in ledger.settings_are(running.all_fingerprints()).await? {
         tracing::info!(%gate, "gate opened: its settings have changed");
     }
+
+    control::tell_dropped(&ledger, &running.config).await;
 
     let (events, seen_events) = mpsc::channel(SIGHTINGS);
     let (scans, seen_scans) = mpsc::channel(SIGHTINGS);

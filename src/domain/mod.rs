@@ -21,6 +21,7 @@ pub mod naming;
 pub mod pace;
 pub mod policy;
 pub mod settle;
+pub mod spelling;
 pub mod state;
 pub mod time;
 pub mod version;

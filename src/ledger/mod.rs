@@ -26,6 +26,7 @@ mod intake;
 mod open;
 mod operator;
 mod policies;
+mod questions;
 mod recovery;
 mod rows;
 mod schema;
@@ -52,7 +53,7 @@ pub use gates::{Fingerprints, Gates};
 pub use intake::{
     Enqueued, NewFile, NewSorted, PickRequest, Queued, UNREADABLE, UNREADABLE_WAIT, Unsorted,
 };
-pub use open::is_owned;
+pub use open::{is_owned, lock_path, owner};
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
 pub use policies::Policies;
 pub use recovery::Recovered;

@@ -72,7 +72,7 @@ fn of(statfs: &StatFs) -> FsKind {
 
 /// Whether a folder at `path` that is to be watched like `how` is to have
 /// events. A file system that can't be asked is scanned.
-pub(super) fn wants_events(how: How, path: &Path) -> bool {
+pub fn wants_events(how: How, path: &Path) -> bool {
     match how {
         How::Events => true,
         How::Poll => false,

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::domain::naming::TemporaryKind;
@@ -114,6 +115,17 @@ impl NotTaken {
     /// it is scanned when it is back.)
     pub fn is_passing(&self) -> bool {
         matches!(self, NotTaken::Io { .. })
+    }
+
+    /// What is neither a file nor a directory.
+    pub(crate) fn by_kind(kind: FileType) -> NotTaken {
+        match kind {
+            FileType::Symlink => NotTaken::Symlink,
+            FileType::Fifo => NotTaken::Fifo,
+            FileType::Socket => NotTaken::Socket,
+            FileType::Directory => NotTaken::Directory,
+            _ => NotTaken::Device,
+        }
     }
 
     /// What an error of a look or an open means.

@@ -320,10 +320,7 @@ impl RootHandle {
             }
             FileType::RegularFile => Found::File(facts.version(rel)),
             FileType::Directory => Found::Directory,
-            FileType::Symlink => return Err(NotTaken::Symlink),
-            FileType::Fifo => return Err(NotTaken::Fifo),
-            FileType::Socket => return Err(NotTaken::Socket),
-            _ => return Err(NotTaken::Device),
+            kind => return Err(NotTaken::by_kind(kind)),
         };
         if self.one_file_system && self.other_mount(facts) {
             return Err(NotTaken::OtherMount);

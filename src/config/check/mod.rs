@@ -21,12 +21,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::keys::Keys;
-use super::problem::{Problem, Severity, did_you_mean};
+use super::problem::{Problem, Severity};
 use super::raw::{RawDaemon, RawLog};
 use super::source::{Flaw, Lines, Source};
 use super::surroundings::Surroundings;
 use super::units;
 use super::valid::{Config, Log, LogFormat};
+use crate::domain::spelling::did_you_mean;
 
 /// The ledger's file where neither the configuration nor systemd names a place.
 const LEDGER: &str = "/var/lib/supametas-sync/ledger.sqlite";

@@ -270,13 +270,9 @@ fn gives_up_task(verdict: &Verdict) -> bool {
 }
 
 fn label(on: &On, answer: Option<&Answer>) -> Code {
-    match on {
-        On::Code(code) => Code::service(code),
-        On::NoConnection => Code::own("NO-CONNECTION"),
-        On::BrokenBefore => Code::own("BROKEN-OFF"),
-        On::BrokenAfter => Code::own("NO-ANSWER"),
-        On::NotEnvelope => Code::own("NOT-THE-SERVICE"),
-        On::Success => Code::own("0"),
+    match (on, on.own_label()) {
+        (On::Code(code), _) => Code::service(code),
+        (_, Some(own)) => Code::own(own),
         _ => Code::http(answer.map_or(0, |a| a.status)),
     }
 }
