@@ -13,9 +13,11 @@ mod filter;
 mod find;
 mod finding;
 mod list;
+mod lookout;
 pub mod logging;
 mod out;
 mod places;
+mod rebuild;
 mod resume;
 mod retry;
 mod run;
@@ -88,6 +90,7 @@ pub enum Command {
     Show(show::Args),
     Retry(retry::Args),
     Resume(resume::Args),
+    Rebuild(rebuild::Args),
     Errors(errors::Args),
     Sandbox(sandbox::Args),
     Try(try_it::Args),
@@ -118,6 +121,7 @@ pub fn main() -> Exit {
         Command::Show(args) => show::main(&cli.config, args),
         Command::Retry(args) => retry::main(&cli.config, args),
         Command::Resume(args) => resume::main(&cli.config, args),
+        Command::Rebuild(args) => rebuild::main(&cli.config, args),
         Command::Errors(args) => errors::main(&cli.config, args),
         Command::Sandbox(args) => sandbox::main(args),
         Command::Try(args) => try_it::main(args),

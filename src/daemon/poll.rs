@@ -138,7 +138,10 @@ async fn poll_dataset(
     match poll_due(ctx, running, dataset, rate).await {
         Ok(wait) => wait,
         Err(error) => {
-            tracing::error!(%error, "the ledger can't be used: no task is asked about until it can");
+            report::ledger_trouble(
+                &error,
+                "the ledger can't be used: no task is asked about until it can",
+            );
             Duration::from_secs(5)
         }
     }

@@ -66,6 +66,15 @@ pub fn is_owned(path: &Path) -> Result<bool, LedgerError> {
     }
 }
 
+/// The process that works on the ledger at `path` now, as far as known.
+pub fn owner(path: &Path) -> Option<u32> {
+    if !is_owned(path).unwrap_or(false) {
+        return None;
+    }
+    let text = fs::read_to_string(lock_path(path)).ok()?;
+    text.trim().parse().ok()
+}
+
 fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
