@@ -17,8 +17,10 @@ mod finding;
 mod guard;
 mod list;
 pub mod logging;
+mod lookout;
 mod out;
 mod places;
+mod rebuild;
 mod resume;
 mod retry;
 mod run;
@@ -93,6 +95,7 @@ pub enum Command {
     Explain(explain::Args),
     Retry(retry::Args),
     Resume(resume::Args),
+    Rebuild(rebuild::Args),
     Errors(errors::Args),
     ExplainCode(explain_code::Args),
     Sandbox(sandbox::Args),
@@ -125,6 +128,7 @@ pub fn main() -> Exit {
         Command::Show(args) => show::main(&cli.config, args),
         Command::Retry(args) => retry::main(&cli.config, args),
         Command::Resume(args) => resume::main(&cli.config, args),
+        Command::Rebuild(args) => rebuild::main(&cli.config, args),
         Command::Errors(args) => errors::main(&cli.config, args),
         Command::Explain(args) => explain::main(&cli.config, args),
         Command::ExplainCode(args) => explain_code::main(&cli.config, args),

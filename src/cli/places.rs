@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::finding::Finding;
+use super::lookout;
 use crate::config::valid::{Config, WatchMode};
 use crate::config::{Look, Machine, Severity, Surroundings};
 use crate::ledger::{self, Ledger, LedgerError};
@@ -22,6 +23,10 @@ pub fn findings(config: &Config) -> Vec<Finding> {
     for folder in config.folders.values() {
         let kind = fstype::of_path(&folder.path).unwrap_or(FsKind::Local);
         findings.extend(on_network(&folder.name.0, folder.watch, kind));
+    }
+    findings.extend(folders(config));
+    if let Some(why) = lookout::no_room(&config.ledger) {
+        findings.push(Finding::new(Severity::Warning, why, ""));
     }
     findings
 }
@@ -118,6 +123,34 @@ fn ledger_findings(path: &Path) -> Vec<Finding> {
     findings
 }
 
+/// What the ledger and the machine know of the folders: whether one looks like
+/// an empty mount point, or is watched by another process, too.
+fn folders(config: &Config) -> Vec<Finding> {
+    let Ok(ledger) = Ledger::open_visitor(&config.ledger) else {
+        return Vec::new();
+    };
+    let places = super::runtime().and_then(|runtime| {
+        runtime.block_on(async { ledger.places().await.map_err(std::io::Error::other) })
+    });
+    let seen = lookout::folders(config, places.unwrap_or_default());
+    let findings = seen.into_iter().flat_map(|(name, seen)| {
+        // What can't be listed the configuration's own check has told.
+        let listable = config
+            .folders
+            .get(&name)
+            .is_some_and(|folder| folder.path.read_dir().is_ok());
+        let offline = seen
+            .offline
+            .filter(|_| listable)
+            .map(|why| format!("folder {name} is off line: {why}"));
+        let shared = seen.shared.map(|why| format!("folder {name}: {why}"));
+        offline.into_iter().chain(shared)
+    });
+    findings
+        .map(|text| Finding::new(Severity::Warning, text, ""))
+        .collect()
+}
+
 /// The ledger itself: whether a daemon can open it.
 fn content(path: &Path) -> Option<Finding> {
     let note = |text: String| Some(Finding::new(Severity::Note, text, ""));
@@ -142,7 +175,7 @@ fn content(path: &Path) -> Option<Finding> {
             path.display()
         )),
         // Another program has it open for longer; a start would wait, too.
-        Err(error) if error.is_passing() => {
+        Err(error) if error.is_passing() && !matches!(error, LedgerError::ReadOnly { .. }) => {
             Some(Finding::new(Severity::Warning, error.to_string(), ""))
         }
         Err(error) => Some(Finding::new(Severity::Error, error.to_string(), "")),

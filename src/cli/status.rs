@@ -9,6 +9,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
+use super::lookout::{self, Seen};
 use super::table::Table;
 use super::{Failed, Outcome, files, out, runtime, totals};
 use crate::config::valid::Config;
@@ -26,9 +27,11 @@ use crate::ports::World;
 ///
 /// Works beside a running daemon and without one. With --json: running,
 /// service, ledger, pending (due, later, uploading, submitted, sources),
-/// oldest_waiting_s, attention, gates (gate, code, why, since, until, lifts),
-/// left_behind (folders with work that the configuration does not have: folder,
-/// queued, out) and folders (folder, dataset, path, configured, files by state).
+/// oldest_waiting_s, attention, stopped (null, or why nothing can be recorded),
+/// gates (gate, code, why, since, until, lifts), left_behind (folders with work
+/// that the configuration does not have: folder, queued, out) and folders
+/// (folder, dataset, path, configured, files by state, offline and shared: null,
+/// or why).
 ///
 /// Examples:
 ///   supametas-sync status
@@ -46,6 +49,9 @@ struct Standing {
     pending: Pending,
     gates: std::sync::Arc<Gates>,
     running: bool,
+    /// The folders as they are now.
+    seen: BTreeMap<FolderName, Seen>,
+    no_room: Option<String>,
     /// The queued file that was seen first among those next in line.
     oldest: Option<(String, Timestamp)>,
 }
@@ -71,6 +77,8 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             pending: ledger.pending(now).await?,
             gates: ledger.gates(),
             running: crate::ledger::is_owned(&config.ledger)?,
+            seen: lookout::folders(&config, ledger.places().await?),
+            no_room: lookout::no_room(&config.ledger),
             oldest: oldest.map(|f| (crate::domain::naming::shown(&f.version.path), f.seen_at)),
         })
     })?;
@@ -124,6 +132,17 @@ fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
             shown_text(&closed.why, 300)
         );
         let _ = writeln!(text, "           {}", opens(key, gate, now));
+    }
+    if let Some(why) = &standing.no_room {
+        let _ = writeln!(text, "STOPPED    {why}");
+    }
+    for (name, seen) in &standing.seen {
+        if let Some(why) = &seen.offline {
+            let _ = writeln!(text, "OFFLINE    folder {name}: {why}");
+        }
+        if let Some(why) = &seen.shared {
+            let _ = writeln!(text, "WARNING    folder {name}: {why}");
+        }
     }
     let by_folder = by_folder(config, &standing.counts);
     let mut table = Table::new(&["folder", "dataset", "files", "path"]);
@@ -222,6 +241,7 @@ fn as_json(config: &Config, standing: &Standing, now: Timestamp) -> Value {
         },
         "oldest_waiting_s": standing.oldest.as_ref().map(|(_, seen)| now.since(*seen).as_secs()),
         "attention": attention(&standing.counts),
+        "stopped": standing.no_room,
         "gates": standing.gates.iter().filter_map(|(key, gate)| {
             let closed = gate.closed()?;
             Some(json!({
@@ -245,6 +265,8 @@ fn as_json(config: &Config, standing: &Standing, now: Timestamp) -> Value {
                 "folder": name, "dataset": folder.map(|f| &f.dataset),
                 "path": folder.map(|f| f.path.to_string_lossy()),
                 "configured": folder.is_some(), "files": counts,
+                "offline": standing.seen.get(&name).and_then(|seen| seen.offline.as_ref()),
+                "shared": standing.seen.get(&name).and_then(|seen| seen.shared.as_ref()),
             })
         }).collect::<Vec<_>>(),
     })

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::valid::{Config, Folder, WatchMode};
 use crate::domain::ids::FolderName;
+use crate::domain::place::FolderPlace;
 use crate::domain::settle::Sighted;
 use crate::ports::World;
 use crate::watch::budget::{self, WatchBudget};
@@ -23,6 +24,8 @@ use crate::watch::{
 /// All folders of the configuration in force.
 pub struct Folders {
     entries: Mutex<BTreeMap<FolderName, Entry>>,
+    /// What each folder's directory was when last recorded.
+    places: Mutex<BTreeMap<FolderName, FolderPlace>>,
     outlets: Outlets,
     world: World,
     /// Cancelled when a watch ends that should not have.
@@ -40,8 +43,15 @@ struct Entry {
 
 impl Folders {
     /// Starts watching. A folder that is not there is looked for until it is.
-    pub fn start(config: &Config, outlets: Outlets, world: World) -> Result<Folders, CannotStart> {
+    /// `places`: what their directories were in earlier runs.
+    pub fn start(
+        config: &Config,
+        places: BTreeMap<FolderName, FolderPlace>,
+        outlets: Outlets,
+        world: World,
+    ) -> Result<Folders, CannotStart> {
         let folders = Folders {
+            places: Mutex::new(places),
             entries: Mutex::default(),
             outlets,
             world,
@@ -78,7 +88,9 @@ impl Folders {
     }
 
     fn watch(&self, config: &Config, folder: &Arc<Folder>) -> Result<Entry, CannotStart> {
-        let root = Arc::new(FolderRoot::new(folder.path.clone(), folder.one_file_system));
+        let before = self.places().get(&folder.name).cloned();
+        let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
+        let root = Arc::new(root.known_before(before));
         let setup = Setup {
             rescan_every: config.rescan_every,
             poll_every: config.poll_every,
@@ -170,6 +182,32 @@ impl Folders {
         for entry in self.entries().values() {
             entry.retire();
         }
+    }
+
+    /// Folders whose directories are to be recorded: those that are on line
+    /// and others than they were.
+    pub fn new_places(&self) -> Vec<(FolderName, FolderPlace)> {
+        let online: Vec<_> = self
+            .entries()
+            .iter()
+            .filter(|(_, entry)| entry.watch.status().borrow().online)
+            .map(|(name, entry)| (name.clone(), entry.watch.root()))
+            .collect();
+        let places = self.places().clone();
+        online
+            .into_iter()
+            .filter_map(|(name, root)| Some((name, root.place()?)))
+            .filter(|(name, place)| places.get(name) != Some(place))
+            .collect()
+    }
+
+    /// It is recorded.
+    pub fn place_recorded(&self, name: FolderName, place: FolderPlace) {
+        self.places().insert(name, place);
+    }
+
+    fn places(&self) -> MutexGuard<'_, BTreeMap<FolderName, FolderPlace>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<FolderName, Entry>> {

@@ -156,7 +156,8 @@ impl Intake {
     /// Nothing is lost: what could not be asked or recorded is found again by
     /// the next scan.
     async fn ledger_trouble(&mut self, folder: &FolderName, error: &LedgerError) {
-        tracing::error!(%folder, %error, "the ledger can't record what is in this folder; scanning again until it can");
+        tracing::debug!(%folder, "scanning again until the ledger can be used");
+        report::ledger_trouble(error, "the ledger can't record what is in a folder");
         tokio::time::sleep(LEDGER_TROUBLE).await;
         self.ctx.folders.rescan(folder);
     }

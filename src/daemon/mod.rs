@@ -100,7 +100,9 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
         scans: seen_scans,
         questions,
     };
-    let folders = Folders::start(&running.config, Outlets { events, scans }, world.clone())?;
+    let places = ledger.places().await?;
+    let outlets = Outlets { events, scans };
+    let folders = Folders::start(&running.config, places, outlets, world.clone())?;
     let ctx = Arc::new(Context::new(ledger, world, folders, running));
 
     let stop = Stop {

@@ -143,7 +143,10 @@ async fn poll_dataset(
     match poll_due(ctx, running, dataset, rate, misses).await {
         Ok(wait) => wait,
         Err(error) => {
-            tracing::error!(%error, "the ledger can't be used: no task is asked about until it can");
+            report::ledger_trouble(
+                &error,
+                "the ledger can't be used: no task is asked about until it can",
+            );
             Duration::from_secs(5)
         }
     }

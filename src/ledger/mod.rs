@@ -25,10 +25,14 @@ mod gates;
 mod intake;
 mod open;
 mod operator;
+mod place;
+mod places;
 mod policies;
 mod questions;
+mod rebuild;
 mod recovery;
 mod rows;
+mod salvage;
 mod schema;
 mod sources;
 mod tasks;
@@ -56,8 +60,10 @@ pub use intake::{
 pub use open::{is_owned, lock_path, owner};
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
 pub use policies::Policies;
+pub use rebuild::{Rebuild, Rebuilt};
 pub use recovery::Recovered;
 pub use rows::{ContentHash, FileRecord, LastPoll, OptionsPrint, Source, SourceEnd};
+pub use salvage::Salvaged;
 pub use schema::BIG_FILE;
 pub use sources::SourceWork;
 pub use tasks::{DuePoll, Polled};
@@ -65,6 +71,7 @@ pub use uploads::{Begin, Begun, Finish, Finished, NextHop};
 pub use work::STREAK_GRACE;
 
 use error::Fail;
+use place::Place;
 use thread::{Read, Write, Writer};
 use work::{Kept, Work};
 
@@ -79,6 +86,7 @@ pub struct Ledger {
     cold: mpsc::Sender<Read>,
     commits: Arc<AtomicU64>,
     gates: watch::Receiver<Arc<Gates>>,
+    trouble: watch::Sender<Option<LedgerError>>,
 }
 
 /// Which reader is asked.
@@ -107,6 +115,7 @@ impl Ledger {
     pub fn open_owner(path: &Path) -> Result<Ledger, LedgerError> {
         schema::check_sqlite()?;
         let lock = open::lock(path)?;
+        place::take_up_rescued(path)?;
         open::make_file(path)?;
         let conn = open::writer(path, true)?;
         Ledger::start(path, conn, Some(lock))
@@ -138,10 +147,11 @@ impl Ledger {
         let gates_now = gates::load_all(&conn).map_err(wrong)?;
         let (show, gates) = watch::channel(Arc::new(gates_now));
         let commits = Arc::new(AtomicU64::new(0));
+        let (trouble, _) = watch::channel(None);
         let thread = Writer {
             data_version: thread::data_version(&conn).map_err(wrong)?,
-            identity: thread::identity(path)
-                .ok_or_else(|| LedgerError::Vanished(path.to_owned()))?,
+            place: Place::now(path, lock.is_some()),
+            trouble: trouble.clone(),
             conn,
             path: path.to_owned(),
             lock,
@@ -164,7 +174,15 @@ impl Ledger {
             cold,
             commits,
             gates,
+            trouble,
         })
+    }
+
+    /// What keeps the ledger from recording, if anything: set when it begins,
+    /// told once in the log, and taken back when it is over. One that
+    /// [`LedgerError::is_final`] stays.
+    pub fn trouble(&self) -> watch::Receiver<Option<LedgerError>> {
+        self.trouble.subscribe()
     }
 
     /// Closes the ledger for every clone of this handle: what was asked before
@@ -239,8 +257,16 @@ impl Ledger {
         F: FnOnce(&Connection) -> Result<T, Fail> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let trouble = self.trouble.clone();
         let run = Box::new(move |conn: &Connection, path: &Path| {
-            let _ = reply.send(ask(conn).map_err(|fail| fail.at(path)));
+            let answer = ask(conn).map_err(|fail| fail.at(path));
+            if let Err(error) = &answer
+                && error.is_final()
+            {
+                tracing::error!("{error}");
+                trouble.send_replace(Some(error.clone()));
+            }
+            let _ = reply.send(answer);
         });
         let reader = match lane {
             Lane::Hot => &self.hot,

@@ -85,6 +85,14 @@ pub fn of_path(path: &Path) -> std::io::Result<FsKind> {
     Ok(of(&rustix::fs::statfs(path)?))
 }
 
+/// What tells a file system from another, over a reboot too: its kind, and the
+/// number that it gives itself.
+pub(super) fn number_of(fd: BorrowedFd<'_>) -> rustix::io::Result<String> {
+    let kind = rustix::fs::fstatfs(fd)?.f_type;
+    let number = rustix::fs::fstatvfs(fd)?.f_fsid;
+    Ok(format!("{kind:x}:{number:x}"))
+}
+
 /// Of what an open file lies on.
 pub fn of_file(fd: BorrowedFd<'_>) -> std::io::Result<FsKind> {
     Ok(of(&rustix::fs::fstatfs(fd)?))

@@ -9,9 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::claim::Claim;
 use super::events::{EventWatcher, Hint, HintKind, NoEvents};
 use super::not_taken::Offline;
-use super::root::{Found, RootFacts};
+use super::root::{Found, Identity, RootFacts};
 use super::shared::{News, Shared, Stopped};
 use super::{BATCH, Mode, Sighting, fstype};
 use crate::domain::settle::Sighted;
@@ -36,6 +37,7 @@ struct Hearing<'a> {
     retry_events: Option<Instant>,
     lost: Option<String>,
     lost_scan_after: Instant,
+    claim: Option<Claim>,
 }
 
 /// The thread.
@@ -51,6 +53,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         retry_events: None,
         lost: None,
         lost_scan_after: now,
+        claim: None,
     };
     while hearing.round().is_ok() {}
     // The watches end with the watch.
@@ -154,6 +157,7 @@ impl Hearing<'_> {
             Ok(facts) => {
                 self.next_check = now + CHECK_ONLINE;
                 self.offline_wait = CHECK_OFFLINE.0;
+                self.look_for_others(facts.identity);
                 if self.facts != Some(facts) {
                     self.come_online(facts, now);
                 }
@@ -161,6 +165,7 @@ impl Hearing<'_> {
             Err(why) => {
                 self.next_check = now + self.offline_wait;
                 self.offline_wait = (self.offline_wait * 2).min(CHECK_OFFLINE.1);
+                self.claim = None;
                 self.go_offline(why);
             }
         }
@@ -196,6 +201,29 @@ impl Hearing<'_> {
             s.online = false;
             s.watches = 0;
         });
+    }
+
+    /// Another process on the same folder works with another ledger, since one
+    /// ledger has one daemon: each of them sends every file.
+    fn look_for_others(&mut self, directory: Identity) {
+        let claim = match self.claim.take() {
+            Some(claim) if claim.is_of(directory) => claim,
+            _ => Claim::of(directory),
+        };
+        let others = claim.others();
+        self.claim = Some(claim);
+        let text = (!others.is_empty()).then(|| shared_with(&others));
+        let mut news = false;
+        self.shared.problems(|p| {
+            news = p.shared != text;
+            p.shared.clone_from(&text);
+        });
+        let folder = &self.shared.folder.name;
+        match text {
+            Some(text) if news => tracing::error!(%folder, "{text}"),
+            None if news => tracing::info!(%folder, "no other process watches the folder any more"),
+            _ => {}
+        }
     }
 
     // ---- events or polling
@@ -321,6 +349,15 @@ impl Hearing<'_> {
         }
         out
     }
+}
+
+/// What is to be said of a folder that others watch, too.
+pub fn shared_with(others: &[u32]) -> String {
+    let pids: Vec<String> = others.iter().map(ToString::to_string).collect();
+    format!(
+        "another supametas-sync watches this folder with a ledger of its own (process {}): each file is sent by both. Stop one of them, or give each a folder of its own",
+        pids.join(", ")
+    )
 }
 
 fn relative(folder: &Path, path: &Path) -> Option<Vec<u8>> {

@@ -24,6 +24,7 @@
 //! Must not: read the content of a file, or know the ledger.
 
 pub mod budget;
+pub mod claim;
 pub mod events;
 pub mod fstype;
 pub mod hard_links;
@@ -52,6 +53,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
 use crate::ports::World;
 
+pub use hearing::shared_with;
 pub use lease::open_for_writing;
 pub use not_taken::{NotTaken, Offline};
 pub use root::{FolderRoot, OpenedFile, same_version, version_of};

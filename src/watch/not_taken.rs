@@ -38,7 +38,7 @@ impl fmt::Display for Offline {
             Offline::NotADirectory => "what is at its path is not a directory",
             Offline::NoRight => "this user has no right to read it; grant read and search (rx)",
             Offline::EmptyMountPoint => {
-                "its path shows an empty directory and not the mount that was there; mount it again (its files are not taken as deleted)"
+                "its path shows an empty directory and not the mount that was there; mount it again (its files are not taken as deleted). If this directory is the folder from now on, put any file into it, such as an empty `.keep`"
             }
             Offline::Replaced => "another directory is at its path now; it is taken up with a scan",
             Offline::Io(errno) => {

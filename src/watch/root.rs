@@ -30,8 +30,10 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
+use super::fstype;
 use super::hard_links;
 use super::not_taken::{NotTaken, Offline};
+use crate::domain::place::FolderPlace;
 use crate::domain::version::FileVersion;
 
 /// What a directory is recognised by.
@@ -65,6 +67,8 @@ pub struct FolderRoot {
     /// See [`hard_links::are_guarded`].
     links_guarded: bool,
     known: Mutex<Option<RootFacts>>,
+    /// What an earlier run knew the folder by.
+    before: Option<FolderPlace>,
 }
 
 /// A file that was opened for reading, and what was opened.
@@ -94,7 +98,34 @@ impl FolderRoot {
             one_file_system,
             links_guarded: hard_links::are_guarded(),
             known: Mutex::new(None),
+            before: None,
         }
+    }
+
+    /// The same, where an earlier run has known the folder: what looks like
+    /// its empty mount point is not taken for it.
+    #[must_use]
+    pub fn known_before(mut self, before: Option<FolderPlace>) -> FolderRoot {
+        self.before = before;
+        self
+    }
+
+    /// What the directory is recognised by over a restart, if it is the known
+    /// one and can be asked.
+    pub fn place(&self) -> Option<FolderPlace> {
+        let (dir, facts) = self.open_listable().ok()?;
+        (self.known()?.identity == facts.identity)
+            .then(|| self.place_of(dir.as_fd(), &facts).ok())
+            .flatten()
+    }
+
+    fn place_of(&self, dir: BorrowedFd<'_>, facts: &RootFacts) -> Result<FolderPlace, Errno> {
+        Ok(FolderPlace {
+            path: self.path.as_os_str().as_bytes().to_vec(),
+            file_system: fstype::number_of(dir)?,
+            inode: facts.identity.inode,
+            is_mount: facts.mount_root,
+        })
     }
 
     /// Where it is.
@@ -119,7 +150,17 @@ impl FolderRoot {
     pub fn check(&self) -> Result<RootFacts, Offline> {
         let (dir, facts) = self.open_listable()?;
         match self.known() {
-            None => self.set_known(facts),
+            None => {
+                if let Some(before) = &self.before {
+                    let now = self
+                        .place_of(dir.as_fd(), &facts)
+                        .map_err(Offline::from_errno)?;
+                    if before.is_lost_in(&now, is_empty(dir)?) {
+                        return Err(Offline::EmptyMountPoint);
+                    }
+                }
+                self.set_known(facts);
+            }
             Some(known) if known.identity == facts.identity => {}
             Some(known) => {
                 let was_mount = known.mount_root || known.identity.dev != facts.identity.dev;
@@ -160,7 +201,9 @@ impl FolderRoot {
         let fd = rustix::fs::open(&self.path, flags, Mode::empty()).map_err(Offline::from_errno)?;
         let facts = root_facts(fd.as_fd()).map_err(Offline::from_errno)?;
         match self.known() {
-            None => self.set_known(facts),
+            None => {
+                self.check()?;
+            }
             Some(known) if known.identity == facts.identity => {}
             // Which of the two it is takes a listing: `check` tells.
             Some(_) => return Err(self.check().err().unwrap_or(Offline::Replaced)),

@@ -91,6 +91,7 @@ pub(super) struct Problems {
     pub offline: Option<String>,
     pub events: Option<String>,
     pub scan: Option<String>,
+    pub shared: Option<String>,
 }
 
 /// What the scanning thread is to do.
@@ -308,7 +309,7 @@ impl Shared {
         let mut inbox = self.inbox();
         change(&mut inbox.problems);
         let p = &inbox.problems;
-        let all: Vec<&str> = [&p.offline, &p.events, &p.scan]
+        let all: Vec<&str> = [&p.offline, &p.events, &p.scan, &p.shared]
             .into_iter()
             .filter_map(|p| p.as_deref())
             .collect();

@@ -39,6 +39,8 @@ pub const MAIN_KEY: &str = "sk-main-7f3a90";
 pub struct Settings {
     /// `[service]`, but for `base_url`.
     pub service: String,
+    /// The ledger, below the stage's directory.
+    pub ledger: String,
     /// `[daemon]`, but for the ledger.
     pub daemon: String,
     /// `[retry]`.
@@ -60,6 +62,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             service: String::new(),
+            ledger: "ledger.sqlite".into(),
             daemon: String::new(),
             retry: String::new(),
             poll: String::new(),
@@ -127,7 +130,7 @@ impl Settings {
         );
         table(
             "[daemon]",
-            format!("ledger = {}\n", at("ledger.sqlite")),
+            format!("ledger = {}\n", at(&self.ledger)),
             &self.daemon,
             &["poll_every = \"1s\"", "shutdown_grace = \"10s\""],
         );
@@ -185,6 +188,9 @@ pub struct Stage {
     pub sandbox: Sandbox,
     /// What the next [`Stage::write`] or start puts into the configuration.
     pub settings: Settings,
+    /// What every command of the program is put behind: a program that sets a
+    /// limit or enters a namespace, and runs the rest of its arguments.
+    pub behind: Vec<String>,
     dir: tempfile::TempDir,
     runs: Cell<u32>,
 }
@@ -204,6 +210,7 @@ impl Stage {
         let stage = Stage {
             sandbox: Sandbox::start(sandbox).await.unwrap(),
             settings: Settings::default(),
+            behind: Vec::new(),
             dir: tempfile::tempdir().unwrap(),
             runs: Cell::new(0),
         };
@@ -268,8 +275,10 @@ impl Stage {
 
     /// A command of the program, with the stage's configuration.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut words = self.behind.iter().map(String::as_str).chain([PROGRAM]);
+        let mut command = Command::new(words.next().unwrap());
         command
+            .args(words)
             .args(args)
             .arg("--config")
             .arg(self.config())
@@ -381,6 +390,11 @@ impl Daemon {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.borrow().id()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.child.borrow_mut().try_wait().unwrap().is_some()
     }
 
     /// What it logged so far.

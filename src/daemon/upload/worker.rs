@@ -39,12 +39,12 @@ pub async fn carry(job: Job, slot: Slot) -> bool {
     if let Err(error) = &carried {
         // The row is as it was at the last commit: queued, or uploading and
         // picked up by the recovery at the next start.
-        tracing::error!(
+        tracing::debug!(
             file = %naming::shown(&job.file.version.path),
             folder = %job.folder.name,
-            %error,
-            "the ledger could not record this upload's progress"
+            "this upload goes no further for now"
         );
+        report::ledger_trouble(error, "the ledger could not record an upload's progress");
     }
     carried.is_ok()
 }
@@ -149,7 +149,9 @@ impl Job {
         let folder = &self.folder.name;
         match why {
             NotReady::Changed => {
-                let state = ledger.changed(id, under_way, at, policies).await?;
+                let state = self
+                    .insist(|| ledger.changed(id, under_way, at, policies))
+                    .await?;
                 report::moved_on(self, &state, "the file has changed since it was settled");
                 self.ctx
                     .folders
@@ -158,7 +160,9 @@ impl Job {
                 self.ctx.uploads.notify_one();
             }
             NotReady::Gone => {
-                let state = ledger.vanished(id, under_way, at, policies).await?;
+                let state = self
+                    .insist(|| ledger.vanished(id, under_way, at, policies))
+                    .await?;
                 report::moved_on(self, &state, "the file is not there any more");
                 self.ctx.uploads.notify_one();
             }
@@ -247,7 +251,10 @@ impl Job {
             match held_back {
                 Some(HeldBack::File(why)) => return self.not_ready(Some(attempt), why).await,
                 Some(HeldBack::Ledger(error)) => {
-                    tracing::error!(%error, "the ledger can't record: the last chunk was held back");
+                    report::ledger_trouble(
+                        &error,
+                        "the ledger can't record: the last chunk was held back",
+                    );
                     return self.release(attempt).await;
                 }
                 None => {}
@@ -301,7 +308,9 @@ impl Job {
                 one_chunk: !matches!(prepared.content, Content::Large(_)),
             };
             let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
-            attempt = self.ctx.ledger.next_hop(hop, at, policies).await?;
+            attempt = self
+                .insist(|| self.ctx.ledger.next_hop(hop.clone(), at, policies))
+                .await?;
             address = Some(to);
             kept = lane;
         }
@@ -445,41 +454,41 @@ impl Job {
     }
 
     async fn release(&self, attempt: AttemptId) -> Result<(), LedgerError> {
-        let at = self.ctx.world.moment();
-        self.ctx
-            .ledger
-            .release(self.file.id, attempt, at, &self.running.policies)
+        let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
+        self.insist(|| self.ctx.ledger.release(self.file.id, attempt, at, policies))
             .await?;
         report::released(self);
         Ok(())
     }
 
-    /// Records the answer. It is the one thing that can't be learnt again, so
-    /// it is kept trying while the daemon runs.
-    async fn finish(&self, finish: Finish, took: Duration) -> Result<(), LedgerError> {
-        failpoint!("upload.answered");
-        let at = self.ctx.world.moment();
+    /// Records what can't be learnt again, such as an answer, or what would
+    /// leave the row as if it were still on the wire: it is kept trying while
+    /// the daemon runs, for as long as waiting may mend it.
+    async fn insist<T, F>(&self, record: impl Fn() -> F) -> Result<T, LedgerError>
+    where
+        F: Future<Output = Result<T, LedgerError>>,
+    {
         let mut wait = Duration::from_millis(100);
-        let finished = loop {
-            match self
-                .ctx
-                .ledger
-                .finish(finish.clone(), at, &self.running.policies)
-                .await
-            {
-                Ok(finished) => break finished,
+        loop {
+            match record().await {
                 Err(error) if error.is_passing() && !self.stop.cut.is_cancelled() => {
-                    tracing::error!(
-                        file = %naming::shown(&self.file.version.path),
-                        %error,
-                        "the answer can't be recorded yet; trying again"
-                    );
+                    report::ledger_trouble(&error, "it can't be recorded yet; trying again");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(Duration::from_secs(5));
                 }
-                Err(error) => return Err(error),
+                done => return done,
             }
-        };
+        }
+    }
+
+    /// Records the answer.
+    async fn finish(&self, finish: Finish, took: Duration) -> Result<(), LedgerError> {
+        failpoint!("upload.answered");
+        let at = self.ctx.world.moment();
+        let (ledger, policies) = (&self.ctx.ledger, &self.running.policies);
+        let finished = self
+            .insist(|| ledger.finish(finish.clone(), at, policies))
+            .await?;
         failpoint!("upload.finished");
         self.lanes.heed(&finish.judgement);
         report::answered(self, finish.attempt, at.now, &finished, took);
