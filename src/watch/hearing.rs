@@ -36,6 +36,8 @@ struct Hearing<'a> {
     retry_events: Option<Instant>,
     lost: Option<String>,
     lost_scan_after: Instant,
+    /// The watches are to be set anew with the next scan for lost events.
+    stale_watches: bool,
 }
 
 /// The thread.
@@ -51,6 +53,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         retry_events: None,
         lost: None,
         lost_scan_after: now,
+        stale_watches: false,
     };
     while hearing.round().is_ok() {}
     // The watches end with the watch.
@@ -98,6 +101,13 @@ impl Hearing<'_> {
             let why = self.lost.take().unwrap_or_default();
             tracing::warn!(folder = %self.shared.folder.name, "scanning the folder again: {why}");
             self.lost_scan_after = now + LOST_GAP;
+            if std::mem::take(&mut self.stale_watches) {
+                // notify ends the watch of a path that is removed or renamed.
+                // A directory whose move was not heard is still known to it by
+                // its former path, and would lose its watch with whatever is
+                // next removed there.
+                self.set_mode(now);
+            }
             self.scan(now);
         }
     }
@@ -136,6 +146,7 @@ impl Hearing<'_> {
         }
         if let Some(why) = news.lost {
             self.lost = Some(why);
+            self.stale_watches |= news.stale_watches;
         }
     }
 

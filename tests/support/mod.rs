@@ -342,10 +342,14 @@ impl Stage {
 
     /// Starts a command that goes on, its standard error in a log file.
     pub fn spawn(&self, args: &[&str]) -> Daemon {
+        self.spawn_command(self.command(args))
+    }
+
+    /// The same with a command that may have been wrapped in another.
+    pub fn spawn_command(&self, mut command: Command) -> Daemon {
         self.runs.set(self.runs.get() + 1);
         let log = self.path(format!("log-{}.txt", self.runs.get()));
-        let child = self
-            .command(args)
+        let child = command
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
             .spawn()
@@ -413,6 +417,11 @@ impl Daemon {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&self) -> Option<ExitStatus> {
+        self.child.borrow_mut().try_wait().unwrap()
     }
 
     /// The last lines of the log: failures show it.

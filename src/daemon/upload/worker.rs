@@ -32,7 +32,7 @@ use crate::ports::{Import, Progress, Target};
 const OFFLINE_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a file waits that can't be read.
-const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
+const UNREADABLE_WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
 /// Carries one file as far as it gets. Every end is in the ledger, unless that
 /// can't record: then `false`, and nothing new should be begun for a while.
@@ -162,6 +162,10 @@ impl Job {
             NotReady::Gone => {
                 let state = ledger.vanished(id, under_way, at, policies).await?;
                 report::moved_on(self, &state, "the file is not there any more");
+                // Unless it came back since we looked.
+                self.ctx
+                    .folders
+                    .sight_again(folder, self.file.version.path.clone());
                 self.ctx.uploads.notify_one();
             }
             NotReady::Unsupported(reason) => {
@@ -179,12 +183,17 @@ impl Job {
                 ledger.postpone(id, OFFLINE_WAIT, at).await?;
             }
             NotReady::Unreadable(error) => {
+                // As long again as it has waited already: rights that are just
+                // being set cost no minute, and wrong ones no storm.
+                let waited = at.now.since(self.file.tries.since);
+                let wait = waited.clamp(UNREADABLE_WAIT.0, UNREADABLE_WAIT.1);
                 tracing::warn!(
                     %file, %id, %folder, %error,
-                    "the file can't be read; it is tried again in a minute. Check its rights"
+                    "the file can't be read; it is tried again in {} s. Check its rights",
+                    wait.as_secs()
                 );
                 self.give_back(under_way).await?;
-                ledger.postpone(id, UNREADABLE_WAIT, at).await?;
+                ledger.postpone(id, wait, at).await?;
             }
         }
         Ok(())
