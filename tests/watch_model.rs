@@ -14,6 +14,7 @@
 //! | `WATCH_SEEDS` | lives in each weather | 2 |
 //! | `WATCH_SEED` | the first life's seed; each failure says its own | the time |
 //! | `WATCH_OPS` | acts in each life | 300 |
+//! | `WATCH_PATIENCE` | seconds that it may take to come to rest | 120 |
 //! | `WATCH_LOG` | where the log of a daemon that failed is put | |
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
@@ -29,7 +30,9 @@ use model::shrink::smallest;
 
 /// How long it may take to come to rest: a file that is shut when it is its
 /// turn waits for a minute, and the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(120);
+fn patience() -> Duration {
+    Duration::from_secs(number("WATCH_PATIENCE").unwrap_or(120))
+}
 
 /// The same while a failing list is made smaller, and how long that may take.
 const SHRINK_PATIENCE: Duration = Duration::from_secs(12);
@@ -57,7 +60,7 @@ async fn run(weather: Weather) {
     for life in 1..=lives {
         println!("{weather:?}: WATCH_SEED={seed}");
         let list = steps(seed, count, weather == Weather::Overflow);
-        match live(weather, &list, PATIENCE).await {
+        match live(weather, &list, patience()).await {
             Ok(seen) => all += seen,
             Err(wrong) => fail(weather, seed, &list, &wrong),
         }
@@ -154,7 +157,7 @@ async fn a_folder_moved_while_events_are_lost_is_heard_afterwards() {
         pause = 0;
     }
     list.push((1_000, Op::Publish { at: At(d, 0) }));
-    let lived = live(Weather::Overflow, &in_one_lane(&list), PATIENCE).await;
+    let lived = live(Weather::Overflow, &in_one_lane(&list), patience()).await;
     lived.unwrap_or_else(|wrong| panic!("{}", wrong.join("\n")));
 }
 
@@ -170,6 +173,6 @@ async fn what_was_away_for_a_moment_is_not_gone() {
             list.push((rng.u16(0..12), Op::OutAndBack { at }));
         }
     }
-    let lived = live(Weather::Events, &in_one_lane(&list), PATIENCE).await;
+    let lived = live(Weather::Events, &in_one_lane(&list), patience()).await;
     lived.unwrap_or_else(|wrong| panic!("{}", wrong.join("\n")));
 }

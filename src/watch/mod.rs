@@ -29,6 +29,7 @@ pub mod fstype;
 mod hearing;
 pub mod lease;
 pub mod not_taken;
+mod places;
 pub mod root;
 pub mod rules;
 pub mod scan;

@@ -50,6 +50,9 @@ fn full(shared: &Shared, handle: &RootHandle) {
         shared.ask_root_check();
         return;
     }
+    if let Some(watcher) = shared.watcher().as_mut() {
+        watcher.prune(watches);
+    }
     let problem = words(&report, unwatched);
     shared.problems(|p| {
         // Once for each change: a scan may come every few seconds.

@@ -334,7 +334,11 @@ impl Writer<'_> {
         let mut text = format!("step {} text {} of ", self.number, self.made).into_bytes();
         text.extend_from_slice(self.here.file_name().unwrap().as_encoded_bytes());
         // Some more than one chunk of an upload, so that it is read as it is sent.
-        let lines = if self.number % 23 == 0 { 30_000 } else { 20 };
+        let lines = if self.number.is_multiple_of(23) {
+            30_000
+        } else {
+            20
+        };
         for n in 0..lines {
             text.extend_from_slice(format!("\nline {n} of text {}", self.made).as_bytes());
         }
@@ -419,7 +423,7 @@ fn alone(path: PathBuf) -> io::Result<PathBuf> {
 
 fn shut(path: &Path, ms: u8) -> io::Result<()> {
     let before = fs::symlink_metadata(path)?.permissions();
-    fs::set_permissions(path, Permissions::from_mode(0))?;
+    fs::set_permissions(path, Permissions::from_mode(0o000))?;
     std::thread::sleep(Duration::from_millis(ms.into()));
     fs::set_permissions(path, before)
 }
