@@ -172,8 +172,8 @@ async fn a_folder_that_is_mounted_from_elsewhere_is_heard() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_does_not_grow_with_the_names_in_a_folder() {
     // The first fill whatever has a bound: the settling set, channels, caches.
-    const FIRST: usize = 4_000;
-    let more = std::env::var("WATCH_NAMES").map_or(8_000, |n| n.parse().unwrap());
+    const FIRST: usize = 1_500;
+    let more = std::env::var("WATCH_NAMES").map_or(3_000, |n| n.parse().unwrap());
     let stage = Stage::new().await;
     // Empty files: they go the whole way into the ledger, and end there.
     let make = |from: usize, to: usize| {
