@@ -161,18 +161,24 @@ impl Folders {
         }
     }
 
-    /// A file turned out to be another version than the ledger knows: has it
-    /// sighted anew. What is lost here, the next scan finds.
+    /// A file turned out to be another version than the ledger knows, or not to
+    /// be there: has its path looked at anew. What came back before that was
+    /// recorded was taken for known when it was sighted, and no event tells of
+    /// it again.
     pub fn sight_again(&self, name: &FolderName, path: Vec<u8>) {
         let Some(root) = self.root(name) else { return };
         let (events, folder) = (self.outlets.events.clone(), name.clone());
-        tokio::task::spawn_blocking(move || {
-            if let Ok(version) = root.look(&path) {
-                let _ = events.try_send(vec![Sighting {
-                    folder,
-                    how: Sighted::Modified,
-                    version,
-                }]);
+        tokio::spawn(async move {
+            let look = tokio::task::spawn_blocking(move || root.look(&path));
+            if let Ok(Ok(version)) = look.await {
+                // Waits while there is no room; fails at the end of the daemon.
+                let _ = events
+                    .send(vec![Sighting {
+                        folder,
+                        how: Sighted::Modified,
+                        version,
+                    }])
+                    .await;
             }
         });
     }

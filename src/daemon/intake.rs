@@ -59,7 +59,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), TaskFailure> {
     // Files that could not be read are looked at again, and what a lost bell told.
-    let mut again = tokio::time::interval(UNREADABLE_WAIT / 2);
+    let mut again = tokio::time::interval(*UNREADABLE_WAIT.end() / 2);
     let mut intake = Intake {
         ctx,
         set: SettlingSet::new(DEFAULT_CAPACITY),

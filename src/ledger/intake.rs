@@ -2,6 +2,7 @@
 //!
 //! Must not: look at a file, or decide what it is.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,8 +106,10 @@ pub struct Unsorted {
     pub not_before: Timestamp,
 }
 
-/// How long a file waits that can't be read.
-pub const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
+/// How long a file waits that can't be read: as long again as it has waited,
+/// within this.
+pub const UNREADABLE_WAIT: RangeInclusive<Duration> =
+    Duration::from_secs(2)..=Duration::from_secs(60);
 
 /// What stands in place of an answer's code for a file that can't be read.
 pub const UNREADABLE: &str = "UNREADABLE";
@@ -311,8 +314,11 @@ fn note_unreadable(
     why: &str,
     at: Moment,
 ) -> Result<(), Fail> {
-    if let State::Queued { not_before, .. } = &mut file.state {
-        *not_before = at.now.plus(UNREADABLE_WAIT);
+    if let State::Queued { not_before, tries } = &mut file.state {
+        // As long again as it has waited: rights that are just being set cost
+        // no minute, and wrong ones no storm.
+        let (least, most) = UNREADABLE_WAIT.into_inner();
+        *not_before = at.now.plus(at.now.since(tries.since).clamp(least, most));
     }
     file.last_code = Some(Code::own(UNREADABLE));
     file.last_why = Some(rows::bounded(why).to_owned());

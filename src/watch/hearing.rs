@@ -38,6 +38,8 @@ struct Hearing<'a> {
     lost: Option<String>,
     lost_scan_after: Instant,
     claim: Option<Claim>,
+    /// The watches are to be set anew with the next scan for lost events.
+    stale_watches: bool,
 }
 
 /// The thread.
@@ -54,6 +56,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         lost: None,
         lost_scan_after: now,
         claim: None,
+        stale_watches: false,
     };
     while hearing.round().is_ok() {}
     // The watches end with the watch.
@@ -101,6 +104,13 @@ impl Hearing<'_> {
             let why = self.lost.take().unwrap_or_default();
             tracing::warn!(folder = %self.shared.folder.name, "scanning the folder again: {why}");
             self.lost_scan_after = now + LOST_GAP;
+            if std::mem::take(&mut self.stale_watches) {
+                // notify ends the watch of a path that is removed or renamed.
+                // A directory whose move was not heard is still known to it by
+                // its former path, and would lose its watch with whatever is
+                // next removed there.
+                self.set_mode(now);
+            }
             self.scan(now);
         }
     }
@@ -139,6 +149,7 @@ impl Hearing<'_> {
         }
         if let Some(why) = news.lost {
             self.lost = Some(why);
+            self.stale_watches |= news.stale_watches;
         }
     }
 

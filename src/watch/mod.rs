@@ -31,6 +31,7 @@ pub mod hard_links;
 mod hearing;
 pub mod lease;
 pub mod not_taken;
+mod places;
 pub mod root;
 pub mod rules;
 pub mod scan;

@@ -71,6 +71,9 @@ struct Inbox {
 pub(super) struct News {
     /// Events were lost, and why.
     pub lost: Option<String>,
+    /// They were lost on the way to notify: what it believes of where the
+    /// watched directories lie may be wrong.
+    pub stale_watches: bool,
     /// The kernel has no watch left.
     pub no_watch_left: bool,
     /// Someone asked for a scan.
@@ -170,7 +173,10 @@ impl Shared {
                 inbox.news.lost = Some("events came faster than they were looked at".to_owned());
             }
             Signal::Hint(hint) => inbox.hints.push_back(hint),
-            Signal::Rescan(why) => inbox.news.lost = Some(why),
+            Signal::Rescan(why) => {
+                inbox.news.lost = Some(why);
+                inbox.news.stale_watches = true;
+            }
             Signal::NoWatchLeft => inbox.news.no_watch_left = true,
         }
         self.heard.notify_one();

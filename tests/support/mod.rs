@@ -356,10 +356,15 @@ impl Stage {
 
     /// The same, with something about the process changed.
     pub fn spawn_changed(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> Daemon {
-        self.runs.set(self.runs.get() + 1);
-        let log = self.path(format!("log-{}.txt", self.runs.get()));
         let mut command = self.command(args);
         change(&mut command);
+        self.spawn_command(command)
+    }
+
+    /// The same with a command that may have been wrapped in another.
+    pub fn spawn_command(&self, mut command: Command) -> Daemon {
+        self.runs.set(self.runs.get() + 1);
+        let log = self.path(format!("log-{}.txt", self.runs.get()));
         let child = command
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
@@ -433,6 +438,11 @@ impl Daemon {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&self) -> Option<ExitStatus> {
+        self.child.borrow_mut().try_wait().unwrap()
     }
 
     /// The last lines of the log: failures show it.

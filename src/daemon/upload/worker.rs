@@ -164,6 +164,10 @@ impl Job {
                     .insist(|| ledger.vanished(id, under_way, at, policies))
                     .await?;
                 report::moved_on(self, &state, "the file is not there any more");
+                // Unless it came back since we looked.
+                self.ctx
+                    .folders
+                    .sight_again(folder, self.file.version.path.clone());
                 self.ctx.uploads.notify_one();
             }
             NotReady::Unsupported(reason) => {
@@ -187,7 +191,7 @@ impl Job {
                 };
                 tracing::warn!(
                     %file, %id, %folder, %error,
-                    "the file can't be read; it is tried again in a minute. Check its rights"
+                    "the file can't be read; it is tried again, first soon, then every minute. Check its rights"
                 );
                 self.give_back(under_way).await?;
                 ledger.unreadable(id, words(&error), at).await?;
