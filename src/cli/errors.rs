@@ -3,15 +3,13 @@
 //! Must not: judge an answer; `domain::error_table` does.
 
 use std::path::Path;
-use std::time::Duration;
-
-use serde_json::json;
 
 use super::exit::Exit;
 use super::table::Table;
 use super::{DEFAULT_CONFIG, Failed, Outcome, out};
 use crate::config::Config;
-use crate::domain::error_table::{Calls, ErrorTable, Follow, Lifts, Pause, Row, Rule, Scope, Then};
+use crate::domain::error_table::{ErrorTable, Row};
+use crate::view::errors::{as_json, calls, pause, rule};
 
 /// The error table in force: what each answer of the service leads to
 ///
@@ -111,88 +109,4 @@ fn about<'a>(rows: &'a [Row], asked: &str) -> Result<Vec<&'a Row>, Failed> {
         "{asked:?} has no row of its own; it falls under this one:"
     ));
     Ok(of_class)
-}
-
-fn calls(calls: Calls) -> &'static str {
-    match calls {
-        Calls::Any => "any",
-        Calls::Upload => "upload",
-        Calls::Query => "query",
-    }
-}
-
-fn rule(rule: Rule) -> String {
-    match rule {
-        Rule::Done => "done".into(),
-        Rule::Retry { limit: None } => "retry until too old".into(),
-        Rule::Retry { limit: Some(limit) } => {
-            format!("retry {} times, then {}", limit.times, then(limit.then))
-        }
-        Rule::Reject => "reject".into(),
-        Rule::Hold => "hold".into(),
-        Rule::Unconfirmed => "unconfirmed".into(),
-        Rule::Follow(Follow::Get) => "follow with GET".into(),
-        Rule::Follow(Follow::Same) => "follow, same origin".into(),
-        Rule::Unchanged => "as before".into(),
-    }
-}
-
-fn then(then: Then) -> &'static str {
-    match then {
-        Then::Rejected => "rejected",
-        Then::Exhausted => "exhausted",
-        Then::Lost => "lost",
-    }
-}
-
-fn pause(pause: &Pause) -> String {
-    let mut text = pause.scope.to_string();
-    if pause.after > 1 {
-        let what = if pause.scope == Scope::Route {
-            "different files"
-        } else {
-            "answers"
-        };
-        text.push_str(&format!(" after {} {what} in a row", pause.after));
-    }
-    text.push_str(match pause.lifts {
-        Lifts::Time => "",
-        Lifts::KeyChange => ", until the key changes",
-        Lifts::ConfigChange => ", until the configuration changes",
-    });
-    text.push_str(&format!(
-        "; a probe after {}, up to {}",
-        time(pause.first),
-        time(pause.max)
-    ));
-    text
-}
-
-fn time(time: Duration) -> String {
-    match time.as_secs() {
-        s if s >= 3600 && s % 3600 == 0 => format!("{} h", s / 3600),
-        s if s >= 60 && s % 60 == 0 => format!("{} min", s / 60),
-        s => format!("{s} s"),
-    }
-}
-
-fn as_json(row: &Row) -> serde_json::Value {
-    json!({
-        "answer": row.on.to_string(),
-        "call": calls(row.calls),
-        "verdict": rule(row.rule),
-        "pause": row.pause.map(|pause| json!({
-            "scope": pause.scope.to_string(),
-            "after": pause.after,
-            "first_s": pause.first.as_secs(),
-            "max_s": pause.max.as_secs(),
-            "lifts": match pause.lifts {
-                Lifts::Time => "time",
-                Lifts::KeyChange => "key change",
-                Lifts::ConfigChange => "configuration change",
-            },
-        })),
-        "meaning": row.meaning,
-        "advice": row.advice,
-    })
 }

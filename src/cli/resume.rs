@@ -9,6 +9,7 @@ use serde_json::json;
 use super::exit::Exit;
 use super::{Failed, Outcome, files, out, runtime};
 use crate::domain::gate::GateKey;
+use crate::view;
 
 /// Open closed gates: let files go again that wait for a pause to end
 ///
@@ -43,7 +44,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         };
         let opened = ledger.resume(which).await?;
         ledger.close().await;
-        let opened: Vec<String> = opened.iter().map(spelled).collect();
+        let opened: Vec<String> = opened.iter().map(view::spelled).collect();
         if args.json {
             out::print_json(&json!({ "opened": opened }));
         } else if opened.is_empty() {
@@ -59,7 +60,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
 /// The gate that is meant, among those that are there.
 fn named<'a>(asked: &str, mut there: impl Iterator<Item = &'a GateKey>) -> Result<GateKey, Failed> {
     there
-        .find(|key| spelled(key) == asked)
+        .find(|key| view::spelled(key) == asked)
         .cloned()
         .ok_or_else(|| {
             Failed::with(
@@ -69,13 +70,4 @@ fn named<'a>(asked: &str, mut there: impl Iterator<Item = &'a GateKey>) -> Resul
                 ),
             )
         })
-}
-
-/// A gate as this command wants it named.
-pub fn spelled(gate: &GateKey) -> String {
-    match gate {
-        GateKey::Service => "service".to_owned(),
-        GateKey::Dataset(name) => format!("dataset:{name}"),
-        GateKey::Route(route) => format!("route:{route}"),
-    }
 }

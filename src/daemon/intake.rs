@@ -84,6 +84,7 @@ pub async fn run(
             () = sleep_until(due) => {}
         }
         intake.look_at_due().await;
+        intake.ctx.live.settling(intake.set.counts());
     }
 }
 

@@ -30,6 +30,7 @@ mod recovery;
 mod rows;
 mod schema;
 mod sources;
+mod standing;
 mod tasks;
 mod thread;
 mod uploads;
@@ -57,6 +58,7 @@ pub use recovery::Recovered;
 pub use rows::{ContentHash, FileRecord, LastPoll, OptionsPrint, Source, SourceEnd};
 pub use schema::BIG_FILE;
 pub use sources::SourceWork;
+pub use standing::Standing;
 pub use tasks::{DuePoll, Polled};
 pub use uploads::{Begin, Begun, Finish, Finished, NextHop};
 pub use work::STREAK_GRACE;
@@ -65,8 +67,15 @@ use error::Fail;
 use thread::{Read, Write, Writer};
 use work::{Kept, Work};
 
+use crate::live::histogram::Histogram;
+
 /// Requests that may wait for the owning thread before callers wait to ask.
 const WAITING: usize = 4096;
+
+/// Upper bounds of the buckets of commit times, in seconds.
+const COMMITS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0,
+];
 
 /// A handle on the ledger. Clones share it; it closes when the last is gone.
 #[derive(Clone)]
@@ -75,6 +84,7 @@ pub struct Ledger {
     hot: mpsc::Sender<Read>,
     cold: mpsc::Sender<Read>,
     commits: Arc<AtomicU64>,
+    commit_times: Arc<Histogram>,
     gates: watch::Receiver<Arc<Gates>>,
 }
 
@@ -135,6 +145,7 @@ impl Ledger {
         let gates_now = gates::load_all(&conn).map_err(wrong)?;
         let (show, gates) = watch::channel(Arc::new(gates_now));
         let commits = Arc::new(AtomicU64::new(0));
+        let commit_times = Arc::new(Histogram::new(COMMITS));
         let thread = Writer {
             data_version: thread::data_version(&conn).map_err(wrong)?,
             identity: thread::identity(path)
@@ -143,6 +154,7 @@ impl Ledger {
             path: path.to_owned(),
             lock,
             commits: Arc::clone(&commits),
+            commit_times: Arc::clone(&commit_times),
             gates: show,
             requests,
             kept: Kept::default(),
@@ -160,6 +172,7 @@ impl Ledger {
             hot,
             cold,
             commits,
+            commit_times,
             gates,
         })
     }

@@ -114,9 +114,12 @@ impl Shared {
         let (status, receiver) = watch::channel(WatchStatus {
             checked: false,
             online: false,
+            since: None,
+            offline_why: None,
             mode: Mode::Events,
             watches: 0,
             scanning: false,
+            scan_began_at: None,
             scans: 0,
             last_scan: None,
             problem: None,
