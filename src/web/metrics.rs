@@ -102,13 +102,10 @@ impl To<'_> {
 
     fn histogram(&mut self, name: &str, help: &str, of: &Snapshot) -> fmt::Result {
         let count = of.buckets.iter().map(|(_, count)| count).sum();
-        // The encoder takes the largest number for the bound without an end.
-        let open = |bound: f64| if bound.is_infinite() { f64::MAX } else { bound };
-        let buckets: Vec<(f64, u64)> = of.buckets.iter().map(|(b, n)| (open(*b), *n)).collect();
         let mut to = self
             .0
             .encode_descriptor(name, help, None, MetricType::Histogram)?;
-        to.encode_histogram::<NoLabelSet>(of.sum, count, &buckets, None)
+        to.encode_histogram::<NoLabelSet>(of.sum, count, &of.buckets, None)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -121,7 +120,7 @@ async fn watching_on_a_terminal_draws_in_place_and_gives_it_back() {
         .spawn()
         .unwrap();
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    let mut master = File::from(OwnedFd::from(master));
+    let mut master = File::from(master);
     let mut seen = String::new();
     let mut asked = false;
     let end = Instant::now() + SOON;
