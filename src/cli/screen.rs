@@ -132,7 +132,10 @@ fn in_place(text: &str, (rows, columns): (usize, usize)) -> String {
 
 /// The line in at most so many columns. Wide characters count as two.
 fn cut(line: &str, columns: usize) -> String {
-    let wide = |c: char| if u32::from(c) < 0x1100 { 1 } else { 2 };
+    let wide = |c: char| match u32::from(c) {
+        0x1100..=0x115f | 0x2e80.. => 2,
+        _ => 1,
+    };
     let width: usize = line.chars().map(wide).sum();
     if width <= columns {
         return line.to_owned();
