@@ -256,6 +256,7 @@ fn links_between_the_papers_lead_somewhere() {
         "docs/error-table.md",
         "docs/guarantees.md",
         "docs/security.md",
+        "docs/http.md",
     ] {
         let text = read(paper);
         let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(paper);

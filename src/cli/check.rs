@@ -13,13 +13,14 @@ use super::finding::Finding;
 use super::{Outcome, out, places, runtime};
 use crate::config::Severity;
 use crate::config::valid::{Config, Dataset};
-use crate::daemon::{self, dropped};
+use crate::daemon;
 use crate::domain::answer::{Body, Call, Outcome as Answered};
 use crate::domain::error_table::{Judgement, Trail, Verdict};
 use crate::domain::ids::TaskId;
 use crate::domain::naming::shown_text;
 use crate::ledger::Ledger;
 use crate::ports::World;
+use crate::view::dropped;
 
 /// Check the configuration and its surroundings; say all problems at once
 ///

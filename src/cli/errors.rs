@@ -5,16 +5,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::exit::Exit;
 use super::table::Table;
 use super::{DEFAULT_CONFIG, Failed, Outcome, out};
 use crate::config::Config;
-use crate::domain::error_table::{
-    About, Calls, ErrorTable, Follow, Lifts, Pause, Row, Rule, Scope, advice,
-};
+use crate::domain::error_table::{About, ErrorTable, Row};
 use crate::domain::policy::Policy;
+use crate::view::errors::{as_json, calls, pause, rule};
 
 /// The error table in force: what each answer of the service leads to
 ///
@@ -139,79 +136,5 @@ pub fn about<'t>(table: &'t ErrorTable, asked: &str) -> Result<(Vec<&'t Row>, Ho
                 anyhow::anyhow!("the table has no row for {asked}: {hint}"),
             ));
         }
-    })
-}
-
-/// The calls that a row is about, as a word.
-pub fn calls(calls: Calls) -> &'static str {
-    match calls {
-        Calls::Any => "any",
-        Calls::Upload => "upload",
-        Calls::Query => "query",
-    }
-}
-
-fn rule(rule: Rule) -> String {
-    match rule {
-        Rule::Done => "done".into(),
-        Rule::Retry { limit: None } => "retry until too old".into(),
-        Rule::Retry { limit: Some(limit) } => {
-            format!(
-                "retry {} times, then {}",
-                limit.times,
-                advice::then(limit.then)
-            )
-        }
-        Rule::Reject => "reject".into(),
-        Rule::Hold => "hold".into(),
-        Rule::Unconfirmed => "unconfirmed".into(),
-        Rule::Follow(Follow::Get) => "follow with GET".into(),
-        Rule::Follow(Follow::Same) => "follow, same origin".into(),
-        Rule::Unchanged => "as before".into(),
-    }
-}
-
-fn pause(pause: &Pause) -> String {
-    let mut text = pause.scope.to_string();
-    if pause.after > 1 {
-        let what = if pause.scope == Scope::Route {
-            "different files"
-        } else {
-            "answers"
-        };
-        text.push_str(&format!(" after {} {what} in a row", pause.after));
-    }
-    text.push_str(match pause.lifts {
-        Lifts::Time => "",
-        Lifts::KeyChange => ", until the key changes",
-        Lifts::ConfigChange => ", until the configuration changes",
-    });
-    text.push_str(&format!(
-        "; a probe after {}, up to {}",
-        advice::time(pause.first),
-        advice::time(pause.max)
-    ));
-    text
-}
-
-/// A row for scripts.
-pub fn as_json(row: &Row) -> serde_json::Value {
-    json!({
-        "answer": row.on.to_string(),
-        "call": calls(row.calls),
-        "verdict": rule(row.rule),
-        "pause": row.pause.map(|pause| json!({
-            "scope": pause.scope.to_string(),
-            "after": pause.after,
-            "first_s": pause.first.as_secs(),
-            "max_s": pause.max.as_secs(),
-            "lifts": match pause.lifts {
-                Lifts::Time => "time",
-                Lifts::KeyChange => "key change",
-                Lifts::ConfigChange => "configuration change",
-            },
-        })),
-        "meaning": row.meaning,
-        "advice": row.advice,
     })
 }

@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::{Outcome, errors, out};
 use crate::domain::error_table::{ErrorTable, Row, advice};
 use crate::domain::policy::Policy;
+use crate::view;
 
 /// What an answer means, what the daemon does about it, and what you can do
 ///
@@ -97,7 +98,7 @@ fn tell(row: &Row, policy: Option<&Policy>) -> String {
 }
 
 fn of_calls(row: &Row) -> &'static str {
-    match errors::calls(row.calls) {
+    match view::errors::calls(row.calls) {
         "upload" => " (to an upload)",
         "query" => " (to a query about a task)",
         _ => "",
@@ -105,13 +106,13 @@ fn of_calls(row: &Row) -> &'static str {
 }
 
 fn as_json(row: &Row, policy: Option<&Policy>) -> Value {
-    let mut value = errors::as_json(row);
+    let mut value = view::errors::as_json(row);
     let was = ErrorTable::documented(row);
     value["for_the_file"] = advice::for_the_file(row, policy).into();
     value["for_the_others"] = advice::for_the_others(row).into();
     value["ends"] = advice::ends(row).into();
     value["to_do"] = advice::to_do(row).into();
     value["overridden"] = was.is_some().into();
-    value["documented"] = was.as_ref().map(errors::as_json).into();
+    value["documented"] = was.as_ref().map(view::errors::as_json).into();
     value
 }

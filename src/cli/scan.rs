@@ -79,7 +79,7 @@ async fn tell(config: &Config, began: Timestamp) -> Outcome {
             "{}  {}: {}",
             file.state.kind(),
             files::listed(file),
-            files::detail(file, now)
+            crate::view::detail(file, now)
         ));
     }
     if bad.len() > SHOWN {

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::context::{Context, Running};
-use super::dropped;
 use super::service_manager;
 use super::signals::{Listener, Request};
 use super::supervise::TaskFailure;
@@ -15,6 +14,7 @@ use super::upload::job::Stop;
 use crate::config::valid::Config;
 use crate::config::{self, ConfigErrors, Severity};
 use crate::ledger::Ledger;
+use crate::view::dropped;
 
 /// Runs until the stop has been seen through.
 pub async fn run(

@@ -86,6 +86,7 @@ pub async fn run(
             () = sleep_until(due) => {}
         }
         intake.look_at_due().await;
+        intake.ctx.live.settling(intake.set.counts());
     }
 }
 

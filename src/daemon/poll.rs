@@ -261,6 +261,10 @@ async fn poll(
             failpoint!("poll.recorded");
             ctx.catch_up(running).await?;
             report::polled(&due, at.now, &finished);
+            ctx.live.asked(&finished.judgement);
+            if finished.state.kind().is_final() {
+                ctx.live.tasks.record(at.now.since(due.submitted_at));
+            }
             if finished.state.kind().is_final() {
                 ctx.sources.notify_one();
             } else if matches!(finished.state, State::Queued { .. }) {

@@ -35,6 +35,7 @@ mod rows;
 mod salvage;
 mod schema;
 mod sources;
+mod standing;
 mod tasks;
 mod thread;
 mod uploads;
@@ -66,6 +67,7 @@ pub use rows::{ContentHash, FileRecord, LastPoll, OptionsPrint, Source, SourceEn
 pub use salvage::Salvaged;
 pub use schema::BIG_FILE;
 pub use sources::SourceWork;
+pub use standing::Standing;
 pub use tasks::{DuePoll, Polled};
 pub use uploads::{Begin, Begun, Finish, Finished, NextHop};
 pub use work::STREAK_GRACE;
@@ -75,8 +77,15 @@ use place::Place;
 use thread::{Read, Write, Writer};
 use work::{Kept, Work};
 
+use crate::live::histogram::Histogram;
+
 /// Requests that may wait for the owning thread before callers wait to ask.
 const WAITING: usize = 4096;
+
+/// Upper bounds of the buckets of commit times, in seconds.
+const COMMITS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0,
+];
 
 /// A handle on the ledger. Clones share it; it closes when the last is gone.
 #[derive(Clone)]
@@ -85,6 +94,7 @@ pub struct Ledger {
     hot: mpsc::Sender<Read>,
     cold: mpsc::Sender<Read>,
     commits: Arc<AtomicU64>,
+    commit_times: Arc<Histogram>,
     gates: watch::Receiver<Arc<Gates>>,
     trouble: watch::Sender<Option<LedgerError>>,
 }
@@ -148,6 +158,7 @@ impl Ledger {
         let (show, gates) = watch::channel(Arc::new(gates_now));
         let commits = Arc::new(AtomicU64::new(0));
         let (trouble, _) = watch::channel(None);
+        let commit_times = Arc::new(Histogram::new(COMMITS));
         let thread = Writer {
             data_version: thread::data_version(&conn).map_err(wrong)?,
             place: Place::now(path, lock.is_some()),
@@ -156,6 +167,7 @@ impl Ledger {
             path: path.to_owned(),
             lock,
             commits: Arc::clone(&commits),
+            commit_times: Arc::clone(&commit_times),
             gates: show,
             requests,
             kept: Kept::default(),
@@ -173,6 +185,7 @@ impl Ledger {
             hot,
             cold,
             commits,
+            commit_times,
             gates,
             trouble,
         })

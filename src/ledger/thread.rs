@@ -11,6 +11,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,6 +21,7 @@ use super::gates::{self, Gates};
 use super::place::Place;
 use super::work::{Kept, Untold, Work};
 use crate::failpoint::failpoint;
+use crate::live::histogram::Histogram;
 
 /// Requests in one transaction, at most.
 const GROUP: usize = 512;
@@ -43,6 +45,8 @@ pub(super) enum Write {
     },
     /// Look whether another process has written. True: it has.
     Refresh(oneshot::Sender<Result<bool, LedgerError>>),
+    /// Say that the thread works.
+    Hello(oneshot::Sender<()>),
     /// End, and say so once the file is closed and the lock given back.
     Close(oneshot::Sender<()>),
 }
@@ -63,6 +67,7 @@ pub(super) struct Writer {
     /// Held as long as the thread lives; `None` for a visitor.
     pub lock: Option<File>,
     pub commits: Arc<AtomicU64>,
+    pub commit_times: Arc<Histogram>,
     pub gates: watch::Sender<Arc<Gates>>,
     pub requests: mpsc::Receiver<Write>,
     pub kept: Kept,
@@ -100,6 +105,7 @@ impl Writer {
                         group.push(run);
                     }
                     Write::Refresh(reply) => refreshers.push(reply),
+                    Write::Hello(reply) => drop(reply.send(())),
                     Write::Close(reply) => {
                         closing = Some(reply);
                         break;
@@ -181,7 +187,9 @@ impl Writer {
             return Err(error);
         }
         failpoint!("ledger.before_commit");
+        let start = Instant::now();
         exec(&self.conn, "COMMIT").map_err(|fail| fail.at(path))?;
+        self.commit_times.record(start.elapsed());
         failpoint!("ledger.after_commit");
         Ok(())
     }

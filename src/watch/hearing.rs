@@ -187,10 +187,14 @@ impl Hearing<'_> {
         self.why_offline = None;
         self.shared.problems(|p| p.offline = None);
         self.set_mode(now);
+        let at = self.shared.setup.world.clock.now();
         // Before the scan, which may end before the next line.
         self.shared.status(|s| {
             s.checked = true;
-            s.online = true;
+            if !std::mem::replace(&mut s.online, true) {
+                s.since = Some(at);
+            }
+            s.offline_why = None;
         });
         self.scan(now);
         tracing::info!(folder = %self.shared.folder.name, "watching the folder");
@@ -207,9 +211,15 @@ impl Hearing<'_> {
         tracing::warn!(folder = %self.shared.folder.name, "the folder can't be reached: {why}");
         let text = format!("the folder can't be reached: {why}");
         self.shared.problems(|p| p.offline = Some(text));
+        let at = self.shared.setup.world.clock.now();
         self.shared.status(|s| {
+            // The reason may change while it is away; the time does not.
+            if s.online || s.since.is_none() {
+                s.since = Some(at);
+            }
             s.checked = true;
             s.online = false;
+            s.offline_why = Some(why);
             s.watches = 0;
         });
     }

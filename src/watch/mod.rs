@@ -143,18 +143,26 @@ pub struct WatchStatus {
     pub checked: bool,
     /// Whether the folder is there.
     pub online: bool,
+    /// Since when it is so; `None`: it was not looked for yet.
+    pub since: Option<Timestamp>,
+    /// Why it is not there.
+    pub offline_why: Option<Offline>,
     /// How it is watched.
     pub mode: Mode,
     /// Directories with a watch, as of the last scan.
     pub watches: u64,
     /// Whether a whole scan is under way.
     pub scanning: bool,
+    /// When the latest whole scan began, one under way included.
+    pub scan_began_at: Option<Timestamp>,
     /// Whole scans that came to their end.
     pub scans: u64,
     /// The last of them.
     pub last_scan: Option<LastScan>,
     /// What is wrong and what to do, in words.
     pub problem: Option<String>,
+    /// Who else watches it, and what to do, in words.
+    pub shared: Option<String>,
 }
 
 /// A folder that is being watched. Dropping it stops the watch without

@@ -41,7 +41,11 @@ pub(super) fn run(shared: &Arc<Shared>) {
 
 fn full(shared: &Shared, handle: &RootHandle) {
     let start = Instant::now();
-    shared.status(|s| s.scanning = true);
+    let began_at = shared.setup.world.clock.now();
+    shared.status(|s| {
+        s.scanning = true;
+        s.scan_began_at = Some(began_at);
+    });
     let mut visit = Visitor::new(shared, handle, &shared.outlets.scans, true);
     let report = walk(handle, &shared.rules, b"", &mut visit);
     let (watches, unwatched, sent) = visit.finish();

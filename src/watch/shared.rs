@@ -118,12 +118,16 @@ impl Shared {
         let (status, receiver) = watch::channel(WatchStatus {
             checked: false,
             online: false,
+            since: None,
+            offline_why: None,
             mode: Mode::Events,
             watches: 0,
             scanning: false,
+            scan_began_at: None,
             scans: 0,
             last_scan: None,
             problem: None,
+            shared: None,
         });
         let shared = Shared {
             rules: TakeRules::new(Arc::clone(&folder)),
@@ -315,14 +319,15 @@ impl Shared {
         let mut inbox = self.inbox();
         change(&mut inbox.problems);
         let p = &inbox.problems;
-        let all: Vec<&str> = [&p.offline, &p.events, &p.scan, &p.shared]
+        let all: Vec<&str> = [&p.offline, &p.events, &p.scan]
             .into_iter()
             .filter_map(|p| p.as_deref())
             .collect();
         let problem = (!all.is_empty()).then(|| all.join("; "));
+        let shared = p.shared.clone();
         self.status.send_if_modified(|s| {
-            let changed = s.problem != problem;
-            s.problem = problem;
+            let changed = s.problem != problem || s.shared != shared;
+            (s.problem, s.shared) = (problem, shared);
             changed
         });
     }

@@ -11,6 +11,8 @@
     reason = "each test file is a program of its own and uses a part; a failing unwrap is a failing test"
 )]
 
+pub mod http;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -11,6 +11,7 @@
 mod dataset;
 mod errors;
 mod folder;
+mod http;
 mod options;
 mod overlap;
 mod service;
@@ -69,8 +70,10 @@ pub(super) fn check(
     let daemon = daemon(&raw.daemon, on, to);
     let log = log(&raw.log, to);
     let going = folder::going(&raw.retry, &raw.poll, to);
-    let (datasets, key_files) = dataset::check(&raw.dataset, keys, on, to);
+    let (http, token_file) = http::check(&raw.http, keys, on, to);
+    let (datasets, mut key_files) = dataset::check(&raw.dataset, keys, on, to);
     let folders = folder::check(&raw.folder, &raw.dataset, &going, on, to);
+    key_files.extend(token_file);
     overlap::check(&folders, &daemon.ledger, &key_files, on, to);
     let errors = errors::check(&raw.error, to);
 
@@ -81,6 +84,7 @@ pub(super) fn check(
         rescan_every: daemon.rescan_every,
         poll_every: daemon.poll_every,
         log,
+        http,
         datasets: named(datasets, |d| d.name.clone()),
         folders: named(folders, |f| f.folder.name.clone())
             .into_iter()

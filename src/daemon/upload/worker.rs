@@ -26,6 +26,7 @@ use crate::domain::naming;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
 use crate::ledger::{Begin, Begun, Finish, LedgerError, NewSorted, NextHop};
+use crate::live::Upload;
 use crate::ports::{Import, Progress, Target};
 use crate::watch::NotTaken;
 
@@ -228,6 +229,18 @@ impl Job {
             let started = Instant::now();
             let held_back = Arc::new(Mutex::new(None));
             let (import, progress) = self.import(attempt, prepared, &held_back);
+            let on_the_wire = self.ctx.live.sending(Upload {
+                id: self.file.id,
+                attempt,
+                folder: self.folder.name.clone(),
+                path: self.file.version.path.clone(),
+                dataset: self.dataset.name.clone(),
+                media: self.media,
+                size: self.file.version.size,
+                progress: progress.clone(),
+                started_at: self.ctx.world.clock.now(),
+                probe: begun.probe,
+            });
             let target = match &address {
                 Some(address) => Target::Address(address),
                 None => Target::Path(self.path()),
@@ -243,6 +256,7 @@ impl Job {
                     return Ok(());
                 }
             };
+            drop(on_the_wire);
             if let Some(ready) = begun.ready {
                 self.lanes.timed(ready, started.elapsed());
             }
@@ -496,6 +510,9 @@ impl Job {
         failpoint!("upload.finished");
         self.lanes.heed(&finish.judgement);
         report::answered(self, finish.attempt, at.now, &finished, took);
+        self.ctx
+            .live
+            .uploaded(&finished.judgement, self.file.version.size, took);
         match &finished.state {
             State::Submitted { .. } => self.ctx.polls.notify_one(),
             State::Queued { .. } => self.ctx.uploads.notify_one(),
