@@ -40,7 +40,8 @@ pub fn folders(
     let own = ledger::owner(&config.ledger);
     let looks = config.folders.values().map(|folder| {
         let before = places.remove(&folder.name);
-        let root = FolderRoot::new(folder.path.clone(), folder.one_file_system).known_before(before);
+        let root =
+            FolderRoot::new(folder.path.clone(), folder.one_file_system).known_before(before);
         let (told, answer) = mpsc::channel();
         // Left behind if the mount hangs; the process ends soon.
         std::thread::spawn(move || {

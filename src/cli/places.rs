@@ -126,7 +126,10 @@ fn folders(config: &Config) -> Vec<Finding> {
             .folders
             .get(&name)
             .is_some_and(|folder| folder.path.read_dir().is_ok());
-        let offline = seen.offline.filter(|_| listable).map(|why| format!("folder {name} is off line: {why}"));
+        let offline = seen
+            .offline
+            .filter(|_| listable)
+            .map(|why| format!("folder {name} is off line: {why}"));
         let shared = seen.shared.map(|why| format!("folder {name}: {why}"));
         offline.into_iter().chain(shared)
     });

@@ -75,8 +75,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             ),
         ));
     }
-    let mut rebuild =
-        Rebuild::begin(&config.ledger, args.from.as_deref(), args.send_unknown, now)?;
+    let mut rebuild = Rebuild::begin(&config.ledger, args.from.as_deref(), args.send_unknown, now)?;
     let mut not_scanned = NotScanned::new();
     if !args.send_unknown {
         for folder in config.folders.values() {
@@ -128,9 +127,9 @@ fn hold_unknown(
     impl Hold<'_> {
         fn flush(&mut self) -> Go {
             let batch = std::mem::take(&mut self.batch);
-            let held =
-                self.rebuild
-                    .hold_unknown(&self.folder.name, &self.folder.dataset, &batch);
+            let held = self
+                .rebuild
+                .hold_unknown(&self.folder.name, &self.folder.dataset, &batch);
             match held {
                 Ok(()) => Go::On,
                 Err(error) => {

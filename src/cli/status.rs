@@ -9,8 +9,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::table::Table;
 use super::lookout::{self, Seen};
+use super::table::Table;
 use super::{Failed, Outcome, files, out, resume, runtime, totals};
 use crate::config::valid::Config;
 use crate::domain::error_table::Lifts;

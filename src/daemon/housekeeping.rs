@@ -67,7 +67,12 @@ async fn record_places(ctx: Arc<Context>) {
     let looking = ctx.clone();
     let new = tokio::task::spawn_blocking(move || looking.folders.new_places()).await;
     for (name, place) in new.unwrap_or_default() {
-        if ctx.ledger.place_is(name.clone(), place.clone()).await.is_ok() {
+        if ctx
+            .ledger
+            .place_is(name.clone(), place.clone())
+            .await
+            .is_ok()
+        {
             ctx.folders.place_recorded(name, place);
         }
     }
@@ -112,7 +117,12 @@ async fn tell_status(ctx: &Context) {
         .iter()
         .filter(|(_, s)| s.checked && !s.online)
         .count();
-    let stuck = ctx.ledger.trouble().borrow().as_ref().map(ToString::to_string);
+    let stuck = ctx
+        .ledger
+        .trouble()
+        .borrow()
+        .as_ref()
+        .map(ToString::to_string);
     let mut line = stuck.map_or_else(String::new, |why| format!("STOPPED: {why}; "));
     line.push_str(&format!(
         "{} queued, {} uploading, {} at the service",

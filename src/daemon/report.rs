@@ -12,7 +12,7 @@ use crate::domain::ids::{AttemptId, FileId};
 use crate::domain::naming::{shown, shown_text};
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
-use crate::ledger::{DuePoll, LedgerError, Finished, NewFile, NewSorted, Recovered};
+use crate::ledger::{DuePoll, Finished, LedgerError, NewFile, NewSorted, Recovered};
 
 /// The longest text of the service in a log line, in characters.
 const WORDS: usize = 300;

@@ -48,14 +48,44 @@ mod tests {
         let plain = place("ext4:a", 700, false);
         let table = [
             ("a mount is gone", &mount, place("ext4:r", 900, false), true),
-            ("a bind mount is gone", &mount, place("ext4:a", 900, false), true),
-            ("a folder within a mount", &plain, place("ext4:r", 901, false), true),
+            (
+                "a bind mount is gone",
+                &mount,
+                place("ext4:a", 900, false),
+                true,
+            ),
+            (
+                "a folder within a mount",
+                &plain,
+                place("ext4:r", 901, false),
+                true,
+            ),
             ("the same mount, emptied", &mount, mount.clone(), false),
             ("the same folder, emptied", &plain, plain.clone(), false),
-            ("made again in place", &plain, place("ext4:a", 701, false), false),
-            ("a new number after a boot", &plain, place("ext4:b", 700, false), false),
-            ("another disk, mounted", &mount, place("xfs:n", 128, true), false),
-            ("a disk came to a plain folder", &plain, place("xfs:n", 128, true), false),
+            (
+                "made again in place",
+                &plain,
+                place("ext4:a", 701, false),
+                false,
+            ),
+            (
+                "a new number after a boot",
+                &plain,
+                place("ext4:b", 700, false),
+                false,
+            ),
+            (
+                "another disk, mounted",
+                &mount,
+                place("xfs:n", 128, true),
+                false,
+            ),
+            (
+                "a disk came to a plain folder",
+                &plain,
+                place("xfs:n", 128, true),
+                false,
+            ),
         ];
         for (what, known, now, lost) in table {
             assert_eq!(known.is_lost_in(&now, true), lost, "{what}");
@@ -64,7 +94,10 @@ mod tests {
                 path: b"/srv/other".to_vec(),
                 ..now
             };
-            assert!(!known.is_lost_in(&moved, true), "{what}: configured elsewhere");
+            assert!(
+                !known.is_lost_in(&moved, true),
+                "{what}: configured elsewhere"
+            );
         }
     }
 }

@@ -106,12 +106,12 @@ impl Rebuild {
             this.report.ledger = this.read(&conn, &copied).map_err(at)?;
         }
         if let Some(backup) = backup {
-            let copied = this.copied(backup, "backup").map_err(|error| {
-                LedgerError::Directory {
+            let copied = this
+                .copied(backup, "backup")
+                .map_err(|error| LedgerError::Directory {
                     path: backup.to_owned(),
                     why: error.to_string(),
-                }
-            })?;
+                })?;
             mark_present(&conn).map_err(at)?;
             let read = this.read(&conn, &copied).map_err(at)?;
             let Some(read) = read else {
@@ -153,7 +153,13 @@ impl Rebuild {
                     &tx,
                     &folder.0,
                     &dataset.0,
-                    (&v.path, bits(v.dev), bits(v.inode), length(v.size), v.mtime_ns),
+                    (
+                        &v.path,
+                        bits(v.dev),
+                        bits(v.inode),
+                        length(v.size),
+                        v.mtime_ns,
+                    ),
                     self.now,
                 )?);
             }
@@ -178,7 +184,9 @@ impl Rebuild {
             conn.close().map_err(|(_, e)| Fail::Sql(e).at(&path))?;
         }
         let new = self.work.join("ledger");
-        File::open(&new).and_then(|f| f.sync_all()).map_err(failed)?;
+        File::open(&new)
+            .and_then(|f| f.sync_all())
+            .map_err(failed)?;
         let stamp = self.now.to_string().replace([':', '.'], "");
         let aside = named(&self.path, &format!(".before-{stamp}"));
         // The log first: beside the new ledger it would be taken for its own.
@@ -226,29 +234,22 @@ impl Rebuild {
     }
 
     /// `None`: it is no ledger, or nothing of it can be read.
-    fn read(&self, conn: &Connection, copied: &Path) -> Result<Option<Salvaged>, Fail> {
-        make_readable(copied);
-        // Else a file that is shorter than it says is refused as a whole.
-        conn.pragma_update(None, "writable_schema", true)?;
-        let name = copied.to_string_lossy().into_owned();
-        if conn.execute("ATTACH ?1 AS old", [name]).is_err() {
-            conn.pragma_update(None, "writable_schema", false)?;
+    fn read(&self, new: &Connection, copied: &Path) -> Result<Option<Salvaged>, Fail> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let Ok(old) = Connection::open_with_flags(copied, flags) else {
             return Ok(None);
-        }
-        let tables: Result<i64, _> = conn.query_row(
-            "SELECT count(*) FROM old.sqlite_schema WHERE name IN ('files', 'folders')",
+        };
+        // Else a file that is shorter than it says is refused as a whole.
+        let _ = old.pragma_update(None, "writable_schema", true);
+        let tables: Result<i64, _> = old.query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE name IN ('files', 'folders')",
             [],
             |row| row.get(0),
         );
-        let read = match tables {
-            Ok(2) => Some(salvage::copy(conn)?),
-            _ => None,
-        };
-        // What was cached of it would keep it attached.
-        conn.flush_prepared_statement_cache();
-        let _ = conn.execute_batch("DETACH old");
-        conn.pragma_update(None, "writable_schema", false)?;
-        Ok(read)
+        match tables {
+            Ok(2) => Ok(Some(salvage::copy(&old, new)?)),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -256,16 +257,6 @@ impl Drop for Rebuild {
     fn drop(&mut self) {
         drop(self.conn.take());
         let _ = fs::remove_dir_all(&self.work);
-    }
-}
-
-/// Folds the copy's log in, and lets a copy that is shorter than it says be
-/// read all the same.
-fn make_readable(copied: &Path) {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    if let Ok(conn) = Connection::open_with_flags(copied, flags) {
-        let _ = conn.pragma_update(None, "writable_schema", true);
-        let _ = conn.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()));
     }
 }
 
@@ -321,9 +312,11 @@ fn hold_named(conn: &Connection, now: Timestamp) -> Result<u64, Fail> {
     // Where it was to go stands in the lost row; any dataset of its folder's
     // will do, since a retry asks the configuration.
     let dataset: String = conn
-        .query_row("SELECT name FROM main.datasets ORDER BY id LIMIT 1", [], |r| {
-            r.get(0)
-        })
+        .query_row(
+            "SELECT name FROM main.datasets ORDER BY id LIMIT 1",
+            [],
+            |r| r.get(0),
+        )
         .unwrap_or_else(|_| "unknown".to_owned());
     let mut held = 0;
     for (folder, path, dev, inode, size, mtime) in &all {

@@ -25,7 +25,10 @@ pub(super) struct Claim {
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 fn prefix(directory: Identity) -> String {
-    format!("supametas-sync/watch/{:x}/{:x}/", directory.dev, directory.inode)
+    format!(
+        "supametas-sync/watch/{:x}/{:x}/",
+        directory.dev, directory.inode
+    )
 }
 
 impl Claim {
@@ -63,7 +66,9 @@ pub fn watchers(directory: Identity) -> Vec<u32> {
 
 fn in_table(table: &str, directory: Identity) -> Vec<u32> {
     let wanted = format!("@{}", prefix(directory));
-    let names = table.lines().filter_map(|line| line.split_whitespace().last());
+    let names = table
+        .lines()
+        .filter_map(|line| line.split_whitespace().last());
     let mut pids: Vec<u32> = names
         .filter_map(|name| name.strip_prefix(&wanted)?.split('/').next()?.parse().ok())
         .collect();
@@ -93,7 +98,10 @@ mod tests {
 
     #[test]
     fn the_systems_table_is_read() {
-        let directory = Identity { dev: 0x1f, inode: 0x2a };
+        let directory = Identity {
+            dev: 0x1f,
+            inode: 0x2a,
+        };
         let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
              0000: 00000002 00000000 00000000 0002 01 11 @supametas-sync/watch/1f/2a/17/0\n\
              0000: 00000002 00000000 00000000 0002 01 12 @supametas-sync/watch/1f/2b/18/0\n\

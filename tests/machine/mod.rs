@@ -1,10 +1,7 @@
 //! Mounts of a test's own: a private mount namespace, held by a process that
 //! only sleeps, in which the program runs and file systems come and go without
 //! anybody else seeing them.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a failing unwrap is a failing test"
-)]
+#![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -40,7 +37,9 @@ impl Mounts {
     /// What a command is put behind to run in there.
     pub fn behind(&self) -> Vec<String> {
         let pid = self.holder.id().to_string();
-        ["nsenter", "-t", &pid, "-m", "--"].map(str::to_owned).to_vec()
+        ["nsenter", "-t", &pid, "-m", "--"]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     /// Runs a script in there.

@@ -181,7 +181,10 @@ async fn a_ledger_deleted_while_in_use_is_saved_and_taken_up_again() {
     fs::remove_file(bench.path()).unwrap();
     let _ = fs::remove_file(bench.dir.path().join("ledger.sqlite-wal"));
     let error = bench.ledger.refresh_gates().await.unwrap_err();
-    assert!(error.to_string().contains("ledger.sqlite.rescued"), "{error}");
+    assert!(
+        error.to_string().contains("ledger.sqlite.rescued"),
+        "{error}"
+    );
     assert_eq!(*bench.ledger.trouble().borrow(), Some(error));
     let bench = bench.reopened().await;
     assert_eq!(bench.kind(id).await, StateKind::Queued);
