@@ -252,7 +252,12 @@ impl Copy<'_> {
             let broke = loop {
                 match rows.next() {
                     Ok(Some(row)) => {
-                        at = row.get(0)?;
+                        // Garbage may read as a row without a number, or one
+                        // that leads back.
+                        let Ok(number) = row.get::<_, i64>(0) else {
+                            break true;
+                        };
+                        at = at.max(number);
                         match each(row) {
                             Ok(()) => {}
                             Err(e) if e.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
@@ -269,8 +274,8 @@ impl Copy<'_> {
                 return Ok(());
             }
             let end = *last.get_or_insert_with(|| self.last(table).unwrap_or(at + BEYOND));
-            at += 1;
-            if at > end {
+            at = at.saturating_add(1);
+            if at > end || at == i64::MAX {
                 return Ok(());
             }
             // Only what is known to have been there counts.
