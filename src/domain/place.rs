@@ -3,8 +3,9 @@
 //!
 //! Device numbers change from one boot to the next, so a file system is told
 //! by its kind and its own number (`f_fsid` of statfs(2)), which some kinds
-//! make of the device number again; hence several signs together decide. Must
-//! not: look at a directory; it is told.
+//! make of the device number again; hence several signs together decide.
+//!
+//! Must not: look at a directory; it is told.
 
 /// A folder's directory, as it was when it was last worked with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -234,29 +234,22 @@ impl Rebuild {
     }
 
     /// `None`: it is no ledger, or nothing of it can be read.
-    fn read(&self, conn: &Connection, copied: &Path) -> Result<Option<Salvaged>, Fail> {
-        make_readable(copied);
-        // Else a file that is shorter than it says is refused as a whole.
-        conn.pragma_update(None, "writable_schema", true)?;
-        let name = copied.to_string_lossy().into_owned();
-        if conn.execute("ATTACH ?1 AS old", [name]).is_err() {
-            conn.pragma_update(None, "writable_schema", false)?;
+    fn read(&self, new: &Connection, copied: &Path) -> Result<Option<Salvaged>, Fail> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let Ok(old) = Connection::open_with_flags(copied, flags) else {
             return Ok(None);
-        }
-        let tables: Result<i64, _> = conn.query_row(
-            "SELECT count(*) FROM old.sqlite_schema WHERE name IN ('files', 'folders')",
+        };
+        // Else a file that is shorter than it says is refused as a whole.
+        let _ = old.pragma_update(None, "writable_schema", true);
+        let tables: Result<i64, _> = old.query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE name IN ('files', 'folders')",
             [],
             |row| row.get(0),
         );
-        let read = match tables {
-            Ok(2) => Some(salvage::copy(conn)?),
-            _ => None,
-        };
-        // What was cached of it would keep it attached.
-        conn.flush_prepared_statement_cache();
-        let _ = conn.execute_batch("DETACH old");
-        conn.pragma_update(None, "writable_schema", false)?;
-        Ok(read)
+        match tables {
+            Ok(2) => Ok(Some(salvage::copy(&old, new)?)),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -264,16 +257,6 @@ impl Drop for Rebuild {
     fn drop(&mut self) {
         drop(self.conn.take());
         let _ = fs::remove_dir_all(&self.work);
-    }
-}
-
-/// Folds the copy's log in, and lets a copy that is shorter than it says be
-/// read all the same.
-fn make_readable(copied: &Path) {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    if let Ok(conn) = Connection::open_with_flags(copied, flags) {
-        let _ = conn.pragma_update(None, "writable_schema", true);
-        let _ = conn.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()));
     }
 }
 

@@ -1,21 +1,21 @@
 //! Reading what can be read of a ledger, damaged or not, into another one.
 //!
-//! Rows are copied by ranges of their numbers. A range that fails is halved
-//! until the row that can't be read stands alone, so one bad page costs the
-//! rows on it and no others. Such a row may still be named by the index over
-//! paths, which lies on other pages. Must not: write to the source, or send a
-//! file round again.
+//! Rows are read one after another; where that fails, the search goes on behind
+//! the row that can't be read, number by number, so one bad page costs the rows
+//! on it and no others. Such a row may still be named by the index over paths,
+//! which lies on other pages and is read from both its ends. Must not: write to
+//! the source, or send a file round again.
 
-use rusqlite::{Connection, ErrorCode, params};
+use std::collections::HashMap;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter};
 
 use super::error::Fail;
 
-/// A row that was lost for good ends the search for its table's end after so
-/// many more numbers, where nothing says how many there are.
+/// How far beyond the last number that was read the search goes, where nothing
+/// says how many there are.
 const BEYOND: i64 = 10_000;
-
-/// Rows of a range that is tried as a whole.
-const RANGE: i64 = 4_096;
 
 /// What was read of one ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,205 +28,296 @@ pub struct Salvaged {
     pub lost: u64,
 }
 
-/// Copies all that is readable of the ledger `old`, attached to `conn` under
-/// that name. What `conn` has already stays as it is.
+/// The old ledger, and the one that is written in one transaction.
+struct Copy<'a> {
+    old: &'a Connection,
+    new: &'a Connection,
+    done: Salvaged,
+}
+
+/// Copies all that is readable of `old`. What `new` has already stays as it is.
 ///
 /// # Errors
-/// `conn`'s own ledger can't be written.
-pub(super) fn copy(conn: &Connection) -> Result<Salvaged, Fail> {
-    // One transaction: a statement that fails takes back its own rows alone.
-    let tx = conn.unchecked_transaction()?;
-    let done = copy_all(&tx)?;
+/// `new` can't be written.
+pub(super) fn copy(old: &Connection, new: &Connection) -> Result<Salvaged, Fail> {
+    let tx = new.unchecked_transaction()?;
+    let mut copy = Copy {
+        old,
+        new: &tx,
+        done: Salvaged::default(),
+    };
+    // Names first: every file refers to them.
+    let folders = copy.names("folders")?;
+    let datasets = copy.names("datasets")?;
+    copy.files(&folders, &datasets)?;
+    copy.named()?;
+    copy.children("attempts", "id", "WHERE id >= ?1")?;
+    copy.children("history", "file", "WHERE file >= ?1")?;
+    copy.gates();
+    let done = copy.done;
     tx.commit()?;
     Ok(done)
 }
 
-fn copy_all(conn: &Connection) -> Result<Salvaged, Fail> {
-    let mut done = Salvaged::default();
-    // Names first: every file refers to them.
-    for table in ["folders", "datasets"] {
-        let sql = format!("INSERT OR IGNORE INTO main.{table} (name) SELECT name FROM old.{table}");
-        done.lost += u64::from(conn.execute(&sql, []).is_err());
-    }
-    let files = columns(conn, "files");
-    done.files = by_ranges(conn, "files", &mut done.lost, |lo, hi| {
-        insert_files(conn, &files, lo, hi)
-    })?;
-    done.named = named(conn, &mut done.lost);
-    // Children of rows that came over under their own number.
-    let attempts = columns(conn, "attempts").join(", ");
-    by_ranges(conn, "attempts", &mut done.lost, |lo, hi| {
-        let sql = format!(
-            "INSERT OR IGNORE INTO main.attempts ({attempts}) SELECT {attempts} FROM old.attempts \
-             NOT INDEXED WHERE id >= ?1 AND id < ?2 AND file IN (SELECT id FROM main.files)"
-        );
-        conn.execute(&sql, params![lo, hi])
-    })?;
-    by_files(conn, &mut done.lost, |lo, hi| {
-        conn.execute(
-            "INSERT OR IGNORE INTO main.history SELECT * FROM old.history \
-             WHERE file >= ?1 AND file < ?2 AND file IN (SELECT id FROM main.files)",
-            params![lo, hi],
-        )
-    })?;
-    let gates = "INSERT OR IGNORE INTO main.gates SELECT * FROM old.gates";
-    // A gate that is lost closes again when it has to.
-    let _ = conn.execute(gates, []);
-    Ok(done)
-}
-
-/// The columns that both know; a ledger of an earlier version has fewer.
-fn columns(conn: &Connection, table: &str) -> Vec<String> {
-    let of = |schema: &str| -> Vec<String> {
-        let sql = format!("SELECT name FROM pragma_table_info('{table}', '{schema}')");
-        let Ok(mut statement) = conn.prepare(&sql) else {
-            return Vec::new();
+impl Copy<'_> {
+    /// Old numbers to new ones, by name.
+    fn names(&mut self, table: &str) -> Result<HashMap<i64, i64>, Fail> {
+        let mut numbers = HashMap::new();
+        let old: Vec<(i64, String)> = {
+            let read = || -> rusqlite::Result<Vec<_>> {
+                let sql = format!("SELECT id, name FROM {table} NOT INDEXED");
+                let mut statement = self.old.prepare(&sql)?;
+                let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                rows.collect()
+            };
+            read().unwrap_or_default()
         };
-        let names = statement.query_map([], |row| row.get(0));
-        names.map_or_else(|_| Vec::new(), |names| names.flatten().collect())
-    };
-    let here = of("main");
-    let mut both = of("old");
-    both.retain(|name| here.contains(name));
-    both
-}
-
-/// Files of a range, under their own numbers where those are free. Folders and
-/// datasets are matched by name.
-fn insert_files(
-    conn: &Connection,
-    columns: &[String],
-    lo: i64,
-    hi: i64,
-) -> rusqlite::Result<usize> {
-    let from: Vec<String> = columns
-        .iter()
-        .map(|column| match column.as_str() {
-            "folder" | "dataset" => format!(
-                "(SELECT n.id FROM main.{column}s AS n JOIN old.{column}s AS o ON o.name = n.name \
-                 WHERE o.id = f.{column})"
-            ),
-            other => format!("f.{other}"),
-        })
-        .collect();
-    let (to, select) = (columns.join(", "), from.join(", "));
-    let range = "FROM old.files AS f NOT INDEXED WHERE f.id >= ?1 AND f.id < ?2";
-    let taken = conn.execute(
-        &format!("INSERT OR IGNORE INTO main.files ({to}) SELECT {select} {range}"),
-        params![lo, hi],
-    )?;
-    // A number that another file has here: under a new one.
-    let (to, select) = (to.replacen("id, ", "", 1), select.replacen("f.id, ", "", 1));
-    let more = conn.execute(
-        &format!(
-            "INSERT OR IGNORE INTO main.files ({to}) SELECT {select} {range} \
-             AND EXISTS (SELECT 1 FROM main.files AS t WHERE t.id = f.id AND t.path <> f.path)"
-        ),
-        params![lo, hi],
-    )?;
-    Ok(taken + more)
-}
-
-/// Versions that only the index over paths still names: whether they were sent
-/// nobody knows, so they are held.
-fn named(conn: &Connection, lost: &mut u64) -> u64 {
-    let sql = "SELECT fo.name, f.path, f.dev, f.inode, f.size, f.mtime_ns, f.id \
-         FROM old.folders AS fo CROSS JOIN old.files AS f INDEXED BY sqlite_autoindex_files_1 \
-         ON f.folder = fo.id \
-         WHERE NOT EXISTS (SELECT 1 FROM main.files AS t JOIN main.folders AS n ON n.id = t.folder \
-             WHERE n.name = fo.name AND t.path = f.path AND t.dev = f.dev AND t.inode = f.inode \
-             AND t.size = f.size AND t.mtime_ns = f.mtime_ns)";
-    let insert = "INSERT OR IGNORE INTO rebuild_named VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let mut count = 0;
-    let mut read = || -> rusqlite::Result<()> {
-        let mut statement = conn.prepare(sql)?;
-        let mut insert = conn.prepare(insert)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            count += u64::try_from(insert.execute(params![
-                row.get::<_, String>(0)?,
-                row.get::<_, Vec<u8>>(1)?,
-                row.get::<_, i64>(2)?,
-                row.get::<_, i64>(3)?,
-                row.get::<_, i64>(4)?,
-                row.get::<_, i64>(5)?,
-            ])?)
-            .unwrap_or(0);
+        for (id, name) in old {
+            self.new.execute(
+                &format!("INSERT OR IGNORE INTO {table} (name) VALUES (?1)"),
+                [&name],
+            )?;
+            let here = self.new.query_row(
+                &format!("SELECT id FROM {table} WHERE name = ?1"),
+                [&name],
+                |row| row.get(0),
+            )?;
+            numbers.insert(id, here);
         }
+        Ok(numbers)
+    }
+
+    fn files(
+        &mut self,
+        folders: &HashMap<i64, i64>,
+        datasets: &HashMap<i64, i64>,
+    ) -> Result<(), Fail> {
+        let columns = self.columns("files");
+        let insert = insert_sql("files", &columns);
+        let sql = format!(
+            "SELECT id, {} FROM files NOT INDEXED WHERE id >= ?1 ORDER BY id",
+            columns.join(", ")
+        );
+        let new = self.new;
+        let mut files = 0;
+        self.rows("files", &sql, |row| {
+            let mut values = values(row, &columns)?;
+            for (value, column) in values.iter_mut().zip(&columns) {
+                let numbers = match column.as_str() {
+                    "folder" => folders,
+                    "dataset" => datasets,
+                    _ => continue,
+                };
+                let here = match value {
+                    Value::Integer(old) => numbers.get(old),
+                    _ => None,
+                };
+                *value = here.map_or(Value::Null, |here| Value::Integer(*here));
+            }
+            let mut insert = new.prepare_cached(&insert)?;
+            let mut taken = insert.execute(params_from_iter(&values))?;
+            if taken == 0 {
+                // Known already; or its number is another's: under a new one.
+                let id = columns.iter().position(|column| column == "id");
+                if let Some(id) = id {
+                    values[id] = Value::Null;
+                }
+                taken = insert.execute(params_from_iter(&values))?;
+            }
+            files += taken as u64;
+            Ok(())
+        })?;
+        self.done.files = files;
         Ok(())
-    };
-    // The index ends where it is damaged itself.
-    let _ = read();
-    *lost = lost.saturating_sub(count);
-    count
-}
-
-/// Runs `insert` over all numbers of a table; how many rows it wrote.
-fn by_ranges(
-    conn: &Connection,
-    table: &str,
-    lost: &mut u64,
-    mut insert: impl FnMut(i64, i64) -> rusqlite::Result<usize>,
-) -> Result<u64, Fail> {
-    let number = |sql: String| conn.query_row(&sql, [], |row| row.get::<_, Option<i64>>(0));
-    let told = number(format!(
-        "SELECT seq FROM old.sqlite_sequence WHERE name = '{table}'"
-    ));
-    let seen = number(format!("SELECT max(id) FROM old.{table} NOT INDEXED"));
-    let known = told.ok().flatten().max(seen.ok().flatten());
-    let known_here = number(format!("SELECT max(id) FROM main.{table}"))
-        .ok()
-        .flatten();
-    let last = known.unwrap_or_else(|| known_here.unwrap_or(0) + BEYOND);
-    let mut copied = 0;
-    let mut at = 1;
-    while at <= last {
-        let end = at.saturating_add(RANGE).min(last + 1);
-        halve(at, end, &mut insert, &mut copied, lost)?;
-        at = end;
     }
-    Ok(copied)
-}
 
-/// The same over the numbers of the files that came over.
-fn by_files(
-    conn: &Connection,
-    lost: &mut u64,
-    mut insert: impl FnMut(i64, i64) -> rusqlite::Result<usize>,
-) -> Result<(), Fail> {
-    let last: i64 = conn
-        .query_row("SELECT coalesce(max(id), 0) FROM main.files", [], |r| {
-            r.get(0)
+    /// Rows that belong to files that came over under their own number.
+    fn children(&mut self, table: &str, key: &str, from: &str) -> Result<(), Fail> {
+        let columns = self.columns(table);
+        let insert = insert_sql(table, &columns);
+        let sql = format!(
+            "SELECT {key}, {} FROM {table} NOT INDEXED {from} ORDER BY {key}",
+            columns.join(", ")
+        );
+        let new = self.new;
+        self.rows(table, &sql, |row| {
+            let file: i64 = row.get("file")?;
+            let known = new
+                .prepare_cached("SELECT 1 FROM files WHERE id = ?1")?
+                .exists([file])?;
+            if known {
+                let values = values(row, &columns)?;
+                new.prepare_cached(&insert)?
+                    .execute(params_from_iter(&values))?;
+            }
+            Ok(())
         })
-        .unwrap_or(0);
-    let mut at = 1;
-    while at <= last {
-        let end = (at + RANGE).min(last + 1);
-        halve(at, end, &mut insert, &mut 0, lost)?;
-        at = end;
     }
-    Ok(())
+
+    /// A gate that is lost closes again when it has to.
+    fn gates(&mut self) {
+        let columns = self.columns("gates");
+        let insert = insert_sql("gates", &columns);
+        let sql = format!("SELECT {} FROM gates NOT INDEXED", columns.join(", "));
+        let _ = self.old.prepare(&sql).and_then(|mut statement| {
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let values = values(row, &columns)?;
+                self.new.execute(&insert, params_from_iter(&values))?;
+            }
+            Ok(())
+        });
+    }
+
+    /// Versions that only the index over paths still names: whether they were
+    /// sent nobody knows, so they are noted, to be held.
+    fn named(&mut self) -> Result<(), Fail> {
+        let known = "SELECT 1 FROM files AS f JOIN folders AS fo ON fo.id = f.folder \
+             WHERE fo.name = ?1 AND f.path = ?2 AND f.dev = ?3 AND f.inode = ?4 AND f.size = ?5 \
+             AND f.mtime_ns = ?6";
+        let note = "INSERT OR IGNORE INTO rebuild_named VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let names: HashMap<i64, String> = {
+            let read = || -> rusqlite::Result<HashMap<_, _>> {
+                let sql = "SELECT id, name FROM folders NOT INDEXED";
+                let mut statement = self.old.prepare(sql)?;
+                let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                Ok(rows.filter_map(Result::ok).collect())
+            };
+            read().unwrap_or_default()
+        };
+        for order in ["ASC", "DESC"] {
+            let sql = format!(
+                "SELECT folder, path, dev, inode, size, mtime_ns FROM files \
+                 INDEXED BY sqlite_autoindex_files_1 ORDER BY folder {order}, path {order}, \
+                 dev {order}, inode {order}, size {order}, mtime_ns {order}"
+            );
+            let Ok(mut statement) = self.old.prepare(&sql) else {
+                continue;
+            };
+            let Ok(mut rows) = statement.query([]) else {
+                continue;
+            };
+            // It ends where the index is damaged itself.
+            while let Ok(Some(row)) = rows.next() {
+                let Ok((folder, path, rest)) = identity(row) else {
+                    continue;
+                };
+                let Some(folder) = names.get(&folder) else {
+                    continue;
+                };
+                let version = params![folder, path, rest[0], rest[1], rest[2], rest[3]];
+                if !self.new.prepare_cached(known)?.exists(version)? {
+                    let noted = self.new.prepare_cached(note)?.execute(version)?;
+                    self.done.named += noted as u64;
+                }
+            }
+        }
+        self.done.lost = self.done.lost.saturating_sub(self.done.named);
+        Ok(())
+    }
+
+    /// The columns that both know; a ledger of an earlier version has fewer.
+    fn columns(&self, table: &str) -> Vec<String> {
+        let of = |conn: &Connection| -> Vec<String> {
+            let sql = format!("SELECT name FROM pragma_table_info('{table}')");
+            let Ok(mut statement) = conn.prepare(&sql) else {
+                return Vec::new();
+            };
+            let names = statement.query_map([], |row| row.get(0));
+            names.map_or_else(|_| Vec::new(), |names| names.flatten().collect())
+        };
+        let here = of(self.new);
+        let mut both = of(self.old);
+        both.retain(|name| here.contains(name));
+        both
+    }
+
+    /// Gives each row that can be read to `each`; `sql` begins at the number
+    /// ?1, and says each row's in its first column. A row that `each` refuses
+    /// counts as lost, unless the disk is full.
+    fn rows(
+        &mut self,
+        table: &str,
+        sql: &str,
+        mut each: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), Fail> {
+        let Ok(mut statement) = self.old.prepare(sql) else {
+            self.done.lost += 1;
+            return Ok(());
+        };
+        let mut last = None;
+        let mut at = 1_i64;
+        loop {
+            let mut rows = statement.query([at])?;
+            let broke = loop {
+                match rows.next() {
+                    Ok(Some(row)) => {
+                        // Garbage may read as a row without a number, or one
+                        // that leads back.
+                        let Ok(number) = row.get::<_, i64>(0) else {
+                            break true;
+                        };
+                        at = at.max(number);
+                        match each(row) {
+                            Ok(()) => {}
+                            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+                                return Err(e.into());
+                            }
+                            Err(_) => self.done.lost += 1,
+                        }
+                    }
+                    Ok(None) => break false,
+                    Err(_) => break true,
+                }
+            };
+            if !broke {
+                return Ok(());
+            }
+            let end = *last.get_or_insert_with(|| self.last(table).unwrap_or(at + BEYOND));
+            at = at.saturating_add(1);
+            if at > end || at == i64::MAX {
+                return Ok(());
+            }
+            // Only what is known to have been there counts.
+            if table == "files" {
+                self.done.lost += 1;
+            }
+        }
+    }
+
+    /// The last number that was given in a table, as far as anything says so.
+    fn last(&self, table: &str) -> Option<i64> {
+        let ask = |sql: &str| {
+            let answer = self.old.query_row(sql, [], |row| row.get(0));
+            answer.ok().flatten()
+        };
+        // History counts by file.
+        let counted = if table == "history" { "files" } else { table };
+        let told: Option<i64> = ask(&format!(
+            "SELECT seq FROM sqlite_sequence WHERE name = '{counted}'"
+        ));
+        told.max(ask(&format!("SELECT max(id) FROM {counted} NOT INDEXED")))
+    }
 }
 
-/// A full disk says nothing of the rows; everything else is laid to them.
-fn halve(
-    lo: i64,
-    hi: i64,
-    insert: &mut impl FnMut(i64, i64) -> rusqlite::Result<usize>,
-    copied: &mut u64,
-    lost: &mut u64,
-) -> Result<(), Fail> {
-    match insert(lo, hi) {
-        Ok(rows) => *copied += u64::try_from(rows).unwrap_or(0),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
-            return Err(error.into());
-        }
-        Err(_) if hi - lo <= 1 => *lost += 1,
-        Err(_) => {
-            let middle = lo + (hi - lo) / 2;
-            halve(lo, middle, insert, copied, lost)?;
-            halve(middle, hi, insert, copied, lost)?;
-        }
-    }
-    Ok(())
+/// An entry of the index over paths: folder, path, and the rest of it.
+fn identity(row: &Row<'_>) -> rusqlite::Result<(i64, Vec<u8>, [i64; 4])> {
+    let rest = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
+    Ok((row.get(0)?, row.get(1)?, rest))
+}
+
+fn insert_sql(table: &str, columns: &[String]) -> String {
+    let marks = vec!["?"; columns.len()].join(", ");
+    format!(
+        "INSERT OR IGNORE INTO {table} ({}) VALUES ({marks})",
+        columns.join(", ")
+    )
+}
+
+/// The columns behind the row's number, where there is one in front.
+fn values(row: &Row<'_>, columns: &[String]) -> rusqlite::Result<Vec<Value>> {
+    columns
+        .iter()
+        .map(|column| row.get(column.as_str()))
+        .collect()
 }

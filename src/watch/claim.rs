@@ -3,8 +3,9 @@
 //!
 //! The sign is an abstract socket, named by the directory's device and inode:
 //! it holds no handle on the folder, so it can be unmounted, and ends with the
-//! process. It reaches as far as a network namespace does, see unix(7). Must
-//! not: keep anyone off; it is a warning.
+//! process. It reaches as far as a network namespace does, see unix(7).
+//!
+//! Must not: keep anyone off; it is a warning.
 
 use std::fs;
 use std::os::linux::net::SocketAddrExt;

@@ -11,7 +11,7 @@ use supametas_sync::sandbox::{Fault, SandboxConfig};
 
 use crate::support::{PROGRAM, Stage, words};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "run",
     "scan",
     "check",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 13] = [
     "explain",
     "retry",
     "resume",
+    "rebuild",
     "errors",
     "explain-code",
     "sandbox",
