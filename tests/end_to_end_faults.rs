@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::Signal;
-use supametas_sync::sandbox::Fault;
+use supametas_sync::sandbox::{Fault, Outcome, Sandbox};
 
-use support::{Daemon, PROGRAM, Stage, blake3_of, states, text, until, words};
+use support::{Daemon, MAIN_KEY, PROGRAM, Stage, blake3_of, states, text, until, words};
 
 fn faults(stage: &Stage, toml: &str) {
     let faults = Fault::from_toml(toml).unwrap();
@@ -24,7 +24,7 @@ fn faults(stage: &Stage, toml: &str) {
 }
 
 fn close(path: &std::path::Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
 }
 
 fn open(path: &std::path::Path) {
@@ -286,6 +286,40 @@ async fn a_wrong_path_for_queries_gives_up_no_task() {
     daemon.until("all are followed to their end", || {
         stage.states() == states(&[("succeeded", 5)])
     });
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_knows_no_task_gives_up_none() {
+    let mut stage = Stage::new().await;
+    let old = Sandbox::fingerprint(MAIN_KEY);
+    faults(
+        &stage,
+        &format!("[[fault]]\nroute = \"query\"\nkey = \"{old}\"\ntask_state = \"PENDING\""),
+    );
+    let daemon = stage.start();
+    stage.drop_file("a.txt", "a");
+    daemon.until("it is submitted", || stage.state("a.txt") == "submitted");
+    stage.settings.datasets[0].1 = "sk-of-another-dataset".into();
+    stage.write();
+    daemon.signal(Signal::HUP);
+    let asked = || {
+        let requests = stage.sandbox.requests();
+        requests
+            .iter()
+            .filter(|r| r.status == Outcome::Answered(404))
+            .count()
+    };
+    daemon.until("it was asked about often", || asked() >= 8);
+    assert_eq!(stage.state("a.txt"), "submitted");
+    faults(&stage, "");
+    stage.settings.datasets[0].1 = MAIN_KEY.into();
+    stage.write();
+    daemon.signal(Signal::HUP);
+    daemon.until("with its own key it is followed to its end", || {
+        stage.state("a.txt") == "succeeded"
+    });
+    assert_eq!(stage.sandbox.uploads().len(), 1);
     assert!(daemon.terminate().success());
 }
 

@@ -4,7 +4,7 @@
 //! Must not: keep a task in memory beyond the batch it works on, or judge an
 //! answer.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -111,25 +111,39 @@ impl Poller {
     }
 }
 
+/// A dataset that a reload has replaced keeps what is known of its tasks.
 fn follow_settings(pollers: &mut Vec<Poller>, running: &Running) {
-    let datasets = &running.config.datasets;
-    pollers.retain(|old| {
-        datasets
-            .get(&old.dataset.name)
-            .is_some_and(|now| Arc::ptr_eq(now, &old.dataset))
-    });
-    for dataset in datasets.values() {
-        let known = |p: &Poller| Arc::ptr_eq(&p.dataset, dataset);
-        if !pollers.iter().any(known) {
-            let rate = dataset.polls_per_second;
-            pollers.push(Poller {
-                dataset: dataset.clone(),
-                rate: Arc::new(Bucket::new(rate, rate.clamp(1.0, 4.0))),
-                misses: Arc::default(),
-                turn: Turn::Resting(Instant::now()),
-            });
-        }
+    let mut former = std::mem::take(pollers);
+    for dataset in running.config.datasets.values() {
+        let known = former
+            .iter()
+            .position(|p| p.dataset.name == dataset.name)
+            .map(|at| former.swap_remove(at));
+        let misses = match known {
+            Some(same) if Arc::ptr_eq(&same.dataset, dataset) => {
+                pollers.push(same);
+                continue;
+            }
+            // Not the same list: queries with the old key may still be out.
+            Some(before) if before.dataset.key.fingerprint() != dataset.key.fingerprint() => {
+                Arc::new(Mutex::new(Misses::with_new_key()))
+            }
+            Some(before) => before.misses,
+            None => Arc::default(),
+        };
+        let rate = dataset.polls_per_second;
+        pollers.push(Poller {
+            dataset: dataset.clone(),
+            rate: Arc::new(Bucket::new(rate, rate.clamp(1.0, 4.0))),
+            misses,
+            turn: Turn::Resting(Instant::now()),
+        });
     }
+}
+
+fn lock(misses: &Mutex<Misses>) -> MutexGuard<'_, Misses> {
+    // A panic while it is held leaves a list of whole entries.
+    misses.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Asks about what is due; says how long until something is due again.
@@ -238,10 +252,7 @@ async fn poll(
         trail.hops += 1;
     };
     let pausing = judgement.pause.map(|_| ctx.pausing.begin());
-    let judgement = misses
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .weigh(due.id, judgement);
+    let judgement = lock(misses).weigh(due.id, judgement);
     // The route is not on a query's way: any will do.
     let route = Route {
         folder: due.folder.clone(),

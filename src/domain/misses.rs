@@ -16,21 +16,33 @@ use super::ids::FileId;
 /// path.
 const SEVERAL: usize = 3;
 
-/// What the queries of one dataset have come to lately, under one configuration.
+/// What the queries of one dataset have come to lately.
 #[derive(Debug, Default)]
 pub struct Misses {
     /// Whose tasks were not known since a task was; at most [`SEVERAL`].
     files: Vec<FileId>,
+    /// They are asked about with another key since.
+    new_key: bool,
 }
 
 impl Misses {
+    /// Tasks are asked about with another key than they were given to. It may
+    /// be another dataset's, which knows none of them: until it has known one,
+    /// nothing that it does not know is missing.
+    pub fn with_new_key() -> Misses {
+        Misses {
+            new_key: true,
+            ..Misses::default()
+        }
+    }
+
     /// Takes in what was answered to a query about `file`'s task, and gives back
     /// what it means to the file: that its task is missing, or that nothing is
     /// known about it.
     pub fn weigh(&mut self, file: FileId, mut judgement: Judgement) -> Judgement {
         let missing = match &judgement.verdict {
             Verdict::Task(_) => {
-                self.files.clear();
+                *self = Misses::default();
                 false
             }
             Verdict::Retry(Some(Limit { then, .. })) => *then == Then::Lost,
@@ -44,12 +56,13 @@ impl Misses {
         if self.files.len() < SEVERAL && !self.files.contains(&file) {
             self.files.push(file);
         }
-        if self.files.len() >= SEVERAL {
+        if self.new_key || self.files.len() >= SEVERAL {
             judgement.verdict = Verdict::Hold;
             judgement.why.push_str(
-                " (as for other tasks before, and none was known since: `query_path` or the key looks wrong; no task is given up for it)",
+                " (no task was known lately, or since the key changed: `service.paths.query` or the key looks wrong; no task is given up for it)",
             );
-            judgement.advice = "correct `query_path`, `base_url` or the dataset's key, and reload";
+            judgement.advice =
+                "correct `service.paths.query`, `base_url` or the dataset's key, and reload";
         }
         judgement
     }
@@ -104,9 +117,19 @@ mod tests {
             assert_eq!(held, [false; 5], "{status}");
             let said = misses.weigh(FileId(5), unknown());
             assert_eq!(said.verdict, Verdict::Hold);
-            assert!(said.why.contains("`query_path`"), "{}", said.why);
-            assert!(said.advice.contains("`query_path`"));
+            assert!(said.why.contains("`service.paths.query`"), "{}", said.why);
+            assert!(said.advice.contains("`service.paths.query`"));
         }
+    }
+
+    #[test]
+    fn another_key_has_to_know_a_task_first() {
+        let unknown = || asked(404, envelope("404", None));
+        let mut misses = Misses::with_new_key();
+        assert!((0..9).all(|_| !gives_up(&misses.weigh(FileId(1), unknown()))));
+        let known = asked(200, envelope("0", Some(TaskState::Success)));
+        let _ = misses.weigh(FileId(2), known);
+        assert!(gives_up(&misses.weigh(FileId(1), unknown())));
     }
 
     #[test]
