@@ -8,4 +8,6 @@ mod commands;
 mod daemon;
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/steer.rs"]
+mod steer;
 mod support;

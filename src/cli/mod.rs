@@ -15,6 +15,7 @@ mod finding;
 mod list;
 pub mod logging;
 mod out;
+mod pause;
 mod places;
 mod resume;
 mod retry;
@@ -87,6 +88,7 @@ pub enum Command {
     List(list::Args),
     Show(show::Args),
     Retry(retry::Args),
+    Pause(pause::Args),
     Resume(resume::Args),
     Errors(errors::Args),
     Sandbox(sandbox::Args),
@@ -117,6 +119,7 @@ pub fn main() -> Exit {
         Command::List(args) => list::main(&cli.config, args),
         Command::Show(args) => show::main(&cli.config, args),
         Command::Retry(args) => retry::main(&cli.config, args),
+        Command::Pause(args) => pause::main(&cli.config, args),
         Command::Resume(args) => resume::main(&cli.config, args),
         Command::Errors(args) => errors::main(&cli.config, args),
         Command::Sandbox(args) => sandbox::main(args),

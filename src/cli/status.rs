@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::table::Table;
-use super::{Failed, Outcome, files, out, resume, runtime, totals};
+use super::{Failed, Outcome, files, out, pause, resume, runtime, totals};
 use crate::config::valid::Config;
 use crate::domain::error_table::Lifts;
 use crate::domain::gate::{Gate, GateKey};
+use crate::domain::halt::Halts;
 use crate::domain::ids::FolderName;
 use crate::domain::naming::shown_text;
 use crate::domain::state::StateKind;
@@ -21,12 +22,12 @@ use crate::domain::time::Timestamp;
 use crate::ledger::{Count, Filter, Gates, Pending};
 use crate::ports::World;
 
-/// How things stand: counts by folder and state, closed gates, what waits
+/// How things stand: counts by folder and state, what is paused, what waits
 ///
 /// Works beside a running daemon and without one. With --json: running,
 /// service, ledger, pending (due, later, uploading, submitted, sources),
-/// oldest_waiting_s, attention, gates (gate, code, why, since, until, lifts)
-/// and folders (folder, dataset, path, configured, files by state).
+/// oldest_waiting_s, attention, pauses (scope, since, until, who, why), gates
+/// (gate, code, why, since, until, lifts) and folders (folder, dataset, path, configured, files by state).
 ///
 /// Examples:
 ///   supametas-sync status
@@ -43,6 +44,7 @@ struct Standing {
     counts: Vec<Count>,
     pending: Pending,
     gates: std::sync::Arc<Gates>,
+    halts: std::sync::Arc<Halts>,
     running: bool,
     /// The queued file that was seen first among those next in line.
     oldest: Option<(String, Timestamp)>,
@@ -68,6 +70,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             counts: ledger.counts().await?,
             pending: ledger.pending(now).await?,
             gates: ledger.gates(),
+            halts: ledger.halts(),
             running: crate::ledger::is_owned(&config.ledger)?,
             oldest: oldest.map(|f| (crate::domain::naming::shown(&f.version.path), f.seen_at)),
         })
@@ -110,6 +113,7 @@ fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
             files::span(now.since(*seen))
         );
     }
+    text.push_str(&pause::lines(&standing.halts, now));
     for (key, gate) in standing.gates.iter() {
         let Some(closed) = gate.closed() else {
             continue;
@@ -217,6 +221,7 @@ fn as_json(config: &Config, standing: &Standing, now: Timestamp) -> Value {
         },
         "oldest_waiting_s": standing.oldest.as_ref().map(|(_, seen)| now.since(*seen).as_secs()),
         "attention": attention(&standing.counts),
+        "pauses": pause::list_json(&standing.halts, now),
         "gates": standing.gates.iter().filter_map(|(key, gate)| {
             let closed = gate.closed()?;
             Some(json!({

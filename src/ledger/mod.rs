@@ -22,6 +22,7 @@
 mod due;
 mod error;
 mod gates;
+mod halts;
 mod intake;
 mod open;
 mod operator;
@@ -49,6 +50,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use due::Pending;
 pub use error::LedgerError;
 pub use gates::{Fingerprints, Gates};
+pub use halts::Resumed;
 pub use intake::{Enqueued, NewFile, NewSorted, PickRequest, Queued, Unsorted};
 pub use open::is_owned;
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
@@ -61,6 +63,7 @@ pub use tasks::{DuePoll, Polled};
 pub use uploads::{Begin, Begun, Finish, Finished, NextHop};
 pub use work::STREAK_GRACE;
 
+use crate::domain::halt::Halts;
 use error::Fail;
 use thread::{Read, Write, Writer};
 use work::{Kept, Work};
@@ -76,6 +79,7 @@ pub struct Ledger {
     cold: mpsc::Sender<Read>,
     commits: Arc<AtomicU64>,
     gates: watch::Receiver<Arc<Gates>>,
+    halts: watch::Receiver<Arc<Halts>>,
 }
 
 /// Which reader is asked.
@@ -134,6 +138,8 @@ impl Ledger {
         let (cold, cold_requests) = mpsc::channel(WAITING);
         let gates_now = gates::load_all(&conn).map_err(wrong)?;
         let (show, gates) = watch::channel(Arc::new(gates_now));
+        let halts_now = halts::load_all(&conn).map_err(wrong)?;
+        let (show_halts, halts) = watch::channel(Arc::new(halts_now));
         let commits = Arc::new(AtomicU64::new(0));
         let thread = Writer {
             data_version: thread::data_version(&conn).map_err(wrong)?,
@@ -144,6 +150,7 @@ impl Ledger {
             lock,
             commits: Arc::clone(&commits),
             gates: show,
+            halts: show_halts,
             requests,
             kept: Kept::default(),
         };
@@ -161,6 +168,7 @@ impl Ledger {
             cold,
             commits,
             gates,
+            halts,
         })
     }
 
@@ -185,7 +193,7 @@ impl Ledger {
     }
 
     /// Looks whether another process (a command beside the daemon) has written
-    /// to the ledger, and shows the gates as they are now. True: it has, and
+    /// to the ledger, and shows the gates and pauses as they are now. True: it has, and
     /// there may be new work. Cheap; meant for once a second.
     pub async fn refresh_gates(&self) -> Result<bool, LedgerError> {
         let (reply, answer) = oneshot::channel();

@@ -22,7 +22,7 @@ pub const BIG_FILE: u64 = 64 * 1024 * 1024;
 const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// One SQL script for each version of the schema, in order.
-pub(super) const MIGRATIONS: &[&str] = &[FILES, COUNTS];
+pub(super) const MIGRATIONS: &[&str] = &[FILES, COUNTS, HALTS];
 
 /// Version 1. A state owns exactly its data: the CHECKs say the same as the
 /// enum `domain::state::State`. The partial indices hold only what their query
@@ -215,6 +215,18 @@ CREATE TRIGGER files_leave AFTER DELETE ON files BEGIN
     UPDATE counts SET files = files - 1, bytes = bytes - OLD.size
         WHERE folder = OLD.folder AND state = OLD.state;
 END;
+";
+
+/// What an operator has paused: `all`, `dataset:NAME`, `folder:NAME` or
+/// `route:FOLDER/MEDIA`.
+const HALTS: &str = "
+CREATE TABLE halts (
+    key TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    until INTEGER,
+    who TEXT NOT NULL,
+    why TEXT
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The schema that this program works with.

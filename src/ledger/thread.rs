@@ -18,7 +18,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Gates};
+use super::halts;
 use super::work::{Kept, Untold, Work};
+use crate::domain::halt::Halts;
 use crate::failpoint::failpoint;
 
 /// Requests in one transaction, at most.
@@ -64,6 +66,7 @@ pub(super) struct Writer {
     pub lock: Option<File>,
     pub commits: Arc<AtomicU64>,
     pub gates: watch::Sender<Arc<Gates>>,
+    pub halts: watch::Sender<Arc<Halts>>,
     pub requests: mpsc::Receiver<Write>,
     pub kept: Kept,
     /// Device and inode of the file that was opened.
@@ -211,6 +214,18 @@ impl Writer {
                 });
             }
             // What is shown stays as it was; shown again after the next commit.
+            Err(_) => self.kept.gates_changed = true,
+        }
+        match halts::load_all(&self.conn) {
+            Ok(now) => {
+                self.halts.send_if_modified(|shown| {
+                    let differs = **shown != now;
+                    if differs {
+                        *shown = Arc::new(now);
+                    }
+                    differs
+                });
+            }
             Err(_) => self.kept.gates_changed = true,
         }
     }

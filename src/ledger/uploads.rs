@@ -4,18 +4,20 @@
 //!
 //! Must not: send anything, or judge an answer.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Fingerprints};
+use super::halts;
 use super::policies::Policies;
 use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bounded, length};
 use super::work::{Changed, Work};
 use super::{Lane, Ledger};
+use crate::domain::admit::{Admit, admit_upload, way};
 use crate::domain::error_table::{Judgement, Verdict};
-use crate::domain::gate::Admission;
 use crate::domain::ids::{AttemptId, DatasetName, FileId, Route, TaskId};
 use crate::domain::lifecycle::{Event, SourceAction};
 use crate::domain::state::{State, StateKind};
@@ -52,9 +54,11 @@ pub enum Begun {
     },
     /// Its content is this file's: nothing is to be sent.
     Duplicate(FileId),
-    /// A gate on its way is closed: it stays queued as it was.
+    /// A gate on its way is closed, or an operator has paused it: it stays
+    /// queued as it was.
     Held {
-        /// When to look again; `None`: once the probe that is out has ended.
+        /// When to look again; `None`: once the probe that is out has ended,
+        /// or the pause.
         until: Option<Timestamp>,
     },
     /// It is not queued any more.
@@ -352,27 +356,20 @@ fn begin_attempt(
         folder: file.folder.clone(),
         media,
     };
-    let no_prints = Fingerprints::default();
-    let (way, [service, dataset], route) =
-        gates::way(work.conn, &file.dataset, Some(route), &no_prints)?;
-    let mut probed = Vec::new();
-    for (key, mut gate) in [
-        (Some(service), way.service.gate),
-        (Some(dataset), way.dataset.gate),
-        (route, way.route.gate),
-    ] {
-        match (gate.admits(at.now), key) {
-            (Admission::Closed { until }, _) => return Ok(Begun::Held { until }),
-            (Admission::Probe, Some(key)) => {
-                gate.probe(file.id);
-                probed.push((key, gate));
-            }
-            (Admission::Probe, None) | (Admission::Open, _) => {}
-        }
-    }
+    let way = way(&route, &file.dataset);
+    let mut gates = gates::load_some(work.conn, way.iter())?;
+    let halts = halts::load_all(work.conn)?;
+    let probed = match admit_upload(&way, &gates, &halts, &HashSet::new(), at.now) {
+        Admit::Go => Vec::new(),
+        Admit::Probe(keys) => keys,
+        Admit::Wait(until) | Admit::Halted(until) => return Ok(Begun::Held { until }),
+    };
     let probe = !probed.is_empty();
-    for (key, gate) in probed {
-        gates::save(work, &key, &gate)?;
+    for key in probed {
+        if let Some(mut gate) = gates.remove(&key) {
+            gate.probe(file.id);
+            gates::save(work, &key, &gate)?;
+        }
     }
     let attempt = insert_attempt(work, file.id, &begin.endpoint, probe, begin.one_chunk, at)?;
     let event = Event::Begun {

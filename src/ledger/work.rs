@@ -42,7 +42,7 @@ pub(super) struct Kept {
     datasets: HashMap<DatasetName, i64>,
     /// Work that is left over for the next transaction.
     pub untold: VecDeque<Untold>,
-    /// A gate was written since gates were last shown.
+    /// A gate or a pause was written since they were last shown.
     pub gates_changed: bool,
 }
 

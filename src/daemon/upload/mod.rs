@@ -1,11 +1,9 @@
 //! From `queued` to an answer: [`dispatch`] says which file goes next,
 //! [`worker`] carries it, [`prepare`] opens and hashes it, [`body`] holds back
-//! its last byte, [`lane`] and [`bucket`] bound what is on the wire, [`admit`]
-//! asks the gates.
+//! its last byte, [`lane`] and [`bucket`] bound what is on the wire.
 //!
 //! Must not: poll tasks, or touch a source.
 
-pub mod admit;
 pub mod body;
 pub mod bucket;
 pub mod dispatch;

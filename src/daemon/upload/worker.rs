@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::admit::{Admit, admit};
 use super::body::{self, Release};
 use super::job::Job;
 use super::lane::{Lane, Slot};
 use super::prepare::{self, Content, NotReady, Prepared, Wanted};
 use crate::config::valid::Duplicates;
 use crate::daemon::report;
+use crate::domain::admit::{Admit, admit_upload};
 use crate::domain::answer::{Call, Outcome};
 use crate::domain::error_table::{Follow, Judgement, Scope, Trail, Verdict};
 use crate::domain::ids::AttemptId;
@@ -312,15 +312,21 @@ impl Job {
                 () = self.stop.drain.cancelled() => return None,
             },
         };
-        // A gate may have closed while it waited. The probe's own gates are
-        // closed for everybody else.
-        let open = probe
-            || admit(
-                &self.way,
-                &self.ctx.ledger.gates(),
-                &Default::default(),
-                self.ctx.world.clock.now(),
-            ) == Admit::Go;
+        // A gate may have closed while it waited, or an operator has paused it.
+        let ledger = &self.ctx.ledger;
+        let admitted = admit_upload(
+            &self.way,
+            &ledger.gates(),
+            &ledger.halts(),
+            &Default::default(),
+            self.ctx.world.clock.now(),
+        );
+        let open = match admitted {
+            Admit::Go => true,
+            Admit::Halted(_) => false,
+            // The probe's own gates are closed for everybody else.
+            Admit::Probe(_) | Admit::Wait(_) => probe,
+        };
         open.then_some(lane)
     }
 
