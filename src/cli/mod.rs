@@ -4,6 +4,8 @@
 //! Must not: decide anything about a file. Commands ask the ledger and the
 //! configuration, and let the daemon do the work.
 
+mod ask;
+mod backup;
 mod check;
 mod compact;
 mod errors;
@@ -12,11 +14,14 @@ mod files;
 mod filter;
 mod find;
 mod finding;
+mod forget;
 mod list;
 pub mod logging;
+mod lying;
 mod out;
 mod pause;
 mod places;
+mod prune;
 mod resume;
 mod retry;
 mod run;
@@ -90,6 +95,9 @@ pub enum Command {
     Retry(retry::Args),
     Pause(pause::Args),
     Resume(resume::Args),
+    Forget(forget::Args),
+    Prune(prune::Args),
+    Backup(backup::Args),
     Errors(errors::Args),
     Sandbox(sandbox::Args),
     Try(try_it::Args),
@@ -121,6 +129,9 @@ pub fn main() -> Exit {
         Command::Retry(args) => retry::main(&cli.config, args),
         Command::Pause(args) => pause::main(&cli.config, args),
         Command::Resume(args) => resume::main(&cli.config, args),
+        Command::Forget(args) => forget::main(&cli.config, args),
+        Command::Prune(args) => prune::main(&cli.config, args),
+        Command::Backup(args) => backup::main(&cli.config, args),
         Command::Errors(args) => errors::main(&cli.config, args),
         Command::Sandbox(args) => sandbox::main(args),
         Command::Try(args) => try_it::main(args),

@@ -19,7 +19,9 @@
 //!
 //! Must not: read a clock, touch a source, or talk to the service.
 
+mod backup;
 mod due;
+mod erase;
 mod error;
 mod gates;
 mod halts;
@@ -47,7 +49,9 @@ use std::thread::Builder;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use backup::{BackupError, backup, compact, unused};
 pub use due::Pending;
+pub use erase::{Erased, Memory};
 pub use error::LedgerError;
 pub use gates::{Fingerprints, Gates};
 pub use halts::Resumed;

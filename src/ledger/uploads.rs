@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
+use super::erase::TAKEN;
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Fingerprints};
 use super::halts;
@@ -346,9 +347,8 @@ fn begin_attempt(
     file.hash = begin.hash.or(file.hash);
     file.options = Some(begin.options);
     if begin.skip_duplicates
-        && let Some(of) = same_content(work, &file)?
+        && let Some((of, imported)) = same_content(work, &file)?
     {
-        let imported = rows::load(work.conn, of)?.state.kind() == StateKind::Succeeded;
         work.must_change(&mut file, &Event::SameAs { of, imported }, at, policies)?;
         return Ok(Begun::Duplicate(of));
     }
@@ -461,23 +461,30 @@ fn not_under_way(work: &Work<'_>, id: FileId) -> Result<FileRecord, Fail> {
     }
 }
 
-fn same_content(work: &Work<'_>, file: &FileRecord) -> Result<Option<FileId>, Fail> {
+/// The file with the same content, and whether that has succeeded.
+fn same_content(work: &Work<'_>, file: &FileRecord) -> Result<Option<(FileId, bool)>, Fail> {
     let Some(hash) = file.hash else {
         return Ok(None);
     };
-    Ok(work
+    let size = length(file.version.size);
+    let there: Option<i64> = work
         .conn
         .prepare_cached(SAME_CONTENT)?
         .query_row(
-            params![
-                file.dataset.0,
-                length(file.version.size),
-                hash,
-                file.options,
-                file.id.0
-            ],
-            |row| row.get(0).map(FileId),
+            params![file.dataset.0, size, hash, file.options, file.id.0],
+            |row| row.get(0),
         )
+        .optional()?;
+    if let Some(of) = there.map(FileId) {
+        let imported = rows::load(work.conn, of)?.state.kind() == StateKind::Succeeded;
+        return Ok(Some((of, imported)));
+    }
+    Ok(work
+        .conn
+        .prepare_cached(TAKEN)?
+        .query_row(params![file.dataset.0, size, hash, file.options], |row| {
+            Ok((FileId(row.get(0)?), row.get(1)?))
+        })
         .optional()?)
 }
 

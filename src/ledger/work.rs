@@ -132,8 +132,10 @@ impl Work<'_> {
         }
         match event {
             Event::SameAs { of, imported } => {
+                // One that was pruned had ended.
+                let original = rows::find(self.conn, *of)?;
                 file.awaiting =
-                    !imported && original_end(&rows::load(self.conn, *of)?.state).is_none();
+                    !imported && original.is_some_and(|of| original_end(&of.state).is_none());
             }
             Event::OriginalEnded { .. } => file.awaiting = false,
             _ if moved => file.awaiting = false,

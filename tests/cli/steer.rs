@@ -121,3 +121,131 @@ async fn a_pause_holds_without_a_daemon_and_ends_by_its_time() {
     assert!(!stage.said(&["status"]).contains("PAUSED"));
     assert!(daemon.terminate().success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forget_says_what_is_sent_again_and_what_stays() {
+    let stage = Stage::new().await;
+    let there = stage.drop_file("there.txt", "there");
+    let gone = stage.drop_file("gone.txt", "gone");
+    code(&stage.cli(&["scan"]), 0);
+    std::fs::remove_file(gone).unwrap();
+    let daemon = stage.start();
+    code(&stage.cli(&["forget"]), 2);
+
+    let rehearsed = stage.cli(&["forget", "--state", "succeeded", "--dry-run"]);
+    assert_eq!(out(&rehearsed), "1 file would be forgotten\n");
+    assert!(
+        err(&rehearsed).contains("say --send-again"),
+        "{}",
+        err(&rehearsed)
+    );
+    assert_eq!(stage.list().len(), 2);
+    let output = stage.cli(&["forget", "gone.txt", "--json"]);
+    code(&output, 0);
+    assert_eq!(json(&output)["forgotten"].as_array().unwrap().len(), 1);
+    assert_eq!(stage.list().len(), 1);
+
+    code(&stage.cli(&["forget", there.to_str().unwrap()]), 1);
+    let output = stage.cli(&["forget", there.to_str().unwrap(), "--send-again"]);
+    code(&output, 0);
+    daemon.signal(rustix::process::Signal::USR1);
+    daemon.until("the file sent again", || {
+        stage.uploads_of("there.txt").len() == 2
+    });
+    daemon.until("its end", || stage.state("there.txt") == "succeeded");
+
+    // A folder that can't be reached says nothing about its files.
+    assert!(daemon.terminate().success());
+    std::fs::rename(stage.path("inbox"), stage.path("away")).unwrap();
+    let output = stage.cli(&["forget", "--folder", "inbox"]);
+    code(&output, 1);
+    assert!(err(&output).contains("can't be told"), "{}", err(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_forgotten_while_it_waits_stops_nothing() {
+    let stage = Stage::new().await;
+    let daemon = stage.start();
+    stage.said(&["pause", "all"]);
+    daemon.until("the daemon to notice", || {
+        daemon.log().contains("paused by an operator")
+    });
+    let waits = stage.drop_file("waits.txt", "waits");
+    daemon.until("the file in the queue", || {
+        stage.state("waits.txt") == "queued"
+    });
+    let output = stage.cli(&["forget", "waits.txt"]);
+    code(&output, 1);
+    assert!(
+        err(&output).contains("take the file out"),
+        "{}",
+        err(&output)
+    );
+    std::fs::remove_file(waits).unwrap();
+    code(&stage.cli(&["forget", "waits.txt"]), 0);
+    stage.said(&["resume"]);
+    stage.drop_file("next.txt", "next");
+    daemon.until("the next file", || stage.state("next.txt") == "succeeded");
+    assert!(
+        !daemon.log().contains("could not record"),
+        "{}",
+        daemon.log_end()
+    );
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prune_keeps_what_lies_there_and_what_it_teaches() {
+    let stage = Stage::new().await;
+    stage.drop_file("there.txt", "there");
+    let gone = stage.drop_file("gone.txt", "the same words");
+    code(&stage.cli(&["scan"]), 0);
+    std::fs::remove_file(gone).unwrap();
+    code(&stage.cli(&["prune"]), 2);
+    let output = stage.cli(&["prune", "--older-than", "1d", "--json"]);
+    assert_eq!(json(&output)["pruned"], 0, "{}", out(&output));
+    // A second is the shortest time there is.
+    crate::support::until("files of that age", || {
+        let output = stage.cli(&["prune", "--older-than", "1s", "--dry-run", "--json"]);
+        json(&output)["pruned"] == 1
+    });
+    assert_eq!(stage.list().len(), 2);
+    let output = stage.cli(&["prune", "--older-than", "1s", "--compact"]);
+    code(&output, 0);
+    assert!(
+        out(&output).starts_with("1 file pruned; 1 of that age stay"),
+        "{}",
+        out(&output)
+    );
+
+    let daemon = stage.start();
+    code(&stage.cli(&["prune", "--older-than", "1s", "--compact"]), 4);
+    stage.drop_file("copy.txt", "the same words");
+    daemon.until("the copy", || stage.state("copy.txt") == "duplicate");
+    assert!(stage.uploads_of("copy.txt").is_empty());
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_taken_beside_a_daemon_and_can_be_restored() {
+    let stage = Stage::new().await;
+    let daemon = stage.start();
+    stage.drop_file("a.txt", "words");
+    daemon.until("its end", || stage.state("a.txt") == "succeeded");
+    let to = stage.path("copy.sqlite");
+    let to = to.to_str().unwrap();
+    assert!(stage.said(&["backup", to]).ends_with(", checked\n"));
+    let output = stage.cli(&["backup", to]);
+    code(&output, 1);
+    assert!(err(&output).contains("--force"), "{}", err(&output));
+    code(&stage.cli(&["backup", "--force", to, "--json"]), 0);
+    assert!(daemon.terminate().success());
+
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(stage.path(format!("ledger.sqlite{end}")));
+    }
+    std::fs::rename(to, stage.path("ledger.sqlite")).unwrap();
+    code(&stage.cli(&["scan"]), 0);
+    assert_eq!(stage.state("a.txt"), "succeeded");
+    assert_eq!(stage.sandbox.uploads().len(), 1, "it was sent again");
+}

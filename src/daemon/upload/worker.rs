@@ -37,7 +37,13 @@ const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
 /// Carries one file as far as it gets. Every end is in the ledger, unless that
 /// can't record: then `false`, and nothing new should be begun for a while.
 pub async fn carry(job: Job, slot: Slot) -> bool {
-    let carried = job.carry(slot).await;
+    let carried = match job.carry(slot).await {
+        Err(LedgerError::NoSuchFile(id)) if id == job.file.id => {
+            tracing::debug!(%id, "picked, but forgotten by an operator since");
+            Ok(())
+        }
+        carried => carried,
+    };
     if let Err(error) = &carried {
         // The row is as it was at the last commit: queued, or uploading and
         // picked up by the recovery at the next start.
@@ -96,8 +102,14 @@ impl Job {
                 };
                 self.send(begun, prepared, slot).await
             }
-            // A gate closed since it was picked.
-            Begun::Held { .. } => Ok(()),
+            // A gate closed since it was picked, or an operator's command has
+            // paused it: looked at now, or it would be picked again at once.
+            Begun::Held { .. } => {
+                if self.ctx.ledger.refresh_gates().await? {
+                    self.ctx.wake_all();
+                }
+                Ok(())
+            }
             Begun::Duplicate(of) => {
                 report::duplicate(self, of);
                 self.ctx.sources.notify_one();

@@ -2,7 +2,7 @@
 //! the plan of each, on a ledger without statistics, as a new one is.
 
 use super::*;
-use crate::ledger::{due, intake, operator, recovery, rows, sources, tasks, uploads, work};
+use crate::ledger::{due, erase, intake, operator, recovery, rows, sources, tasks, uploads, work};
 
 /// Each step of the plan, as SQLite words it.
 fn plan(conn: &rusqlite::Connection, sql: &str) -> Vec<String> {
@@ -33,7 +33,7 @@ async fn no_hot_query_looks_through_a_table() {
     );
     let (pick, sources_due) = (intake::pick_sql(), sources::due_sql());
     let versions = operator::versions_sql();
-    let hot: [(&str, &str); 18] = [
+    let hot: [(&str, &str); 19] = [
         (&one, "USING INTEGER PRIMARY KEY"),
         (
             intake::IDENTIFY,
@@ -52,6 +52,10 @@ async fn no_hot_query_looks_through_a_table() {
         (
             uploads::SAME_CONTENT,
             "files_content (dataset=? AND size=? AND hash=?)",
+        ),
+        (
+            erase::TAKEN,
+            "PRIMARY KEY (dataset=? AND size=? AND hash=? AND options=?)",
         ),
         (uploads::SAME_SIZE, "files_content (dataset=? AND size=?)"),
         (
