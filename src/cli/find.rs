@@ -111,7 +111,7 @@ pub fn choice(found: &[FileRecord]) -> String {
 }
 
 /// Folder and path in it, if the argument is a path below drop folders.
-fn below_folders(config: &Config, cwd: &Path, asked: &Path) -> Vec<(FolderName, Vec<u8>)> {
+pub fn below_folders(config: &Config, cwd: &Path, asked: &Path) -> Vec<(FolderName, Vec<u8>)> {
     let full = cwd.join(asked);
     // The name itself is not resolved: a link is never taken, and the file may
     // be gone. What is above it may well be a link to the folder.

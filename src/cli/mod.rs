@@ -6,6 +6,7 @@
 
 mod ask;
 mod backup;
+mod cancel;
 mod check;
 mod compact;
 mod errors;
@@ -15,6 +16,7 @@ mod filter;
 mod find;
 mod finding;
 mod forget;
+mod import;
 mod list;
 pub mod logging;
 mod lying;
@@ -95,6 +97,8 @@ pub enum Command {
     Retry(retry::Args),
     Pause(pause::Args),
     Resume(resume::Args),
+    Cancel(cancel::Args),
+    Import(import::Args),
     Forget(forget::Args),
     Prune(prune::Args),
     Backup(backup::Args),
@@ -129,6 +133,8 @@ pub fn main() -> Exit {
         Command::Retry(args) => retry::main(&cli.config, args),
         Command::Pause(args) => pause::main(&cli.config, args),
         Command::Resume(args) => resume::main(&cli.config, args),
+        Command::Cancel(args) => cancel::main(&cli.config, args),
+        Command::Import(args) => import::main(&cli.config, args),
         Command::Forget(args) => forget::main(&cli.config, args),
         Command::Prune(args) => prune::main(&cli.config, args),
         Command::Backup(args) => backup::main(&cli.config, args),

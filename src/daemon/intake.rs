@@ -388,6 +388,23 @@ fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
         .collect()
 }
 
+/// What a finished file is, for whoever takes one up outside the daemon. An
+/// inner error says that it looks cut off, and how.
+///
+/// # Errors
+/// It can't be read.
+pub fn sort_finished(
+    folder: &Folder,
+    file: &mut File,
+    version: &FileVersion,
+) -> std::io::Result<Result<NewSorted, String>> {
+    match sort_one(folder, file, version) {
+        Found::New(sorted) => Ok(Ok(sorted)),
+        Found::Incomplete(reason) => Ok(Err(reason)),
+        Found::Trouble(error) => Err(error),
+    }
+}
+
 /// What a finished file is, by its name, its content and the folder's lists.
 fn sort_one(folder: &Folder, file: &mut File, version: &FileVersion) -> Found {
     if version.size > folder.max_size {

@@ -285,5 +285,9 @@ fn reason(event: &Event) -> (Option<&Code>, &str) {
         Event::OriginalEnded { .. } => (None, "the file with the same content has ended"),
         Event::Returned => (None, "the route was to blame, not the file"),
         Event::Retry => (None, "tried again by an operator"),
+        Event::Deleted => (
+            None,
+            "the service has deleted its task, as an operator wanted",
+        ),
     }
 }

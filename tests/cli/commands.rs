@@ -11,9 +11,9 @@ use supametas_sync::sandbox::{Fault, SandboxConfig};
 
 use crate::support::{PROGRAM, Stage, words};
 
-const COMMANDS: [&str; 15] = [
-    "run", "scan", "check", "status", "list", "show", "retry", "pause", "resume", "forget",
-    "prune", "backup", "errors", "sandbox", "try",
+const COMMANDS: [&str; 17] = [
+    "run", "scan", "check", "status", "list", "show", "retry", "pause", "resume", "cancel",
+    "import", "forget", "prune", "backup", "errors", "sandbox", "try",
 ];
 
 /// Without a stage, and without the surroundings of whoever runs the tests.

@@ -249,3 +249,119 @@ async fn a_backup_is_taken_beside_a_daemon_and_can_be_restored() {
     assert_eq!(stage.state("a.txt"), "succeeded");
     assert_eq!(stage.sandbox.uploads().len(), 1, "it was sent again");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancel_deletes_the_task_and_says_what_the_service_answers() {
+    let stage = Stage::with(SandboxConfig {
+        pending_for: std::time::Duration::from_secs(600),
+        faults: Fault::from_toml(
+            "[[fault]]\nroute = \"delete\"\nstatus = 403\ncode = \"OPS40302\"\nmessage = \"not \\u001b[31myours\"\ntimes = 1\n",
+        )
+        .unwrap(),
+        ..SandboxConfig::default()
+    })
+    .await;
+    let daemon = stage.start();
+    stage.drop_file("a.txt", "words");
+    stage.drop_file("b.txt", "other words");
+    daemon.until("both tasks", || stage.states().get("submitted") == Some(&2));
+    let output = stage.cli(&["cancel", "a.txt"]);
+    code(&output, 1);
+    let said = err(&output);
+    assert!(
+        said.contains("OPS40302") || said.contains("HTTP-403"),
+        "{said}"
+    );
+    assert!(!said.contains('\u{1b}'), "{said:?}");
+    assert_eq!(stage.state("a.txt"), "submitted");
+
+    assert_eq!(stage.said(&["cancel", "a.txt"]), "1 file cancelled\n");
+    assert_eq!(stage.state("a.txt"), "cancelled");
+    let deleted = stage.sandbox.tasks().iter().filter(|t| t.deleted).count();
+    assert_eq!(deleted, 1);
+    assert_eq!(stage.state("b.txt"), "submitted");
+    code(&stage.cli(&["cancel"]), 2);
+    code(&stage.cli(&["cancel", "a.txt"]), 1);
+    let output = stage.cli(&["cancel", "--folder", "inbox", "--json"]);
+    code(&output, 0);
+    assert_eq!(json(&output)["cancelled"].as_array().unwrap().len(), 1);
+
+    stage.said(&["pause", "all"]);
+    stage.drop_file("c.txt", "words that wait");
+    daemon.until("the queue", || stage.state("c.txt") == "queued");
+    let output = stage.cli(&["cancel", "c.txt"]);
+    code(&output, 1);
+    assert!(err(&output).contains("has no task yet"), "{}", err(&output));
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn import_takes_what_the_watch_leaves_and_never_half_a_file() {
+    let stage = Stage::new().await.set(|s| {
+        s.inbox("exclude = [\"draft-*\"]\nquiet = \"1h\"");
+    });
+    // Without a daemon and without a ledger: queued.
+    let draft = stage.inbox("draft-a.txt");
+    std::fs::write(&draft, "words").unwrap();
+    let draft = draft.to_str().unwrap();
+    assert_eq!(
+        stage.said(&["import", draft]),
+        format!("queued as file 1: {draft}\n")
+    );
+    assert_eq!(stage.state("draft-a.txt"), "queued");
+    let daemon = stage.start();
+    daemon.until("the draft", || stage.state("draft-a.txt") == "succeeded");
+    let output = stage.cli(&["import", draft]);
+    code(&output, 1);
+    assert!(
+        err(&output).contains("file 1 already, succeeded"),
+        "{}",
+        err(&output)
+    );
+
+    // A writer has it open.
+    let open = stage.inbox("open.txt");
+    let writer = std::fs::File::create(&open).unwrap();
+    std::io::Write::write_all(&mut &writer, b"half of it").unwrap();
+    let open = open.to_str().unwrap();
+    let output = stage.cli(&["import", open]);
+    code(&output, 1);
+    assert!(err(&output).contains("--even-if-open"), "{}", err(&output));
+    assert_eq!(stage.state("open.txt"), "");
+    drop(writer);
+    code(&stage.cli(&["import", open, "--json"]), 0);
+    daemon.until("the closed file", || stage.state("open.txt") == "succeeded");
+
+    // From outside.
+    let outside = stage.path("letter.txt");
+    std::fs::write(&outside, "dear service").unwrap();
+    let outside = outside.to_str().unwrap();
+    let output = stage.cli(&["import", outside]);
+    code(&output, 1);
+    assert!(
+        err(&output).contains("in no drop folder"),
+        "{}",
+        err(&output)
+    );
+    code(&stage.cli(&["import", outside, "--folder", "nowhere"]), 2);
+    code(&stage.cli(&["import", outside, "--folder", "inbox"]), 0);
+    daemon.until("the letter", || stage.state("letter.txt") == "succeeded");
+    let output = stage.cli(&["import", outside, "--folder", "inbox"]);
+    code(&output, 1);
+    assert!(
+        err(&output).contains("has a file of that name"),
+        "{}",
+        err(&output)
+    );
+    assert_eq!(stage.uploads_of("letter.txt").len(), 1);
+    let left = std::fs::read_dir(stage.path("inbox")).unwrap();
+    let parts = left.filter(|e| {
+        e.as_ref()
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .contains("supametas-import")
+    });
+    assert_eq!(parts.count(), 0);
+    assert!(daemon.terminate().success());
+}

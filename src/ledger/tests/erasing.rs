@@ -147,6 +147,31 @@ async fn what_was_taken_is_remembered_when_its_row_is_pruned() {
 }
 
 #[tokio::test]
+async fn a_task_is_cancelled_once_and_no_other_is() {
+    let bench = Bench::new(policy());
+    let task = |id: &str| TaskId::new(id).unwrap();
+    let id = bench.sent(file("a.txt", 1), taken("t-1")).await;
+    let other = bench
+        .ledger
+        .deleted(id, task("t-9"), at(1))
+        .await
+        .unwrap_err();
+    assert!(matches!(other, LedgerError::Refused { .. }), "{other}");
+    assert_eq!(bench.kind(id).await, StateKind::Submitted);
+    for _ in 0..2 {
+        bench.ledger.deleted(id, task("t-1"), at(1)).await.unwrap();
+        assert_eq!(bench.kind(id).await, StateKind::Cancelled);
+    }
+    let done = succeeded(&bench, file("b.txt", 2)).await;
+    let ended = bench
+        .ledger
+        .deleted(done, task("t-1"), at(1))
+        .await
+        .unwrap_err();
+    assert!(matches!(ended, LedgerError::Refused { .. }), "{ended}");
+}
+
+#[tokio::test]
 async fn a_backup_is_a_ledger_of_one_moment() {
     let bench = Bench::new(policy());
     succeeded(&bench, file("a.txt", 1)).await;
