@@ -144,7 +144,10 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn halts(of: &[(&str, Option<i64>)]) -> Halts {
+    /// Scopes, and until when each is paused.
+    type Of = &'static [(&'static str, Option<i64>)];
+
+    fn halts(of: Of) -> Halts {
         let halt = |until: Option<i64>| Halt {
             since: Timestamp(0),
             until: until.map(Timestamp),
@@ -182,7 +185,7 @@ mod tests {
         };
         let way = way(&route, &DatasetName("books".into()));
         #[rustfmt::skip]
-        let table: [(&[(&str, Option<i64>)], Admit); 11] = [
+        let table: [(Of, Admit); 11] = [
             (&[], Admit::Go),
             (&[("all", None)], Admit::Halted(None)),
             (&[("dataset:books", None)], Admit::Halted(None)),
