@@ -158,6 +158,9 @@ pub trait ImportApi: Send + Sync + 'static {
         to: Option<&'a str>,
     ) -> BoxFuture<'a, Outcome>;
 
+    /// Has a task deleted.
+    fn delete<'a>(&'a self, key: &'a AccessKey, task: &'a TaskId) -> BoxFuture<'a, Outcome>;
+
     /// Gets the result of an import that lies at another address (303).
     fn see_other<'a>(&'a self, key: &'a AccessKey, at: &'a str) -> BoxFuture<'a, Outcome>;
 }

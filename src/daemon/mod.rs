@@ -176,6 +176,7 @@ pub fn api(service: &Service, world: &World) -> Result<Arc<dyn ImportApi>, Setup
     let settings = Settings {
         base_url: service.base_url.clone(),
         query_path: service.query_path.clone(),
+        delete_path: service.delete_path.clone(),
         // `check` has refused it for hosts that are not named.
         allow_plain_http: true,
         extra_ca_pem: None,

@@ -66,7 +66,7 @@ async fn a_second_owner_is_kept_off_until_the_first_has_closed() {
 async fn a_closed_ledger_says_so() {
     let bench = Bench::new(policy());
     bench.ledger.clone().close().await;
-    let asked = bench.ledger.resume(None).await;
+    let asked = bench.ledger.resume(|_| true, |_| true, at(0).now).await;
     assert_eq!(asked, Err(LedgerError::Closed));
 }
 
