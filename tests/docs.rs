@@ -243,6 +243,7 @@ fn links_between_the_papers_lead_somewhere() {
         "docs/design.md",
         "docs/error-table.md",
         "docs/guarantees.md",
+        "docs/testing.md",
     ] {
         let text = read(paper);
         let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(paper);
