@@ -15,7 +15,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use fuzz_properties::TARGETS;
+use fuzz_properties::{Property, TARGETS};
 
 /// Changed inputs for each target, unless `CORPORA_CHANGES` says otherwise.
 const CHANGES: u64 = 3000;
@@ -53,7 +53,7 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-fn run(target: &str, name: &str, bytes: &[u8], property: fn(&[u8])) {
+fn run(target: &str, name: &str, bytes: &[u8], property: Property) {
     if catch_unwind(|| property(bytes)).is_err() {
         let head = bytes.get(..2000).unwrap_or(bytes).escape_ascii();
         panic!(

@@ -14,8 +14,11 @@ pub use answers::{answer, headers};
 pub use files::{link, media, name};
 pub use settings::config;
 
+/// Panics where what it says does not hold.
+pub type Property = fn(&[u8]);
+
 /// Every property, by the name of its target and its corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, Property); 6] = [
     ("answer", answer),
     ("headers", headers),
     ("config", config),

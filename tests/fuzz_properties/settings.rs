@@ -99,7 +99,7 @@ impl Surroundings for Fine {
     }
 
     fn key_file(&self, path: &Path) -> io::Result<KeyFile> {
-        if path.as_os_str().len() % 5 == 0 {
+        if path.as_os_str().len().is_multiple_of(5) {
             return Err(io::Error::from_raw_os_error(13));
         }
         Ok(KeyFile {
