@@ -186,6 +186,8 @@ fn why_a_name_is_temporary_is_said_in_words() {
         ("~$a.docx", "starts with ~$"),
         (".a.pdf.Xy12ab", "rsync"),
         (".profile", "starts with a dot"),
+        // rsync puts the file's name between its two dots.
+        ("..Xy12ab", "starts with a dot"),
     ] {
         let why = is_temporary(name.as_bytes()).map(|why| why.to_string());
         assert!(

@@ -27,3 +27,19 @@ impl FileVersion {
             .unwrap_or(&self.path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_last_component() {
+        for (path, name) in [("a.pdf", "a.pdf"), ("x/y/a.pdf", "a.pdf"), ("x/", "")] {
+            let version = FileVersion {
+                path: path.as_bytes().to_vec(),
+                ..FileVersion::default()
+            };
+            assert_eq!(version.name(), name.as_bytes(), "{path}");
+        }
+    }
+}
