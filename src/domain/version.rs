@@ -37,7 +37,10 @@ mod tests {
         for (path, name) in [("a.pdf", "a.pdf"), ("x/y/a.pdf", "a.pdf"), ("x/", "")] {
             let version = FileVersion {
                 path: path.as_bytes().to_vec(),
-                ..FileVersion::default()
+                dev: 1,
+                inode: 2,
+                size: 3,
+                mtime_ns: 4,
             };
             assert_eq!(version.name(), name.as_bytes(), "{path}");
         }
