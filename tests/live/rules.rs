@@ -154,7 +154,7 @@ async fn a_gate_is_told_and_opened_through_the_socket() {
     assert_eq!(resume(r#"{"gates": "dataset:main"}"#).status, 400);
     assert_eq!(
         resume(r#"{"gate": "dataset:main"}"#).json(),
-        json!({ "opened": ["dataset:main"] })
+        json!({ "opened": ["dataset:main"], "ended": [] })
     );
     daemon.until("the file goes", || stage.state("a.txt") == "succeeded");
     assert_eq!(daemon.terminate().code(), Some(0));
