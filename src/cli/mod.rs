@@ -12,6 +12,7 @@ mod files;
 mod filter;
 mod find;
 mod finding;
+mod generate;
 mod list;
 pub mod logging;
 mod out;
@@ -91,6 +92,7 @@ pub enum Command {
     Errors(errors::Args),
     Sandbox(sandbox::Args),
     Try(try_it::Args),
+    Generate(generate::Args),
 }
 
 /// Parses the command line and does what it says.
@@ -121,6 +123,7 @@ pub fn main() -> Exit {
         Command::Errors(args) => errors::main(&cli.config, args),
         Command::Sandbox(args) => sandbox::main(args),
         Command::Try(args) => try_it::main(args),
+        Command::Generate(args) => generate::main(args),
     };
     done.unwrap_or_else(|failed| {
         out::remark(&format!("supametas-sync: {}", told(&failed.error)));

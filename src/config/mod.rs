@@ -14,6 +14,7 @@ mod check;
 #[cfg(test)]
 mod check_tests;
 mod diff;
+pub mod example;
 #[cfg(test)]
 mod example_tests;
 mod fingerprint;
@@ -23,6 +24,9 @@ mod load;
 mod override_tests;
 mod problem;
 mod raw;
+pub mod reference;
+#[cfg(test)]
+mod reference_tests;
 mod source;
 mod surroundings;
 #[cfg(test)]
