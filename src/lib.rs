@@ -20,7 +20,8 @@
 //! # Who may use whom
 //!
 //! ```text
-//!   domain ◄─ ports ◄─ { config, ledger, watch, media, api } ◄─ daemon ◄─ cli ◄─ main
+//!   domain ◄─ ports ◄─ live ◄─ { config, ledger, watch, media, api } ◄─ daemon ◄─ explain ◄─ cli ◄─ main
+//!                                     └─────┴─ view ◄─ web ◄──┴───────────────────────┘
 //! ```
 //!
 //! Adapters never import each other; `sandbox` shares only [`api::wire`];
@@ -43,9 +44,13 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod domain;
+pub mod explain;
 pub mod failpoint;
 pub mod ledger;
+pub mod live;
 pub mod media;
 pub mod ports;
 pub mod sandbox;
+pub mod view;
 pub mod watch;
+pub mod web;

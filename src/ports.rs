@@ -110,6 +110,35 @@ impl fmt::Debug for AccessKey {
     }
 }
 
+/// The secret by which the daemon knows who may have something done over HTTP.
+#[derive(Clone)]
+pub struct Token(SecretString);
+
+impl Token {
+    /// Holds the token as read.
+    pub fn new(token: String) -> Token {
+        Token(token.into())
+    }
+
+    /// Whether it is `given`. How long that takes says nothing of the token:
+    /// hashes are compared, and in constant time.
+    pub fn is(&self, given: &str) -> bool {
+        let hash = |text: &str| blake3::hash(text.as_bytes());
+        hash(self.0.expose_secret()) == hash(given)
+    }
+
+    /// Whether both are the same.
+    pub fn same(&self, other: &Token) -> bool {
+        self.is(other.0.expose_secret())
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
 /// The service, as the daemon calls it. One call is one request: it neither
 /// retries nor follows a redirect.
 pub trait ImportApi: Send + Sync + 'static {

@@ -8,4 +8,6 @@ mod commands;
 mod daemon;
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/explain.rs"]
+mod explain;
 mod support;

@@ -216,7 +216,7 @@ fn the_readme_names_every_command() {
     let list = section_of_enum(&source, "pub enum Command {");
     let names: Vec<String> = list
         .lines()
-        .filter_map(|line| Some(line.trim().split_once('(')?.0.to_lowercase()))
+        .filter_map(|line| Some(kebab(line.trim().split_once('(')?.0)))
         .collect();
     assert!(
         names.len() >= 11,
@@ -228,6 +228,18 @@ fn the_readme_names_every_command() {
             "README.md, Commands: no row for `{name}`"
         );
     }
+}
+
+/// `ExplainCode` is the command `explain-code`.
+fn kebab(variant: &str) -> String {
+    let mut name = String::new();
+    for c in variant.chars() {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.extend(c.to_lowercase());
+    }
+    name
 }
 
 fn section_of_enum<'a>(source: &'a str, head: &str) -> &'a str {
@@ -244,6 +256,8 @@ fn links_between_the_papers_lead_somewhere() {
         "docs/design.md",
         "docs/error-table.md",
         "docs/guarantees.md",
+        "docs/security.md",
+        "docs/http.md",
     ] {
         let text = read(paper);
         let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(paper);
@@ -262,11 +276,23 @@ fn links_between_the_papers_lead_somewhere() {
     }
 }
 
-/// The tests that a paper names, as file and function: list items that begin
-/// with a source file.
+/// The tests that a paper names, as file and function: in list items that begin
+/// with a source file, and in the last column of the tables that have them there.
 fn named_tests(paper: &str) -> Vec<(&str, &str)> {
     let mut named = Vec::new();
     for line in paper.lines() {
+        if let Some(row) = line.strip_suffix(" |")
+            && let Some((_, cell)) = row.rsplit_once("| ")
+        {
+            let mut file = None;
+            for word in cell.split('`').skip(1).step_by(2) {
+                if word.ends_with(".rs") {
+                    file = Some(word);
+                } else if let Some(file) = file {
+                    named.push((file, word));
+                }
+            }
+        }
         let Some(item) = line.strip_prefix("- `") else {
             continue;
         };
@@ -310,13 +336,47 @@ fn every_test_that_the_guarantees_name_exists() {
             "docs/guarantees.md: promise {promise} names no test"
         );
     }
-    for (file, name) in named {
+    let faults = section(&paper, "## Faults, and what is expected of each");
+    for row in rows(faults)
+        .iter()
+        .filter(|r| r[0] != "fault" && r[0] != "---")
+    {
+        let line = format!("| {} |", row.join(" | "));
+        assert!(!named_tests(&line).is_empty(), "no test is named: {line}");
+    }
+    let security = read("docs/security.md");
+    let secured = named_tests(&security);
+    assert!(secured.len() > 30, "only {} tests are named", secured.len());
+    for (file, name) in named.into_iter().chain(secured) {
         let source = read(file);
-        assert!(
-            has_test(&source, name),
-            "docs/guarantees.md: {file} has no test `{name}`"
-        );
+        assert!(has_test(&source, name), "{file} has no test `{name}`");
     }
     let source = "#[test]\nfn a() {}\n\n#[test]\n#[ignore = \"x\"]\nfn b() {}\nfn c() {}";
     assert!(has_test(source, "a") && !has_test(source, "b") && !has_test(source, "c"));
+}
+
+/// What is headed by a message in the troubleshooting page is really said.
+#[test]
+fn the_messages_that_are_explained_are_said() {
+    let mut said = String::new();
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                said += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let page = read("docs/troubleshooting.md");
+    let messages: Vec<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+        .collect();
+    assert!(messages.len() > 15, "{messages:?}");
+    for message in messages {
+        assert!(said.contains(message), "nothing in src/ says {message:?}");
+    }
 }

@@ -13,6 +13,7 @@
 //! | variable | means | default |
 //! |---|---|---|
 //! | `KILL_ROUNDS` | kills in each loop | 12 |
+//! | `KILL_JOBS` | lives at once; most of a life is waiting | 4 |
 //! | `KILL_SEED` | what chance begins with; each failure says its own | the time |
 //! | `KILL_LYING_DISK` | the forgetful disk forgets synced writes as well: the power loop must fail | |
 #![allow(clippy::unwrap_used)]
@@ -20,7 +21,9 @@
 mod kill;
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kill::check::{self, Tally};
@@ -38,6 +41,11 @@ static TURN: Mutex<()> = Mutex::new(());
 fn rounds() -> usize {
     let asked = std::env::var("KILL_ROUNDS").ok();
     asked.map_or(12, |n| n.parse().expect("KILL_ROUNDS is a number"))
+}
+
+fn jobs() -> usize {
+    let asked = std::env::var("KILL_JOBS").ok();
+    asked.map_or(4, |n| n.parse().expect("KILL_JOBS is a number"))
 }
 
 fn seed() -> u64 {
@@ -58,7 +66,7 @@ enum Kill {
     Point(String),
 }
 
-/// What a loop has seen.
+/// What lives have seen.
 #[derive(Default)]
 struct Seen {
     kills: usize,
@@ -68,13 +76,53 @@ struct Seen {
     tally: Tally,
 }
 
+impl AddAssign for Seen {
+    fn add_assign(&mut self, other: Seen) {
+        self.kills += other.kills;
+        self.lost_writes += other.lost_writes;
+        self.tally += other.tally;
+        for (name, times) in other.points {
+            *self.points.entry(name).or_default() += times;
+        }
+    }
+}
+
+/// Does each piece of work once, [`jobs`] at a time, and puts together what
+/// they saw. A life that finds something wrong ends the rest.
+fn all_of<W: Send>(works: Vec<W>, one: impl Fn(W) -> Seen + Sync) -> Seen {
+    let works = Mutex::new(works.into_iter());
+    let seen = Mutex::new(Seen::default());
+    let wrong = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs().max(1) {
+            scope.spawn(|| {
+                let mark = OnPanic(&wrong);
+                while !wrong.load(Ordering::Relaxed) {
+                    let next = works.lock().unwrap().next();
+                    let Some(work) = next else { break };
+                    let here = one(work);
+                    *seen.lock().unwrap() += here;
+                }
+                drop(mark);
+            });
+        }
+    });
+    seen.into_inner().unwrap()
+}
+
+struct OnPanic<'a>(&'a AtomicBool);
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// One ledger and one set of folders: a kill for each of `kills`, then rest.
-fn life(
-    disk: Disk,
-    seed: u64,
-    kills: impl FnOnce(&mut fastrand::Rng) -> Vec<Kill>,
-    seen: &mut Seen,
-) {
+fn life(disk: Disk, seed: u64, kills: impl FnOnce(&mut fastrand::Rng) -> Vec<Kill>) -> Seen {
+    let mut seen = Seen::default();
     let mut rng = fastrand::Rng::with_seed(seed);
     let kills = kills(&mut rng);
     let mut stage = Stage::new(disk);
@@ -151,7 +199,8 @@ fn life(
             .for_each(|line| println!("  {line}"));
     }
     stage.stop();
-    seen.tally += tally;
+    seen.tally = tally;
+    seen
 }
 
 fn killed(status: std::process::ExitStatus) -> bool {
@@ -193,24 +242,29 @@ fn run(name: &str, disk: Disk, rounds: usize) {
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     // The first life's seed is the given one: what a failure says, as
     // `KILL_SEED`, lives that life again.
-    let mut life_seed = seed();
-    let mut seeds = fastrand::Rng::with_seed(life_seed);
-    println!("{name}: KILL_SEED={life_seed}");
-    let mut seen = Seen::default();
+    let first = seed();
+    let mut seeds = fastrand::Rng::with_seed(first);
+    println!("{name}: KILL_SEED={first}");
+    let lives = (0..rounds).step_by(CARRY).map(|before| {
+        let seed = if before == 0 { first } else { seeds.u64(..) };
+        (seed, CARRY.min(rounds - before))
+    });
     let started = Instant::now();
-    while seen.kills < rounds {
-        let kills = CARRY.min(rounds - seen.kills);
-        life(
-            disk,
-            life_seed,
-            |rng| (0..kills).map(|_| random_kill(rng)).collect(),
-            &mut seen,
-        );
-        life_seed = seeds.u64(..);
-        if seen.kills % (CARRY * 10) == 0 {
-            println!("{name}: {} kills, {:?}", seen.kills, started.elapsed());
+    let kills_so_far = AtomicUsize::new(0);
+    let seen = all_of(lives.collect(), |(seed, kills)| {
+        let seen = life(disk, seed, |rng| {
+            (0..kills).map(|_| random_kill(rng)).collect()
+        });
+        let before = kills_so_far.fetch_add(kills, Ordering::Relaxed);
+        if before / 100 != (before + kills) / 100 {
+            println!(
+                "{name}: {} kills, {:.0?}",
+                before + kills,
+                started.elapsed()
+            );
         }
-    }
+        seen
+    });
     println!(
         "{name}: {} kills in {:.0?}, 0 lost, 0 unexplained: {:?}; {} unsynced writes thrown away; at failpoints: {:?}",
         seen.kills,
@@ -242,22 +296,22 @@ fn killed_at_each_commit_point() {
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut seeds = fastrand::Rng::with_seed(seed());
     println!("points: KILL_SEED={}", seeds.get_seed());
-    let mut seen = Seen::default();
+    let mut works = Vec::new();
     for disk in [Disk::Real, Disk::Forgetful] {
-        for point in POINTS {
-            let before = seen.points.get(*point).copied().unwrap_or(0);
-            // Which files are dropped is chance: a point may need some more.
-            for _ in 0..10 {
-                let kills = vec![Kill::Point(format!("{point}=1")); 3];
-                life(disk, seeds.u64(..), |_| kills, &mut seen);
-                if seen.points.get(*point).copied().unwrap_or(0) > before {
-                    break;
-                }
-            }
-            let after = seen.points.get(*point).copied().unwrap_or(0);
-            assert!(after > before, "{point} was never reached on {disk:?}");
-        }
+        works.extend(POINTS.iter().map(|point| (disk, *point, seeds.fork())));
     }
+    let seen = all_of(works, |(disk, point, mut seeds)| {
+        let mut seen = Seen::default();
+        // Which files are dropped is chance: a point may need some more.
+        for _ in 0..10 {
+            let kills = vec![Kill::Point(format!("{point}=1")); 3];
+            seen += life(disk, seeds.u64(..), |_| kills);
+            if seen.points.contains_key(point) {
+                return seen;
+            }
+        }
+        panic!("{point} was never reached on {disk:?}");
+    });
     println!(
         "points: {} kills, {:?}, {:?}",
         seen.kills, seen.points, seen.tally

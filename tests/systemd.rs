@@ -147,6 +147,9 @@ fn the_unit_does_what_the_program_counts_on() {
         "WatchdogSec=60s",
         "ExecReload=/bin/kill -HUP $MAINPID",
         "StateDirectory=supametas-sync",
+        "StateDirectoryMode=0700",
+        "UMask=0077",
+        "LimitCORE=0",
         "User=supametas-sync",
         "#LoadCredential=inbox-key:/etc/supametas-sync/keys/inbox",
         // The drop folders stay readable.

@@ -18,7 +18,9 @@ use crate::domain::answer::{Body, Call, Outcome as Answered};
 use crate::domain::error_table::{Judgement, Trail, Verdict};
 use crate::domain::ids::TaskId;
 use crate::domain::naming::shown_text;
+use crate::ledger::Ledger;
 use crate::ports::World;
+use crate::view::dropped;
 
 /// Check the configuration and its surroundings; say all problems at once
 ///
@@ -28,12 +30,17 @@ use crate::ports::World;
 /// is sent, unless --online is given: then one harmless query per dataset
 /// shows whether the base URL and the key are right.
 ///
+/// With --explain it prints the configuration as it is in force, as TOML that
+/// can be read back: every key, its value, and whether that is the default or
+/// on which line it stands. Of an Access-Key only its place is shown.
+///
 /// With --json: {"ok", "config", "errors", "warnings", "folders", "datasets",
 /// "findings": [{"severity", "file", "line", "key", "text", "remedy"}...]}.
 ///
 /// Examples:
 ///   supametas-sync check
 ///   supametas-sync check --config ./config.toml --online
+///   supametas-sync check --explain
 ///   sudo -u supametas-sync supametas-sync check
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -41,6 +48,9 @@ pub struct Args {
     /// Ask the service, once per dataset, about a task that does not exist.
     #[arg(long)]
     online: bool,
+    /// Print the configuration in force, and where each value is from.
+    #[arg(long, conflicts_with_all = ["online", "json"])]
+    explain: bool,
     /// For scripts.
     #[arg(long)]
     json: bool,
@@ -51,6 +61,10 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// Says what was found; exit code 2 if anything keeps the daemon from running.
 pub fn main(path: &Path, args: Args) -> Outcome {
+    if args.explain {
+        out::print(&Config::effective(path)?);
+        return Ok(Exit::Success);
+    }
     let (config, problems) = match Config::load(path) {
         Ok(loaded) => (Some(loaded.config), loaded.warnings),
         Err(errors) => (None, errors.problems),
@@ -64,6 +78,7 @@ pub fn main(path: &Path, args: Args) -> Outcome {
     if let Some(config) = config.as_ref().or(keyless.as_ref()) {
         findings.extend(places::findings(config));
         findings.extend(budget(config));
+        findings.extend(runtime()?.block_on(left_behind(config)));
     }
     match &config {
         Some(config) if args.online => {
@@ -116,6 +131,20 @@ pub fn main(path: &Path, args: Args) -> Outcome {
     } else {
         Exit::Usage
     })
+}
+
+/// Folders that the ledger has work of and the configuration does not have. A
+/// ledger that can't be read has been spoken of.
+async fn left_behind(config: &Config) -> Vec<Finding> {
+    let Ok(ledger) = Ledger::open_visitor(&config.ledger) else {
+        return Vec::new();
+    };
+    let counts = ledger.counts().await.unwrap_or_default();
+    ledger.close().await;
+    dropped::dropped(config, &counts)
+        .into_iter()
+        .map(|left| Finding::new(Severity::Warning, left.to_string(), dropped::REMEDY))
+        .collect()
 }
 
 /// Whether the kernel lets all folders be watched.

@@ -3,21 +3,22 @@
 //! Must not: judge an answer; `domain::error_table` does.
 
 use std::path::Path;
-use std::time::Duration;
-
-use serde_json::json;
+use std::sync::Arc;
 
 use super::exit::Exit;
 use super::table::Table;
 use super::{DEFAULT_CONFIG, Failed, Outcome, out};
 use crate::config::Config;
-use crate::domain::error_table::{Calls, ErrorTable, Follow, Lifts, Pause, Row, Rule, Scope, Then};
+use crate::domain::error_table::{About, ErrorTable, Row};
+use crate::domain::policy::Policy;
+use crate::view::errors::{as_json, calls, pause, rule};
 
 /// The error table in force: what each answer of the service leads to
 ///
 /// With a configuration, its overrides are in the table; without one, it is the
-/// documented table. With --json, a list of objects: answer, call, verdict,
-/// pause (scope, after, first_s, max_s, lifts), meaning, advice.
+/// documented table. `explain-code` says in whole sentences what one answer
+/// leads to. With --json, a list of objects: answer, call, verdict, pause
+/// (scope, after, first_s, max_s, lifts), meaning, advice.
 ///
 /// Examples:
 ///   supametas-sync errors
@@ -35,23 +36,55 @@ pub struct Args {
     json: bool,
 }
 
+/// The table in force, and what else a row's sentences need.
+pub struct InForce {
+    /// The table.
+    pub table: Arc<ErrorTable>,
+    /// The limits that all folders share; `None` without a configuration.
+    pub policy: Option<Arc<Policy>>,
+}
+
+/// The configuration's; the documented one where there is no configuration.
+pub fn in_force(config: &Path) -> Result<InForce, Failed> {
+    if !config.exists() && config == Path::new(DEFAULT_CONFIG) {
+        return Ok(InForce {
+            table: ErrorTable::default().into(),
+            policy: None,
+        });
+    }
+    let loaded = Config::load_without_keys(config).map_err(|e| Failed::with(Exit::Usage, e))?;
+    Ok(InForce {
+        table: loaded.config.errors,
+        policy: loaded
+            .config
+            .folders
+            .into_values()
+            .next()
+            .map(|f| f.policy.clone()),
+    })
+}
+
 /// Prints the table.
 pub fn main(config: &Path, args: Args) -> Outcome {
-    let errors = if config.exists() || config != Path::new(DEFAULT_CONFIG) {
-        let loaded = Config::load_without_keys(config).map_err(|e| Failed::with(Exit::Usage, e))?;
-        loaded.config.errors
-    } else {
-        ErrorTable::default().into()
-    };
+    let table = in_force(config)?.table;
     let rows: Vec<&Row> = match &args.answer {
-        None => errors.rows().iter().collect(),
-        Some(asked) => about(errors.rows(), asked)?,
+        None => table.rows().iter().collect(),
+        Some(asked) => {
+            let (rows, how) = about(&table, asked)?;
+            if how == How::Class {
+                let asked = out::shown_word(asked);
+                out::remark(&format!(
+                    "{asked} has no row of its own; it falls under this one:"
+                ));
+            }
+            rows
+        }
     };
     if args.json {
         out::print_json(&rows.iter().map(|row| as_json(row)).collect());
         return Ok(Exit::Success);
     }
-    let mut table = Table::new(&[
+    let mut page = Table::new(&[
         "answer",
         "call",
         "for the file",
@@ -59,9 +92,9 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         "meaning",
         "what to do",
     ]);
-    table.whole(&[0, 1]);
+    page.whole(&[0, 1]);
     for row in rows {
-        table.row([
+        page.row([
             row.on.to_string(),
             calls(row.calls).to_owned(),
             rule(row.rule),
@@ -70,129 +103,38 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             row.advice.to_owned(),
         ]);
     }
-    out::print(&table.page());
+    out::print(&page.page());
+    out::remark("in whole sentences: supametas-sync explain-code ANSWER");
     Ok(Exit::Success)
 }
 
+/// How the rows came to be about an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// They are its own.
+    Own,
+    /// They are those of its class.
+    Class,
+    /// It is a success, and its body tells which of them it is.
+    ByBody,
+}
+
 /// The rows about an answer; where it has none of its own, those of its class.
-fn about<'a>(rows: &'a [Row], asked: &str) -> Result<Vec<&'a Row>, Failed> {
-    let wanted = asked.trim().to_lowercase();
-    let named = |name: &str| -> Vec<&'a Row> {
-        let name = name.to_lowercase();
-        rows.iter()
-            .filter(|row| row.on.to_string().to_lowercase() == name)
-            .collect()
-    };
-    // As `show` and `list` have it: HTTP-413.
-    let wanted = wanted.strip_prefix("http-").unwrap_or(&wanted);
-    let own = named(wanted);
-    if !own.is_empty() {
-        return Ok(own);
-    }
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let class = match wanted.strip_prefix("ops") {
-        Some(number) if digits(number) => format!("OPS{}…", &number[..1]),
-        None if wanted.len() == 3 && digits(wanted) => format!("{}xx", &wanted[..1]),
-        _ => String::new(),
-    };
-    let mut of_class = named(&class);
-    if of_class.is_empty() && wanted.starts_with("ops") {
-        of_class = named("other-code");
-    }
-    if of_class.is_empty() {
-        return Err(Failed::with(
-            Exit::NotFound,
-            anyhow::anyhow!(
-                "the table has no row for {asked:?}: ask for a status (429), a code (OPS40003) or a name of the table's first column, which `supametas-sync errors` prints"
-            ),
-        ));
-    }
-    out::remark(&format!(
-        "{asked:?} has no row of its own; it falls under this one:"
-    ));
-    Ok(of_class)
-}
-
-fn calls(calls: Calls) -> &'static str {
-    match calls {
-        Calls::Any => "any",
-        Calls::Upload => "upload",
-        Calls::Query => "query",
-    }
-}
-
-fn rule(rule: Rule) -> String {
-    match rule {
-        Rule::Done => "done".into(),
-        Rule::Retry { limit: None } => "retry until too old".into(),
-        Rule::Retry { limit: Some(limit) } => {
-            format!("retry {} times, then {}", limit.times, then(limit.then))
+pub fn about<'t>(table: &'t ErrorTable, asked: &str) -> Result<(Vec<&'t Row>, How), Failed> {
+    Ok(match table.about(asked) {
+        About::Own(rows) => (rows, How::Own),
+        About::Class(rows) => (rows, How::Class),
+        About::ByBody(rows) => (rows, How::ByBody),
+        About::Unknown { near } => {
+            let asked = out::shown_word(asked);
+            let hint = match near {
+                Some(near) => format!("did you mean {near}?"),
+                None => "ask for a status (429), a code (OPS40003), a class (4xx) or a name of the table's first column, which `supametas-sync errors` prints".to_owned(),
+            };
+            return Err(Failed::with(
+                Exit::NotFound,
+                anyhow::anyhow!("the table has no row for {asked}: {hint}"),
+            ));
         }
-        Rule::Reject => "reject".into(),
-        Rule::Hold => "hold".into(),
-        Rule::Unconfirmed => "unconfirmed".into(),
-        Rule::Follow(Follow::Get) => "follow with GET".into(),
-        Rule::Follow(Follow::Same) => "follow, same origin".into(),
-        Rule::Unchanged => "as before".into(),
-    }
-}
-
-fn then(then: Then) -> &'static str {
-    match then {
-        Then::Rejected => "rejected",
-        Then::Exhausted => "exhausted",
-        Then::Lost => "lost",
-    }
-}
-
-fn pause(pause: &Pause) -> String {
-    let mut text = pause.scope.to_string();
-    if pause.after > 1 {
-        let what = if pause.scope == Scope::Route {
-            "different files"
-        } else {
-            "answers"
-        };
-        text.push_str(&format!(" after {} {what} in a row", pause.after));
-    }
-    text.push_str(match pause.lifts {
-        Lifts::Time => "",
-        Lifts::KeyChange => ", until the key changes",
-        Lifts::ConfigChange => ", until the configuration changes",
-    });
-    text.push_str(&format!(
-        "; a probe after {}, up to {}",
-        time(pause.first),
-        time(pause.max)
-    ));
-    text
-}
-
-fn time(time: Duration) -> String {
-    match time.as_secs() {
-        s if s >= 3600 && s % 3600 == 0 => format!("{} h", s / 3600),
-        s if s >= 60 && s % 60 == 0 => format!("{} min", s / 60),
-        s => format!("{s} s"),
-    }
-}
-
-fn as_json(row: &Row) -> serde_json::Value {
-    json!({
-        "answer": row.on.to_string(),
-        "call": calls(row.calls),
-        "verdict": rule(row.rule),
-        "pause": row.pause.map(|pause| json!({
-            "scope": pause.scope.to_string(),
-            "after": pause.after,
-            "first_s": pause.first.as_secs(),
-            "max_s": pause.max.as_secs(),
-            "lifts": match pause.lifts {
-                Lifts::Time => "time",
-                Lifts::KeyChange => "key change",
-                Lifts::ConfigChange => "configuration change",
-            },
-        })),
-        "meaning": row.meaning,
-        "advice": row.advice,
     })
 }

@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use super::table::Table;
 use super::{Failed, files};
 use crate::config::valid::Config;
-use crate::config::{Machine, Surroundings};
+use crate::config::{Machine, tidy};
 use crate::domain::ids::{FileId, FolderName};
 use crate::domain::naming::shown;
 use crate::ledger::{FileRecord, Filter, Ledger};
@@ -38,7 +38,8 @@ pub async fn find(config: &Config, ledger: &Ledger, asked: &Path) -> Result<Foun
         return Ok(Found::One(vec![story.file]));
     }
     let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    for places in [below_folders(config, &cwd, asked), as_listed(config, asked)] {
+    let below_folders = config.places_of(&cwd, asked, &Machine);
+    for places in [below_folders, as_listed(config, asked)] {
         let mut found = Vec::new();
         for (folder, path) in places {
             found.extend(ledger.versions(folder, path).await?);
@@ -82,31 +83,9 @@ pub fn choice(found: &[FileRecord]) -> String {
     table.lines()
 }
 
-/// Folder and path in it, if the argument is a path below drop folders.
-fn below_folders(config: &Config, cwd: &Path, asked: &Path) -> Vec<(FolderName, Vec<u8>)> {
-    let full = cwd.join(asked);
-    // The name itself is not resolved: a link is never taken, and the file may
-    // be gone. What is above it may well be a link to the folder.
-    let real = match (full.parent(), full.file_name()) {
-        (Some(parent), Some(name)) => Machine.resolve(parent).join(name),
-        _ => full.clone(),
-    };
-    let mut places = BTreeSet::new();
-    for folder in config.folders.values() {
-        for root in [folder.path.clone(), Machine.resolve(&folder.path)] {
-            for path in [tidy(&full), tidy(&real)] {
-                if let Ok(below) = path.strip_prefix(&root) {
-                    places.insert((folder.name.clone(), bytes(below)));
-                }
-            }
-        }
-    }
-    places.into_iter().collect()
-}
-
-/// The same for `folder/path`, as `list` shows it, and for a path relative to
-/// any folder.
-fn as_listed(config: &Config, asked: &Path) -> Vec<(FolderName, Vec<u8>)> {
+/// Folder and path in it for `folder/path`, as `list` shows it, and for a path
+/// relative to any folder.
+pub fn as_listed(config: &Config, asked: &Path) -> Vec<(FolderName, Vec<u8>)> {
     if asked.is_absolute() {
         return Vec::new();
     }
@@ -120,21 +99,6 @@ fn as_listed(config: &Config, asked: &Path) -> Vec<(FolderName, Vec<u8>)> {
         .keys()
         .map(|name| (name.clone(), bytes(&asked)));
     named.chain(relative).collect()
-}
-
-/// Without `.` and `..`, by the text alone.
-fn tidy(path: &Path) -> PathBuf {
-    let mut tidy = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                tidy.pop();
-            }
-            part => tidy.push(part),
-        }
-    }
-    tidy
 }
 
 fn bytes(path: &Path) -> Vec<u8> {
@@ -155,19 +119,5 @@ fn sorted_out(mut found: Vec<FileRecord>) -> Found {
         Found::Several(latest)
     } else {
         Found::One(found)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dots_are_taken_out() {
-        let tidied = |text: &str| tidy(Path::new(text)).display().to_string();
-        assert_eq!(tidied("/a/./b/../c"), "/a/c");
-        assert_eq!(tidied("./x"), "x");
-        assert_eq!(tidied("../../x"), "x");
-        assert_eq!(tidied("/.."), "/");
     }
 }

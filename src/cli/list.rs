@@ -13,6 +13,7 @@ use super::{Failed, Outcome, files, filter, out, runtime};
 use crate::domain::state::StateKind;
 use crate::ledger::FileRecord;
 use crate::ports::World;
+use crate::view;
 
 /// List files, newest first
 ///
@@ -76,7 +77,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         let attempts = |file: &FileRecord| attempts.get(&file.id).copied().unwrap_or(0);
         let values = found
             .iter()
-            .map(|file| files::as_json(&config, file, attempts(file), now));
+            .map(|file| view::as_json(&config, file, attempts(file), now));
         out::print_json(&values.collect::<Value>());
         return Ok(Exit::Success);
     }
@@ -94,7 +95,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             files::listed(&file),
             files::bytes(file.version.size),
             files::age(now.since(file.changed_at)),
-            files::detail(&file, now),
+            view::detail(&file, now),
         ]);
     }
     out::print(&table.cut_lines());

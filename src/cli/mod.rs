@@ -8,21 +8,28 @@ mod check;
 mod compact;
 mod errors;
 pub mod exit;
+mod explain;
+mod explain_code;
 mod files;
 mod filter;
 mod find;
 mod finding;
 mod generate;
+mod guard;
 mod list;
 pub mod logging;
+mod lookout;
 mod out;
 mod places;
+mod rebuild;
 mod resume;
 mod retry;
 mod run;
 mod sandbox;
 mod scan;
+mod screen;
 mod show;
+mod standing;
 mod status;
 mod table;
 mod try_it;
@@ -74,7 +81,8 @@ wire; SIGHUP reloads the configuration; SIGUSR1 scans all folders now.
 First steps:
   supametas-sync try              a daemon and an emulated service, to play with
   supametas-sync check            is my configuration right?
-  supametas-sync run              the daemon";
+  supametas-sync run              the daemon
+  supametas-sync explain FILE     why was this file not taken?";
 
 /// The commands. What each is for stands at its arguments: clap would take a
 /// word here for the whole of its help.
@@ -87,9 +95,12 @@ pub enum Command {
     Status(status::Args),
     List(list::Args),
     Show(show::Args),
+    Explain(explain::Args),
     Retry(retry::Args),
     Resume(resume::Args),
+    Rebuild(rebuild::Args),
     Errors(errors::Args),
+    ExplainCode(explain_code::Args),
     Sandbox(sandbox::Args),
     Try(try_it::Args),
     Generate(generate::Args),
@@ -97,6 +108,7 @@ pub enum Command {
 
 /// Parses the command line and does what it says.
 pub fn main() -> Exit {
+    guard::up();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -120,7 +132,10 @@ pub fn main() -> Exit {
         Command::Show(args) => show::main(&cli.config, args),
         Command::Retry(args) => retry::main(&cli.config, args),
         Command::Resume(args) => resume::main(&cli.config, args),
+        Command::Rebuild(args) => rebuild::main(&cli.config, args),
         Command::Errors(args) => errors::main(&cli.config, args),
+        Command::Explain(args) => explain::main(&cli.config, args),
+        Command::ExplainCode(args) => explain_code::main(&cli.config, args),
         Command::Sandbox(args) => sandbox::main(args),
         Command::Try(args) => try_it::main(args),
         Command::Generate(args) => generate::main(args),

@@ -5,6 +5,8 @@
 
 use std::io::{self, Write};
 
+use crate::domain::naming::shown_text;
+
 /// Prints an answer, with one line break at its end.
 pub fn print(text: &str) {
     write_line(&mut io::stdout().lock(), text);
@@ -24,6 +26,12 @@ fn write_line(to: &mut impl Write, text: &str) {
     let text = text.strip_suffix('\n').unwrap_or(text);
     // Nobody reads it any more: then nobody misses it.
     let _ = writeln!(to, "{text}").and_then(|()| to.flush());
+}
+
+/// A word of the command line in a message: in quotes, short, with nothing in
+/// it that a terminal would act on.
+pub fn shown_word(word: &str) -> String {
+    format!("\"{}\"", shown_text(word, 100))
 }
 
 /// A number of things: `1 folder`, `2 folders`.

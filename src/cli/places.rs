@@ -6,10 +6,12 @@
 use std::path::Path;
 
 use super::finding::Finding;
+use super::lookout;
 use crate::config::valid::{Config, WatchMode};
 use crate::config::{Look, Machine, Severity, Surroundings};
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::watch::fstype::{self, FsKind};
+use crate::watch::hard_links;
 
 /// Where the ledger is if nothing is said: systemd makes it.
 const STATE_DIRECTORY: &str = "/var/lib/supametas-sync";
@@ -17,11 +19,27 @@ const STATE_DIRECTORY: &str = "/var/lib/supametas-sync";
 /// What is to be said of the ledger and the folders.
 pub fn findings(config: &Config) -> Vec<Finding> {
     let mut findings = ledger_findings(&config.ledger);
+    findings.extend(links(hard_links::are_guarded()));
     for folder in config.folders.values() {
         let kind = fstype::of_path(&folder.path).unwrap_or(FsKind::Local);
         findings.extend(on_network(&folder.name.0, folder.watch, kind));
     }
+    findings.extend(folders(config));
+    if let Some(why) = lookout::no_room(&config.ledger) {
+        findings.push(Finding::new(Severity::Warning, why, ""));
+    }
     findings
+}
+
+/// What hard links in the folders could carry out.
+fn links(guarded: bool) -> Option<Finding> {
+    (!guarded).then(|| {
+        Finding::new(
+            Severity::Warning,
+            "this kernel lets users link files that they may not read: files with more than one name are not taken",
+            "set `sysctl fs.protected_hardlinks=1`",
+        )
+    })
 }
 
 /// Events don't tell of what other machines do.
@@ -105,6 +123,34 @@ fn ledger_findings(path: &Path) -> Vec<Finding> {
     findings
 }
 
+/// What the ledger and the machine know of the folders: whether one looks like
+/// an empty mount point, or is watched by another process, too.
+fn folders(config: &Config) -> Vec<Finding> {
+    let Ok(ledger) = Ledger::open_visitor(&config.ledger) else {
+        return Vec::new();
+    };
+    let places = super::runtime().and_then(|runtime| {
+        runtime.block_on(async { ledger.places().await.map_err(std::io::Error::other) })
+    });
+    let seen = lookout::folders(config, places.unwrap_or_default());
+    let findings = seen.into_iter().flat_map(|(name, seen)| {
+        // What can't be listed the configuration's own check has told.
+        let listable = config
+            .folders
+            .get(&name)
+            .is_some_and(|folder| folder.path.read_dir().is_ok());
+        let offline = seen
+            .offline
+            .filter(|_| listable)
+            .map(|why| format!("folder {name} is off line: {why}"));
+        let shared = seen.shared.map(|why| format!("folder {name}: {why}"));
+        offline.into_iter().chain(shared)
+    });
+    findings
+        .map(|text| Finding::new(Severity::Warning, text, ""))
+        .collect()
+}
+
 /// The ledger itself: whether a daemon can open it.
 fn content(path: &Path) -> Option<Finding> {
     let note = |text: String| Some(Finding::new(Severity::Note, text, ""));
@@ -129,7 +175,7 @@ fn content(path: &Path) -> Option<Finding> {
             path.display()
         )),
         // Another program has it open for longer; a start would wait, too.
-        Err(error) if error.is_passing() => {
+        Err(error) if error.is_passing() && !matches!(error, LedgerError::ReadOnly { .. }) => {
             Some(Finding::new(Severity::Warning, error.to_string(), ""))
         }
         Err(error) => Some(Finding::new(Severity::Error, error.to_string(), "")),

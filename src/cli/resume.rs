@@ -43,7 +43,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         };
         let opened = ledger.resume(which).await?;
         ledger.close().await;
-        let opened: Vec<String> = opened.iter().map(spelled).collect();
+        let opened: Vec<String> = opened.iter().map(GateKey::spelled).collect();
         if args.json {
             out::print_json(&json!({ "opened": opened }));
         } else if opened.is_empty() {
@@ -59,7 +59,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
 /// The gate that is meant, among those that are there.
 fn named<'a>(asked: &str, mut there: impl Iterator<Item = &'a GateKey>) -> Result<GateKey, Failed> {
     there
-        .find(|key| spelled(key) == asked)
+        .find(|key| key.spelled() == asked)
         .cloned()
         .ok_or_else(|| {
             Failed::with(
@@ -69,13 +69,4 @@ fn named<'a>(asked: &str, mut there: impl Iterator<Item = &'a GateKey>) -> Resul
                 ),
             )
         })
-}
-
-/// A gate as this command wants it named.
-pub fn spelled(gate: &GateKey) -> String {
-    match gate {
-        GateKey::Service => "service".to_owned(),
-        GateKey::Dataset(name) => format!("dataset:{name}"),
-        GateKey::Route(route) => format!("route:{route}"),
-    }
 }

@@ -58,6 +58,7 @@ async fn tell(config: &Config, began: Timestamp) -> Outcome {
     let ledger = Ledger::open_visitor(&config.ledger)?;
     let totals = totals(&ledger.counts().await?);
     let bad = bad_ends(&ledger, began).await?;
+    let mut places = ledger.places().await?;
     ledger.close().await;
     let now = World::real().clock.now();
 
@@ -78,7 +79,7 @@ async fn tell(config: &Config, began: Timestamp) -> Outcome {
             "{}  {}: {}",
             file.state.kind(),
             files::listed(file),
-            files::detail(file, now)
+            crate::view::detail(file, now)
         ));
     }
     if bad.len() > SHOWN {
@@ -97,7 +98,8 @@ async fn tell(config: &Config, began: Timestamp) -> Outcome {
         ));
     }
     for folder in config.folders.values() {
-        let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
+        let root = FolderRoot::new(folder.path.clone(), folder.one_file_system)
+            .known_before(places.remove(&folder.name));
         if let Err(why) = root.check() {
             good = false;
             out::remark(&format!("folder {} was not scanned: {why}", folder.name));

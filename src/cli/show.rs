@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::exit::Exit;
 use super::find::{self, Found};
@@ -15,6 +15,7 @@ use crate::domain::naming::{shown, shown_text};
 use crate::domain::time::Timestamp;
 use crate::ledger::FileStory;
 use crate::ports::World;
+use crate::view;
 
 /// Everything known about one file: every attempt, answer and change
 ///
@@ -64,7 +65,9 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             stories.extend(ledger.show(file.id).await?);
         }
         if args.json {
-            let values = stories.iter().map(|story| as_json(&config, story, now));
+            let values = stories
+                .iter()
+                .map(|story| view::story_json(&config, story, now));
             out::print_json(&values.collect::<Value>());
         } else {
             let told: Vec<String> = stories.iter().map(|s| tell(&config, s, now)).collect();
@@ -86,7 +89,7 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
     line(
         "file",
         shown(std::os::unix::ffi::OsStrExt::as_bytes(
-            files::path_of(config, file).as_os_str(),
+            view::path_of(config, file).as_os_str(),
         )),
     );
     line("number", file.id.to_string());
@@ -105,12 +108,12 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
     );
     line(
         "state",
-        format!("{}: {}", file.state.kind(), files::detail(file, now)),
+        format!("{}: {}", file.state.kind(), view::detail(file, now)),
     );
     if file.possible_duplicate {
         line("note", "it was sent again though an earlier body may have been taken: look for a duplicate in the console".into());
     }
-    if let Some(source) = files::source(file) {
+    if let Some(source) = view::source(file) {
         line("source", source);
     }
     if let Some(poll) = &file.poll {
@@ -119,7 +122,7 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
             format!(
                 "{}, last {} ago: {} {}",
                 out::count(poll.count, "time"),
-                files::span(now.since(poll.at)),
+                view::span(now.since(poll.at)),
                 poll.code,
                 shown_text(&poll.message, 200)
             ),
@@ -178,35 +181,4 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
         }
     }
     text
-}
-
-fn as_json(config: &Config, story: &FileStory, now: Timestamp) -> Value {
-    let attempts = u64::try_from(story.attempts.len()).unwrap_or(u64::MAX);
-    let mut file = files::as_json(config, &story.file, attempts, now);
-    file["history"] = story
-        .history
-        .iter()
-        .map(|change| {
-            json!({
-                "at": change.at.to_string(), "from": change.from, "to": change.to,
-                "code": change.code, "why": change.why,
-            })
-        })
-        .collect();
-    file["attempts"] = story
-        .attempts
-        .iter()
-        .map(|attempt| {
-            json!({
-                "id": attempt.id, "endpoint": attempt.endpoint, "probe": attempt.probe,
-                "started_at": attempt.started_at.to_string(),
-                "last_byte_at": attempt.last_byte_at.map(|at| at.to_string()),
-                "ended_at": attempt.ended_at.map(|at| at.to_string()),
-                "http_status": attempt.http_status, "code": attempt.code,
-                "message": attempt.message, "verdict": attempt.verdict,
-                "bytes": attempt.bytes, "task": attempt.task,
-            })
-        })
-        .collect();
-    file
 }

@@ -1,243 +1,127 @@
-//! `status`: how things stand.
+//! `status`: how things stand, once or again and again.
 //!
+//! A daemon that runs is asked through its socket; without one the ledger is.
 //! Must not: change anything.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::exit::Exit;
-use super::table::Table;
-use super::{Failed, Outcome, files, out, resume, runtime, totals};
+use super::lookout;
+use super::screen::Screen;
+use super::{Failed, Outcome, files, out, runtime, standing};
+use crate::config::units;
 use crate::config::valid::Config;
-use crate::domain::error_table::Lifts;
-use crate::domain::gate::{Gate, GateKey};
-use crate::domain::ids::FolderName;
-use crate::domain::naming::shown_text;
-use crate::domain::state::StateKind;
-use crate::domain::time::Timestamp;
-use crate::ledger::{Count, Filter, Gates, Pending};
+use crate::ledger::{self, Ledger};
 use crate::ports::World;
+use crate::view::standing::Standing;
+use crate::web::client;
 
-/// How things stand: counts by folder and state, closed gates, what waits
+/// How things stand: folders, uploads in flight, what waits, closed gates
 ///
-/// Works beside a running daemon and without one. With --json: running,
-/// service, ledger, pending (due, later, uploading, submitted, sources),
-/// oldest_waiting_s, attention, gates (gate, code, why, since, until, lifts)
-/// and folders (folder, dataset, path, configured, files by state).
+/// A running daemon says what is live: which folders are there and watched, how
+/// far each upload is, what went through lately. Without one, the ledger and a
+/// look at the folders say the rest. --watch shows it anew every second, until
+/// Ctrl-C.
+///
+/// With --json: running, now, service, ledger, pending (due, later, uploading,
+/// submitted, sources), attention, totals, oldest_waiting, oldest_waiting_s,
+/// stopped (null, or why nothing can be recorded), gates (gate, status, code,
+/// why, since, until, lifts, opens), folders (folder, dataset, path, configured,
+/// files and bytes by state, offline and shared: null, or why, live), left_behind
+/// (folders with work that the configuration does not have: folder, queued, out)
+/// and daemon (version, started_at, in_flight, rates, watches); docs/http.md has
+/// each key. With --watch too, one such object a line.
 ///
 /// Examples:
 ///   supametas-sync status
-///   supametas-sync status --json
+///   supametas-sync status --watch
+///   supametas-sync status --watch --every 10s
+///   supametas-sync status --json | jq .daemon.in_flight
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
+    /// Show it again and again, until Ctrl-C.
+    #[arg(long)]
+    watch: bool,
+    /// How often, with --watch: at least 100ms.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = every, requires = "watch")]
+    every: Duration,
     /// For scripts.
     #[arg(long)]
     json: bool,
 }
 
-struct Standing {
-    counts: Vec<Count>,
-    pending: Pending,
-    gates: std::sync::Arc<Gates>,
-    running: bool,
-    /// The queued file that was seen first among those next in line.
-    oldest: Option<(String, Timestamp)>,
+fn every(text: &str) -> Result<Duration, String> {
+    let time = units::time(text).map_err(|why| why.to_string())?;
+    if time < Duration::from_millis(100) {
+        return Err("it is too often: at least 100ms".to_owned());
+    }
+    Ok(time)
 }
 
 /// Prints it.
 pub fn main(config: &Path, args: Args) -> Outcome {
     let config = files::config(config)?;
-    let now = World::real().clock.now();
-    let standing = runtime()?.block_on(async {
-        let ledger = files::ledger(&config)?;
-        let queued = Filter {
-            states: vec![StateKind::Queued],
-            limit: 1000,
-            ..Filter::default()
-        };
-        let oldest = ledger
-            .list(queued)
-            .await?
-            .into_iter()
-            .min_by_key(|file| file.seen_at);
-        Ok::<_, Failed>(Standing {
-            counts: ledger.counts().await?,
-            pending: ledger.pending(now).await?,
-            gates: ledger.gates(),
-            running: crate::ledger::is_owned(&config.ledger)?,
-            oldest: oldest.map(|f| (crate::domain::naming::shown(&f.version.path), f.seen_at)),
-        })
-    })?;
-    if args.json {
-        out::print_json(&as_json(&config, &standing, now));
-    } else {
-        out::print(&tell(&config, &standing, now));
-    }
-    Ok(Exit::Success)
-}
-
-fn tell(config: &Config, standing: &Standing, now: Timestamp) -> String {
-    let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "daemon     {}",
-        if standing.running {
-            "running"
-        } else {
-            "not running: start it with `supametas-sync run`"
-        }
-    );
-    let _ = writeln!(text, "service    {}", config.service.base_url);
-    let _ = writeln!(text, "ledger     {}", config.ledger.display());
-    let pending = &standing.pending;
-    let _ = writeln!(
-        text,
-        "work       {} due, {} later, {} uploading, {} at the service, {} to move or delete",
-        pending.queued_due,
-        pending.queued_later,
-        pending.uploading,
-        pending.submitted,
-        out::count(pending.source_actions, "source")
-    );
-    if let Some((file, seen)) = &standing.oldest {
-        let _ = writeln!(
-            text,
-            "oldest     {file}, waiting for {}",
-            files::span(now.since(*seen))
-        );
-    }
-    for (key, gate) in standing.gates.iter() {
-        let Some(closed) = gate.closed() else {
-            continue;
-        };
-        let _ = writeln!(
-            text,
-            "PAUSED     {key}, {} ago: {} {}",
-            files::span(now.since(closed.since)),
-            closed.code,
-            shown_text(&closed.why, 300)
-        );
-        let _ = writeln!(text, "           {}", opens(key, gate, now));
-    }
-    let by_folder = by_folder(config, &standing.counts);
-    let mut table = Table::new(&["folder", "dataset", "files", "path"]);
-    table.whole(&[0, 1]);
-    for (name, counts) in &by_folder {
-        let folder = config.folders.get(name);
-        let told: Vec<String> = counts
-            .iter()
-            .map(|count| format!("{} {}", count.files, count.state))
-            .collect();
-        table.row([
-            name.to_string(),
-            folder.map(|f| f.dataset.to_string()).unwrap_or_default(),
-            if told.is_empty() {
-                "none yet".to_owned()
+    let ledger = files::ledger(&config)?;
+    runtime()?.block_on(async {
+        if !args.watch {
+            let (standing, remark) = look(&config, &ledger).await?;
+            if args.json {
+                out::print_json(&json!(standing));
             } else {
-                told.join(", ")
-            },
-            folder.map_or("not in the configuration any more".to_owned(), |f| {
-                f.path.display().to_string()
-            }),
-        ]);
-    }
-    let _ = writeln!(text, "\n{}", table.lines());
-    let attention = attention(&standing.counts);
-    if attention > 0 {
-        let _ = writeln!(
-            text,
-            "\n{} attention: supametas-sync list --attention",
-            if attention == 1 {
-                "1 file needs".to_owned()
-            } else {
-                format!("{attention} files need")
+                out::print(&standing::tell(&standing));
             }
-        );
-    }
-    text
-}
-
-fn attention(counts: &[Count]) -> u64 {
-    totals(counts)
-        .into_iter()
-        .filter(|(kind, _)| kind.needs_attention())
-        .map(|(_, files)| files)
-        .sum()
-}
-
-/// When a closed gate opens, and how.
-fn opens(key: &GateKey, gate: &Gate, now: Timestamp) -> String {
-    let Some(closed) = gate.closed() else {
-        return String::new();
-    };
-    let wait = closed.until.since(now);
-    let probe = if wait.is_zero() {
-        "a probe goes out with the next file".to_owned()
-    } else {
-        format!("a probe goes out in {}", files::span(wait))
-    };
-    let also = match closed.lifts {
-        Lifts::Time => "",
-        Lifts::KeyChange => "; a new key and a reload open it at once",
-        Lifts::ConfigChange => "; a changed configuration and a reload open it at once",
-    };
-    let name = resume::spelled(key);
-    format!("{probe}{also}; `supametas-sync resume {name}` opens it by hand")
-}
-
-fn by_folder<'a>(config: &Config, counts: &'a [Count]) -> BTreeMap<FolderName, Vec<&'a Count>> {
-    let mut by_folder: BTreeMap<FolderName, Vec<&Count>> = config
-        .folders
-        .keys()
-        .map(|name| (name.clone(), Vec::new()))
-        .collect();
-    for count in counts {
-        by_folder
-            .entry(count.folder.clone())
-            .or_default()
-            .push(count);
-    }
-    by_folder
-}
-
-fn as_json(config: &Config, standing: &Standing, now: Timestamp) -> Value {
-    let pending = &standing.pending;
-    json!({
-        "running": standing.running,
-        "service": config.service.base_url.as_str(),
-        "ledger": config.ledger.to_string_lossy(),
-        "pending": {
-            "due": pending.queued_due, "later": pending.queued_later,
-            "uploading": pending.uploading, "submitted": pending.submitted,
-            "sources": pending.source_actions,
-        },
-        "oldest_waiting_s": standing.oldest.as_ref().map(|(_, seen)| now.since(*seen).as_secs()),
-        "attention": attention(&standing.counts),
-        "gates": standing.gates.iter().filter_map(|(key, gate)| {
-            let closed = gate.closed()?;
-            Some(json!({
-                "gate": resume::spelled(key), "code": closed.code, "why": closed.why,
-                "since": closed.since.to_string(), "until": closed.until.to_string(),
-                "lifts": match closed.lifts {
-                    Lifts::Time => "time",
-                    Lifts::KeyChange => "key change",
-                    Lifts::ConfigChange => "configuration change",
-                },
-            }))
-        }).collect::<Vec<_>>(),
-        "folders": by_folder(config, &standing.counts).into_iter().map(|(name, counts)| {
-            let counts: BTreeMap<&str, u64> =
-                counts.iter().map(|count| (count.state.as_str(), count.files)).collect();
-            let folder = config.folders.get(&name);
-            json!({
-                "folder": name, "dataset": folder.map(|f| &f.dataset),
-                "path": folder.map(|f| f.path.to_string_lossy()),
-                "configured": folder.is_some(), "files": counts,
-            })
-        }).collect::<Vec<_>>(),
+            if let Some(remark) = remark {
+                out::remark(&remark);
+            }
+            return Ok(Exit::Success);
+        }
+        let mut screen = Screen::open(!args.json)?;
+        loop {
+            let shown = match look(&config, &ledger).await {
+                Ok((standing, _)) if args.json => format!("{}\n", json!(standing)),
+                Ok((standing, remark)) => {
+                    let remark = remark.map(|text| format!("\n{text}\n"));
+                    standing::tell(&standing) + &remark.unwrap_or_default()
+                }
+                // It may pass: a ledger that is busy, or is being moved.
+                Err(failed) => format!("{:#}\n", failed.error),
+            };
+            if screen.show(&shown).is_err() || screen.wait(args.every).await.is_break() {
+                return Ok(Exit::Success);
+            }
+        }
     })
+}
+
+/// How things stand, and what there is to say about asking.
+async fn look(config: &Config, ledger: &Ledger) -> Result<(Standing, Option<String>), Failed> {
+    let unanswered = match client::standing(&config.ledger).await {
+        Ok(mut standing) => {
+            standing.stopped = standing
+                .stopped
+                .or_else(|| lookout::no_room(&config.ledger));
+            return Ok((standing, None));
+        }
+        Err(why) => why,
+    };
+    let now = World::real().clock.now();
+    // A visitor's own look: a daemon that is there writes beside it.
+    ledger.refresh_gates().await?;
+    let found = ledger.standing(now).await?;
+    let running = ledger::is_owned(&config.ledger)?;
+    let mut standing = Standing::of(config, &found, &ledger.gates(), running, now);
+    standing.stopped = lookout::no_room(&config.ledger);
+    let mut seen = lookout::folders(config, ledger.places().await?);
+    for folder in &mut standing.folders {
+        let seen = seen.remove(&folder.folder).unwrap_or_default();
+        (folder.offline, folder.shared) = (seen.offline, seen.shared);
+    }
+    let remark = running.then(|| {
+        format!("the daemon can't be asked what is live ({unanswered}): this is from the ledger")
+    });
+    Ok((standing, remark))
 }

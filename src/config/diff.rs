@@ -34,6 +34,17 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
     if old.log != new.log {
         top.say("the log settings changed: they take effect at the next start".to_owned());
     }
+    if old.http.listen != new.http.listen {
+        top.say("http.listen changed: it takes effect at the next start".to_owned());
+    }
+    let same_token = match (&old.http.token, &new.http.token) {
+        (Some(old), Some(new)) => old.same(new),
+        (None, None) => true,
+        _ => false,
+    };
+    if !same_token {
+        top.say("the token of http.token_file changed".to_owned());
+    }
     if old.errors != new.errors {
         top.say("the error table changed: `supametas-sync errors` shows it".to_owned());
     }
@@ -158,7 +169,11 @@ fn folder(old: &Folder, new: &Folder, to: &mut Lines<'_>) {
     to.plain("recursive", old.recursive, new.recursive);
     to.plain("one_file_system", old.one_file_system, new.one_file_system);
     to.plain("watch", old.watch, new.watch);
-    to.plain("max_size", old.max_size, new.max_size);
+    to.plain(
+        "max_size",
+        units::show_size(old.max_size),
+        units::show_size(new.max_size),
+    );
     to.time("quiet", old.quiet, new.quiet);
     to.time("quiet_unsure", old.quiet_unsure, new.quiet_unsure);
     to.word("duplicates", old.duplicates, new.duplicates);

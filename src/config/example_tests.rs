@@ -29,6 +29,7 @@ fn machine() -> Fake {
         .var("CREDENTIALS_DIRECTORY", "/run/creds")
         .var("SUPAMETAS_KEY", "k")
         .key("/run/creds/main-key", "k")
+        .key("/etc/supametas-sync/token", "0123456789abcdef\n")
 }
 
 fn load(text: &str) -> Config {
@@ -74,6 +75,7 @@ fn known() -> BTreeSet<String> {
     add("retry", keys_of::<RawRetry>());
     add("poll", keys_of::<RawPoll>());
     add("log", keys_of::<RawLog>());
+    add("http", keys_of::<RawHttp>());
     add("dataset", keys_of::<RawDataset>());
     add("folder", keys_of::<RawFolder>());
     add("error", keys_of::<RawError>());
@@ -150,6 +152,8 @@ fn what_it_calls_a_default_is_one() {
         "bytes_per_second",
         "credential",
         "key_env",
+        "listen",
+        "token_file",
         "[[error]]",
         "on =",
         "calls",

@@ -1,4 +1,4 @@
-//! Reading Access-Keys: from a file, from a variable, or from the directory of
+//! Reading Access-Keys, and other secrets that are kept like them: from a file, from a variable, or from the directory of
 //! systemd's credentials. Never from the configuration itself, which is read,
 //! copied and pasted by more people than may know the key.
 //!
@@ -63,13 +63,13 @@ pub enum KeyError {
     #[error("names a file that can't be read: {0}")]
     Unreadable(String),
     /// Nothing in it.
-    #[error("leads to an empty Access-Key")]
+    #[error("leads to nothing: it is empty")]
     Empty,
     /// Too long to be a key.
-    #[error("leads to more than {MAX_KEY_FILE} bytes, which is no Access-Key")]
+    #[error("leads to more than {MAX_KEY_FILE} bytes, which is no key")]
     TooLong,
     /// A byte that can't be in a header, at this place from 1.
-    #[error("leads to an Access-Key with a character that can't be in a header, at place {0}")]
+    #[error("leads to a character that can't be in a header, at place {0}")]
     Unsafe(usize),
 }
 

@@ -14,6 +14,7 @@ mod check;
 #[cfg(test)]
 mod check_tests;
 mod diff;
+mod effective;
 pub mod example;
 #[cfg(test)]
 mod example_tests;
@@ -22,6 +23,7 @@ mod keys;
 mod load;
 #[cfg(test)]
 mod override_tests;
+mod place;
 mod problem;
 mod raw;
 pub mod reference;
@@ -37,6 +39,7 @@ pub mod valid;
 pub use diff::diff;
 pub use keys::Keys;
 pub use load::Loaded;
+pub use place::tidy;
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use surroundings::{KeyFile, Look, Machine, Surroundings};
 pub use valid::Config;

@@ -122,36 +122,9 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-/// `; did you mean …?` for a name close to one of `known`, else nothing.
-pub(super) fn did_you_mean<'k>(
-    name: &str,
-    known: impl IntoIterator<Item = &'k str>,
-) -> Option<&'k str> {
-    let name = name.to_lowercase();
-    // A long stranger is nobody's typing error, and may be long indeed.
-    if name.is_empty() || name.len() > 64 {
-        return None;
-    }
-    let near = |candidate: &'k str| {
-        let distance = strsim::damerau_levenshtein(&name, candidate);
-        let allowed = (candidate.len().max(name.len()) / 3).clamp(1, 3);
-        (distance <= allowed).then_some((distance, candidate))
-    };
-    known.into_iter().filter_map(near).min().map(|(_, n)| n)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_slip_is_recognised_and_a_stranger_is_not() {
-        let known = ["concurrency", "quiet", "quiet_unsure", "path"];
-        assert_eq!(did_you_mean("concurency", known), Some("concurrency"));
-        assert_eq!(did_you_mean("Quite", known), Some("quiet"));
-        assert_eq!(did_you_mean("zzz", known), None);
-        assert_eq!(did_you_mean(&"q".repeat(500), known), None);
-    }
 
     #[test]
     fn a_problem_is_one_line_with_place_and_remedy() {

@@ -15,6 +15,7 @@ pub struct Raw {
     pub retry: RawRetry,
     pub poll: RawPoll,
     pub log: RawLog,
+    pub http: RawHttp,
     pub dataset: Vec<RawDataset>,
     pub folder: Vec<RawFolder>,
     pub error: Vec<RawError>,
@@ -79,6 +80,14 @@ pub struct RawPoll {
 pub struct RawLog {
     pub filter: Option<String>,
     pub format: Option<String>,
+}
+
+/// `[http]`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawHttp {
+    pub listen: Option<String>,
+    pub token_file: Option<String>,
 }
 
 /// One `[[dataset]]`.

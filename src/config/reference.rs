@@ -64,13 +64,14 @@ pub struct Table {
 }
 
 /// Everything.
-pub const TABLES: [Table; 10] = [
+pub const TABLES: [Table; 11] = [
     table(&["service"], SERVICE),
     table(&["service.paths"], PATHS),
     table(&["daemon"], DAEMON),
     table(&["retry"], RETRY),
     table(&["poll"], POLL),
     table(&["log"], LOG),
+    table(&["http"], HTTP),
     table(&["dataset"], DATASET).many(),
     table(&["folder"], FOLDER).many(),
     table(
@@ -128,6 +129,13 @@ const POLL: &[Key] = &[
 const LOG: &[Key] = &[
     key("filter", Kind::Text("level, or list of levels")).at_restart(),
     key("format", Kind::Word(&["auto", "human", "json", "journald"])).at_restart(),
+];
+
+const HTTP: &[Key] = &[
+    key("listen", Kind::Text("address of this machine, with a port"))
+        .without("no port")
+        .at_restart(),
+    key("token_file", PATH).without("nobody may"),
 ];
 
 const ONE_OF_THREE: &str = "exactly one of `key_file`, `credential` and `key_env` must be given";

@@ -186,6 +186,7 @@ fn what_needs_a_restart_is_what_a_reload_says_so_of() {
         for key in table.keys {
             let values = match (table.names[0], key.name) {
                 ("daemon", "ledger") => vec!["'/srv/ledger.sqlite'".to_owned()],
+                ("http", "listen") => vec!["'127.0.0.1:8398'".to_owned()],
                 ("log", "filter") => vec!["'debug'".to_owned()],
                 _ => trials(key.kind).0,
             };

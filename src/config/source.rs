@@ -13,8 +13,9 @@ use serde_path_to_error::{Path, Segment};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::did_you_mean;
 use super::raw::Raw;
+use super::units;
+use crate::domain::spelling::did_you_mean;
 
 /// A problem of shape.
 #[derive(Debug, PartialEq, Eq)]
@@ -260,7 +261,16 @@ fn shape(key: &str, line: Option<usize>, message: &str) -> Flaw {
         return flaw("is not a key of this table", remedy);
     }
     let tail = message.rsplit(", expected ").next().unwrap_or("");
+    let found = |kind: &str| message.starts_with(&format!("invalid type: {kind}"));
+    let number = found("integer") || found("floating point");
+    let name = key.rsplit('.').next().unwrap_or(key);
     let (what, remedy) = match tail.trim() {
+        "a string" if number && TIMES.contains(&name) => ("has no unit", units::TIME_HINT),
+        "a string" if number && SIZES.contains(&name) => ("has no unit", units::SIZE_HINT),
+        "a string" if found("sequence") => (
+            "is a list, and one text belongs here",
+            "write it without brackets",
+        ),
         "a string" => ("is not a text", "put it in quotes"),
         "a boolean" => (
             "is neither true nor false",
@@ -288,6 +298,28 @@ fn shape(key: &str, line: Option<usize>, message: &str) -> Flaw {
     };
     flaw(what, remedy.to_owned())
 }
+
+/// Keys whose text is a time, and keys whose text is a size: who writes a bare
+/// number there is told the units, and not to put it in quotes.
+const TIMES: [&str; 16] = [
+    "connect_timeout",
+    "stall_timeout",
+    "answer_timeout",
+    "idle_timeout",
+    "shutdown_grace",
+    "rescan_every",
+    "poll_every",
+    "backoff_base",
+    "backoff_cap",
+    "give_up_after",
+    "first",
+    "max",
+    "quiet",
+    "quiet_unsure",
+    "pause_first",
+    "pause_max",
+];
+const SIZES: [&str; 2] = ["max_size", "bytes_per_second"];
 
 fn is_list_of_tables(key: &str) -> bool {
     matches!(key, "dataset" | "folder" | "error") || key.ends_with("custom_keys")
@@ -363,7 +395,7 @@ anything = { goes = [1, 2] }
                 (
                     "service.answer_timeout",
                     3,
-                    "is not a text; put it in quotes"
+                    "has no unit; write a number and a unit: \"500ms\", \"10s\", \"15m\" (minutes), \"6h\", \"1d\" or \"1h 30m\""
                 ),
                 ("dataset[1].name", 6, "is not a text; put it in quotes"),
                 (

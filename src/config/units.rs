@@ -109,6 +109,23 @@ pub fn show_time(time: Duration) -> String {
     format!("{ms}ms")
 }
 
+/// A size as it can be written: the largest unit that leaves no rest.
+pub fn show_size(bytes: u64) -> String {
+    for (unit, size) in [
+        ("GiB", 1 << 30),
+        ("GB", 1_000_000_000),
+        ("MiB", 1 << 20),
+        ("MB", 1_000_000),
+        ("KiB", 1 << 10),
+        ("kB", 1_000),
+    ] {
+        if bytes >= size && bytes.is_multiple_of(size) {
+            return format!("{}{unit}", bytes / size);
+        }
+    }
+    format!("{bytes}B")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -127,6 +144,9 @@ mod tests {
             ("1h 30m", 5_400_000),
             ("1.5h", 5_400_000),
             (" 2 minutes ", 120_000),
+            ("2 hours", 7_200_000),
+            ("1 hour 30 min", 5_400_000),
+            ("10 secs", 10_000),
             ("30d", 2_592_000_000),
         ];
         for (text, ms) in ok {
@@ -159,9 +179,13 @@ mod tests {
             ("2GB", 2_000_000_000),
             ("10kB", 10_000),
             ("1TiB", 1 << 40),
+            ("10 MB", 10_000_000),
+            (" 1.5 gib ", 3 << 29),
+            ("1025 B", 1025),
         ];
         for (text, bytes) in ok {
             assert_eq!(size(text), Ok(bytes), "{text}");
+            assert_eq!(size(&show_size(bytes)), Ok(bytes), "{text}");
         }
         for (text, why) in [
             ("", UnitError::Malformed),

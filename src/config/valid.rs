@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use crate::domain::error_table::ErrorTable;
 use crate::domain::ids::{DatasetName, FolderName, Route};
 use crate::domain::lifecycle::Policy;
 use crate::domain::media::{Media, TypeLists};
-use crate::ports::AccessKey;
+use crate::domain::settle::SettleRules;
+use crate::ports::{AccessKey, Token};
 
 /// Everything.
 #[derive(Debug, Clone)]
@@ -35,6 +37,8 @@ pub struct Config {
     pub poll_every: Duration,
     /// Logging.
     pub log: Log,
+    /// What is told over HTTP, beside the socket.
+    pub http: Http,
     /// The datasets, by name.
     pub datasets: BTreeMap<DatasetName, Arc<Dataset>>,
     /// The folders, by name.
@@ -138,6 +142,14 @@ impl Folder {
             media,
         }
     }
+
+    /// How long its files have to be quiet.
+    pub fn settle_rules(&self) -> SettleRules {
+        SettleRules {
+            quiet: self.quiet,
+            quiet_unsure: self.quiet_unsure,
+        }
+    }
 }
 
 /// How a folder is watched.
@@ -158,6 +170,15 @@ pub enum Duplicates {
     Skip,
     /// It is uploaded again.
     Upload,
+}
+
+/// What is told over HTTP.
+#[derive(Debug, Clone, Default)]
+pub struct Http {
+    /// A loopback address to listen on; `None`: the Unix socket alone.
+    pub listen: Option<SocketAddr>,
+    /// Who has it may have something done there; `None`: nobody.
+    pub token: Option<Token>,
 }
 
 /// Logging.

@@ -10,11 +10,13 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::folders::Folders;
+use super::upload::pausing::Pausing;
 use crate::config::valid::Config;
 use crate::domain::gate::GateKey;
 use crate::domain::ids::{DatasetName, Route};
 use crate::domain::media::Media;
 use crate::ledger::{Fingerprints, Ledger, LedgerError, Policies};
+use crate::live::Live;
 use crate::ports::{ImportApi, World};
 
 /// Shared by all tasks.
@@ -25,6 +27,8 @@ pub struct Context {
     pub world: World,
     /// The drop folders, watched.
     pub folders: Folders,
+    /// What is going on, for people.
+    pub live: Arc<Live>,
     /// Wakes the uploader: something was queued, or may go again.
     pub uploads: Notify,
     /// Wakes the poller: something was submitted.
@@ -33,13 +37,15 @@ pub struct Context {
     pub sources: Notify,
     /// Wakes the task that sorts what an operator wants sorted again.
     pub unsorted: Notify,
+    /// Answers that may close a gate and are not in the ledger yet.
+    pub pausing: Pausing,
     now: watch::Sender<Arc<Running>>,
 }
 
 /// What a reload replaces as a whole.
 pub struct Running {
     /// The configuration in force.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// The service.
     pub api: Arc<dyn ImportApi>,
     /// The policies of all folders, as the ledger wants them.
@@ -49,14 +55,17 @@ pub struct Running {
 impl Context {
     /// Puts it together.
     pub fn new(ledger: Ledger, world: World, folders: Folders, running: Running) -> Context {
+        let live = Arc::new(Live::new(world.clock.now()));
         Context {
             ledger,
             world,
             folders,
+            live,
             uploads: Notify::new(),
             polls: Notify::new(),
             sources: Notify::new(),
             unsorted: Notify::new(),
+            pausing: Pausing::default(),
             now: watch::Sender::new(Arc::new(running)),
         }
     }
@@ -107,7 +116,7 @@ impl Running {
             .map(|f| (f.name.clone(), f.policy.clone()));
         let policies = Arc::new(Policies::new(policies.collect()));
         Running {
-            config,
+            config: Arc::new(config),
             api,
             policies,
         }

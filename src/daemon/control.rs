@@ -13,6 +13,8 @@ use super::supervise::TaskFailure;
 use super::upload::job::Stop;
 use crate::config::valid::Config;
 use crate::config::{self, ConfigErrors, Severity};
+use crate::ledger::Ledger;
+use crate::view::dropped;
 
 /// Runs until the stop has been seen through.
 pub async fn run(
@@ -109,6 +111,19 @@ async fn reload(ctx: &Arc<Context>, path: &Path) {
         Err(error) => tracing::error!(%error, "the gates could not be looked through"),
     }
     ctx.wake_all();
+    tell_dropped(&ctx.ledger, &ctx.running().config).await;
+}
+
+/// Logs what of the ledger's work the configuration leaves behind.
+pub async fn tell_dropped(ledger: &Ledger, config: &Config) {
+    match ledger.counts().await {
+        Ok(counts) => {
+            for left in dropped::dropped(config, &counts) {
+                tracing::warn!("{left}; {}", dropped::REMEDY);
+            }
+        }
+        Err(error) => tracing::error!(%error, "the ledger can't be asked what is left behind"),
+    }
 }
 
 fn refuse(errors: &ConfigErrors) {

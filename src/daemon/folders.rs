@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::valid::{Config, Folder, WatchMode};
 use crate::domain::ids::FolderName;
+use crate::domain::place::FolderPlace;
 use crate::domain::settle::Sighted;
 use crate::ports::World;
 use crate::watch::budget::{self, WatchBudget};
@@ -23,6 +24,8 @@ use crate::watch::{
 /// All folders of the configuration in force.
 pub struct Folders {
     entries: Mutex<BTreeMap<FolderName, Entry>>,
+    /// What each folder's directory was when last recorded.
+    places: Mutex<BTreeMap<FolderName, FolderPlace>>,
     outlets: Outlets,
     world: World,
     /// Cancelled when a watch ends that should not have.
@@ -40,8 +43,15 @@ struct Entry {
 
 impl Folders {
     /// Starts watching. A folder that is not there is looked for until it is.
-    pub fn start(config: &Config, outlets: Outlets, world: World) -> Result<Folders, CannotStart> {
+    /// `places`: what their directories were in earlier runs.
+    pub fn start(
+        config: &Config,
+        places: BTreeMap<FolderName, FolderPlace>,
+        outlets: Outlets,
+        world: World,
+    ) -> Result<Folders, CannotStart> {
         let folders = Folders {
+            places: Mutex::new(places),
             entries: Mutex::default(),
             outlets,
             world,
@@ -78,7 +88,9 @@ impl Folders {
     }
 
     fn watch(&self, config: &Config, folder: &Arc<Folder>) -> Result<Entry, CannotStart> {
-        let root = Arc::new(FolderRoot::new(folder.path.clone(), folder.one_file_system));
+        let before = self.places().get(&folder.name).cloned();
+        let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
+        let root = Arc::new(root.known_before(before));
         let setup = Setup {
             rescan_every: config.rescan_every,
             poll_every: config.poll_every,
@@ -149,18 +161,24 @@ impl Folders {
         }
     }
 
-    /// A file turned out to be another version than the ledger knows: has it
-    /// sighted anew. What is lost here, the next scan finds.
+    /// A file turned out to be another version than the ledger knows, or not to
+    /// be there: has its path looked at anew. What came back before that was
+    /// recorded was taken for known when it was sighted, and no event tells of
+    /// it again.
     pub fn sight_again(&self, name: &FolderName, path: Vec<u8>) {
         let Some(root) = self.root(name) else { return };
         let (events, folder) = (self.outlets.events.clone(), name.clone());
-        tokio::task::spawn_blocking(move || {
-            if let Ok(version) = root.look(&path) {
-                let _ = events.try_send(vec![Sighting {
-                    folder,
-                    how: Sighted::Modified,
-                    version,
-                }]);
+        tokio::spawn(async move {
+            let look = tokio::task::spawn_blocking(move || root.look(&path));
+            if let Ok(Ok(version)) = look.await {
+                // Waits while there is no room; fails at the end of the daemon.
+                let _ = events
+                    .send(vec![Sighting {
+                        folder,
+                        how: Sighted::Modified,
+                        version,
+                    }])
+                    .await;
             }
         });
     }
@@ -170,6 +188,32 @@ impl Folders {
         for entry in self.entries().values() {
             entry.retire();
         }
+    }
+
+    /// Folders whose directories are to be recorded: those that are on line
+    /// and others than they were.
+    pub fn new_places(&self) -> Vec<(FolderName, FolderPlace)> {
+        let online: Vec<_> = self
+            .entries()
+            .iter()
+            .filter(|(_, entry)| entry.watch.status().borrow().online)
+            .map(|(name, entry)| (name.clone(), entry.watch.root()))
+            .collect();
+        let places = self.places().clone();
+        online
+            .into_iter()
+            .filter_map(|(name, root)| Some((name, root.place()?)))
+            .filter(|(name, place)| places.get(name) != Some(place))
+            .collect()
+    }
+
+    /// It is recorded.
+    pub fn place_recorded(&self, name: FolderName, place: FolderPlace) {
+        self.places().insert(name, place);
+    }
+
+    fn places(&self) -> MutexGuard<'_, BTreeMap<FolderName, FolderPlace>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<FolderName, Entry>> {
@@ -195,7 +239,7 @@ pub fn watch_budget(config: &Config) -> WatchBudget {
 
 /// What of a folder's settings its watch goes by. Whatever is added here is to
 /// be compared in [`same_watch`] too.
-fn watched(folder: &Folder) -> Arc<Watched> {
+pub fn watched(folder: &Folder) -> Arc<Watched> {
     Arc::new(Watched {
         name: folder.name.clone(),
         path: folder.path.clone(),

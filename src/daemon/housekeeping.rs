@@ -28,17 +28,27 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut status_due = Instant::now();
     let mut closed = BTreeMap::new();
+    let trouble = ctx.ledger.trouble();
+    let mut places = tokio::spawn(record_places(ctx.clone()));
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             () = stop.cancelled() => return Ok(()),
         }
-        match ctx.ledger.refresh_gates().await {
+        let refreshed = ctx.ledger.refresh_gates().await;
+        // Nothing that is sent now could be remembered.
+        if let Some(error) = trouble.borrow().as_ref().filter(|error| error.is_final()) {
+            return Err(error.clone().into());
+        }
+        match refreshed {
             Ok(true) => ctx.wake_all(),
             Ok(false) => {}
             Err(error) => tracing::debug!(%error, "the ledger can't be looked at"),
         }
         tell_gates(&ctx, &mut closed);
+        if places.is_finished() {
+            places = tokio::spawn(record_places(ctx.clone()));
+        }
         // The tick ran and the ledger's thread answered: that is being alive.
         if watchdog.is_some() {
             service_manager::alive();
@@ -46,6 +56,24 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
         if status_due <= Instant::now() {
             status_due = Instant::now() + STATUS_EVERY;
             tell_status(&ctx).await;
+        }
+    }
+}
+
+/// Records what the folders' directories are, so that the next start knows an
+/// empty mount point when it sees one. Beside the ticks: a look at a network
+/// file system may hang.
+async fn record_places(ctx: Arc<Context>) {
+    let looking = ctx.clone();
+    let new = tokio::task::spawn_blocking(move || looking.folders.new_places()).await;
+    for (name, place) in new.unwrap_or_default() {
+        if ctx
+            .ledger
+            .place_is(name.clone(), place.clone())
+            .await
+            .is_ok()
+        {
+            ctx.folders.place_recorded(name, place);
         }
     }
 }
@@ -89,12 +117,19 @@ async fn tell_status(ctx: &Context) {
         .iter()
         .filter(|(_, s)| s.checked && !s.online)
         .count();
-    let mut line = format!(
+    let stuck = ctx
+        .ledger
+        .trouble()
+        .borrow()
+        .as_ref()
+        .map(ToString::to_string);
+    let mut line = stuck.map_or_else(String::new, |why| format!("STOPPED: {why}; "));
+    line.push_str(&format!(
         "{} queued, {} uploading, {} at the service",
         pending.queued_due + pending.queued_later,
         pending.uploading,
         pending.submitted
-    );
+    ));
     if closed > 0 {
         line.push_str(&format!("; gates closed: {closed}"));
     }

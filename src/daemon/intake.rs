@@ -16,16 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Running};
 use super::report;
+use super::sorting::{self, Found};
 use super::supervise::TaskFailure;
 use crate::config::valid::Folder;
 use crate::domain::ids::FolderName;
-use crate::domain::media::{Sorted, sort, still_incomplete};
 use crate::domain::naming::shown;
-use crate::domain::settle::{Decision, Look, Openness, SettleRules, SteadyClock};
+use crate::domain::settle::{Decision, Look, Openness, SteadyClock};
 use crate::domain::version::FileVersion;
 use crate::failpoint::failpoint;
-use crate::ledger::{LedgerError, NewFile, NewSorted};
-use crate::media;
+use crate::ledger::{LedgerError, NewFile, NewSorted, UNREADABLE_WAIT, Unsorted};
 use crate::watch::Sighting;
 use crate::watch::lease;
 use crate::watch::settling::{DEFAULT_CAPACITY, Key, SettlingSet};
@@ -35,7 +34,7 @@ use crate::watch::{FolderRoot, NotTaken};
 const BATCH: usize = 128;
 
 /// How long a file that looks cut off may take to be completed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a file waits that can't be looked at just now.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -59,6 +58,8 @@ pub async fn run(
     mut inlets: Inlets,
     stop: CancellationToken,
 ) -> Result<(), TaskFailure> {
+    // Files that could not be read are looked at again, and what a lost bell told.
+    let mut again = tokio::time::interval(*UNREADABLE_WAIT.end() / 2);
     let mut intake = Intake {
         ctx,
         set: SettlingSet::new(DEFAULT_CAPACITY),
@@ -78,12 +79,14 @@ pub async fn run(
                 intake.sighted(batch).await;
             }
             () = ctx.unsorted.notified() => intake.sort_again().await,
+            _ = again.tick() => intake.sort_again().await,
             Some(question) = inlets.questions.recv() => {
                 let _ = question.send(intake.set.is_empty());
             }
             () = sleep_until(due) => {}
         }
         intake.look_at_due().await;
+        intake.ctx.live.settling(intake.set.counts());
     }
 }
 
@@ -105,21 +108,16 @@ struct Intake {
 /// A file that was opened for a look.
 struct Looked {
     key: Arc<Key>,
-    opened: Result<(File, FileVersion, Openness), NotTaken>,
+    /// No file: it is there, and can't be read.
+    opened: Result<(Option<File>, FileVersion, Openness), NotTaken>,
 }
 
 /// A file that is finished, and is still open.
 struct Finished {
     key: Arc<Key>,
-    file: File,
+    /// `None`: it can't be read.
+    file: Option<File>,
     version: FileVersion,
-}
-
-/// What a finished file turned out to be.
-enum Found {
-    New(NewSorted),
-    Incomplete(String),
-    Trouble(std::io::Error),
 }
 
 impl Intake {
@@ -159,7 +157,8 @@ impl Intake {
     /// Nothing is lost: what could not be asked or recorded is found again by
     /// the next scan.
     async fn ledger_trouble(&mut self, folder: &FolderName, error: &LedgerError) {
-        tracing::error!(%folder, %error, "the ledger can't record what is in this folder; scanning again until it can");
+        tracing::debug!(%folder, "scanning again until the ledger can be used");
+        report::ledger_trouble(error, "the ledger can't record what is in a folder");
         tokio::time::sleep(LEDGER_TROUBLE).await;
         self.ctx.folders.rescan(folder);
     }
@@ -204,10 +203,7 @@ impl Intake {
             // A panic in there is logged by the runtime; the keys go on.
             return self.forget_all(&again);
         };
-        let rules = SettleRules {
-            quiet: folder.quiet,
-            quiet_unsure: folder.quiet_unsure,
-        };
+        let rules = folder.settle_rules();
         let mut finished = Vec::new();
         for Looked { key, opened } in looked {
             let (file, version, open_for_writing) = match opened {
@@ -247,13 +243,16 @@ impl Intake {
     /// Sorts finished files and puts them into the ledger.
     async fn take_up(&mut self, running: &Running, folder: &Arc<Folder>, finished: Vec<Finished>) {
         let keys: Vec<Arc<Key>> = finished.iter().map(|f| f.key.clone()).collect();
-        let sorting = folder.clone();
+        let folder_now = folder.clone();
         let sorted = tokio::task::spawn_blocking(move || {
             finished
                 .into_iter()
                 .map(|mut f| {
                     (
-                        sort_one(&sorting, &mut f.file, &f.version),
+                        match &mut f.file {
+                            Some(file) => sort_one(&folder_now, file, &f.version),
+                            None => unreadable(&NotTaken::NoRight),
+                        },
                         f.key,
                         f.version,
                     )
@@ -271,11 +270,6 @@ impl Intake {
                 Found::New(sorted) => sorted,
                 Found::Incomplete(_) if self.set.looks_incomplete(&key, now, PATIENCE) => continue,
                 Found::Incomplete(reason) => NewSorted::Unsupported(reason),
-                Found::Trouble(error) => {
-                    tell_not_taken(&key, &error);
-                    self.set.forget(&key, now);
-                    continue;
-                }
             };
             new.push(NewFile {
                 folder: folder.name.clone(),
@@ -326,50 +320,63 @@ impl Intake {
             };
             let Some(last) = batch.last() else { return };
             after = Some(last.id);
-            for file in batch {
-                let folder = running.config.folders.get(&file.folder).cloned();
-                let Some((folder, (root, _))) =
-                    folder.zip(self.ctx.folders.online_root(&file.folder))
-                else {
-                    continue;
-                };
+            let now = self.ctx.world.clock.now();
+            for file in batch.into_iter().filter(|file| file.not_before <= now) {
                 let id = file.id;
-                let sorted = tokio::task::spawn_blocking(move || {
-                    let mut opened = root.open_file(&file.version.path).ok()?;
-                    (opened.version == file.version)
-                        .then(|| sort_one(&folder, &mut opened.file, &file.version))
-                });
-                let (at, policies) = (self.ctx.world.moment(), &running.policies);
-                let done = match sorted.await.ok().flatten() {
-                    Some(Found::New(sorted)) => self
-                        .ctx
-                        .ledger
-                        .sorted(id, sorted, at, policies)
-                        .await
-                        .map(drop),
-                    Some(Found::Incomplete(reason)) => {
-                        let sorted = NewSorted::Unsupported(reason);
-                        self.ctx
-                            .ledger
-                            .sorted(id, sorted, at, policies)
-                            .await
-                            .map(drop)
-                    }
-                    Some(Found::Trouble(_)) => Ok(()),
-                    None => self
-                        .ctx
-                        .ledger
-                        .changed(id, None, at, policies)
-                        .await
-                        .map(drop),
-                };
-                if let Err(error) = done {
+                if let Err(error) = self.sort_one_again(&running, file).await {
                     tracing::error!(%id, %error, "could not be sorted again");
                 }
             }
             self.ctx.uploads.notify_one();
         }
     }
+
+    async fn sort_one_again(&self, running: &Running, file: Unsorted) -> Result<(), LedgerError> {
+        let folder = running.config.folders.get(&file.folder).cloned();
+        let Some((folder, (root, _))) = folder.zip(self.ctx.folders.online_root(&file.folder))
+        else {
+            return Ok(());
+        };
+        let id = file.id;
+        let looked = tokio::task::spawn_blocking(move || {
+            let mut opened = match root.open_file(&file.version.path) {
+                Ok(opened) if opened.version == file.version => opened,
+                Ok(_) => return Again::Changed,
+                Err(NotTaken::Offline(_)) => return Again::Wait,
+                Err(why @ (NotTaken::NoRight | NotTaken::Io { .. })) => {
+                    return Again::Found(unreadable(&why));
+                }
+                // Gone, or something else in its place.
+                Err(_) => return Again::Gone,
+            };
+            Again::Found(sort_one(&folder, &mut opened.file, &file.version))
+        });
+        let (ledger, at) = (&self.ctx.ledger, self.ctx.world.moment());
+        let policies = &running.policies;
+        match looked.await.unwrap_or(Again::Wait) {
+            Again::Found(Found::New(sorted)) => ledger.sorted(id, sorted, at, policies).await,
+            Again::Found(Found::Incomplete(reason)) => {
+                let sorted = NewSorted::Unsupported(reason);
+                ledger.sorted(id, sorted, at, policies).await
+            }
+            Again::Changed => ledger.changed(id, None, at, policies).await.map(drop),
+            Again::Gone => ledger.vanished(id, None, at, policies).await.map(drop),
+            Again::Wait => Ok(()),
+        }
+    }
+}
+
+/// What a queued file that is not sorted turned out to be.
+enum Again {
+    Found(Found),
+    Changed,
+    Gone,
+    Wait,
+}
+
+/// It is queued unsorted, with the reason where people look.
+fn unreadable(why: &dyn std::fmt::Display) -> Found {
+    Found::New(NewSorted::Unreadable(why.to_string()))
 }
 
 fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
@@ -377,10 +384,18 @@ fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
     keys.into_iter()
         .map(|key| {
             let opened = match &handle {
-                Ok(handle) => handle.open_file(&key.path).map(|opened| {
-                    let open = lease::open_for_writing(&opened.file);
-                    (opened.file, opened.version, open)
-                }),
+                Ok(handle) => match handle.open_file(&key.path) {
+                    Ok(opened) => {
+                        let open = lease::open_for_writing(&opened.file);
+                        Ok((Some(opened.file), opened.version, open))
+                    }
+                    // It can be looked at all the same, unless its directory is
+                    // closed too: then the folder's scan tells.
+                    Err(NotTaken::NoRight) => handle
+                        .look(&key.path)
+                        .map(|version| (None, version, Openness::Unknown)),
+                    Err(why) => Err(why),
+                },
                 Err(offline) => Err(NotTaken::Offline(*offline)),
             };
             Looked { key, opened }
@@ -388,22 +403,11 @@ fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
         .collect()
 }
 
-/// What a finished file is, by its name, its content and the folder's lists.
+/// What a finished file is; a file that can't be read is something, too.
 fn sort_one(folder: &Folder, file: &mut File, version: &FileVersion) -> Found {
-    if version.size > folder.max_size {
-        return Found::New(NewSorted::Unsupported(format!(
-            "it is larger than `max_size` ({} bytes over {}): split it, or raise `max_size` and `retry` it",
-            version.size, folder.max_size
-        )));
-    }
-    let content = match media::detect(file, version.name(), version.size) {
-        Ok(content) => content,
-        Err(error) => return Found::Trouble(error),
-    };
-    match sort(&content, version.name(), &folder.types) {
-        Sorted::Route { media, .. } => Found::New(NewSorted::Media(media)),
-        Sorted::Unsupported(reason) => Found::New(NewSorted::Unsupported(reason.to_string())),
-        Sorted::Incomplete => Found::Incomplete(still_incomplete(&content).to_string()),
+    match sorting::sort_file(folder, file, version) {
+        Ok(sorting) => sorting.found,
+        Err(error) => unreadable(&format_args!("it can't be read: {error}")),
     }
 }
 

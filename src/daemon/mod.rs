@@ -4,7 +4,8 @@
 //! Each stage is a task under one supervisor: [`intake`] settles and queues
 //! what the folders show, [`upload`] sends it, [`poll`] follows the tasks,
 //! [`source`] moves or deletes sources, [`control`] hears signals and reloads,
-//! [`idle`] ends a `scan` run when nothing is left to do. They meet in the
+//! [`idle`] ends a `scan` run when nothing is left to do, [`showing`] tells
+//! people what is going on. They meet in the
 //! ledger; the bells between them ([`context`]) are hints.
 //!
 //! Must not: decide about a file, or read the command line.
@@ -18,7 +19,9 @@ pub mod intake;
 pub mod poll;
 pub mod report;
 pub mod service_manager;
+pub mod showing;
 pub mod signals;
+pub mod sorting;
 pub mod source;
 pub mod supervise;
 pub mod upload;
@@ -39,6 +42,7 @@ use crate::config::valid::{Config, Service};
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::{ImportApi, World};
 use crate::watch::{CannotStart, Outlets};
+use crate::web;
 
 /// How a run of the daemon differs from another.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +92,8 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
         tracing::info!(%gate, "gate opened: its settings have changed");
     }
 
+    control::tell_dropped(&ledger, &running.config).await;
+
     let (events, seen_events) = mpsc::channel(SIGHTINGS);
     let (scans, seen_scans) = mpsc::channel(SIGHTINGS);
     let (ask_intake, questions) = mpsc::channel(1);
@@ -96,7 +102,9 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
         scans: seen_scans,
         questions,
     };
-    let folders = Folders::start(&running.config, Outlets { events, scans }, world.clone())?;
+    let places = ledger.places().await?;
+    let outlets = Outlets { events, scans };
+    let folders = Folders::start(&running.config, places, outlets, world.clone())?;
     let ctx = Arc::new(Context::new(ledger, world, folders, running));
 
     let stop = Stop {
@@ -131,6 +139,8 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
             idle::run(ctx.clone(), ask_intake, stop.drain.clone(), patience),
         );
     }
+    let doors = showing::doors(&ctx.running().config);
+    let showing = web::run(ctx.clone(), doors);
     // What an earlier run has left, in every stage.
     ctx.wake_all();
     service_manager::ready();
@@ -141,7 +151,11 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
         "running"
     );
 
-    let ended = tasks.run().await;
+    // Told until the end: also while what is on the wire is finished.
+    let ended = tokio::select! {
+        ended = tasks.run() => ended,
+        () = showing => Ok(()),
+    };
     ctx.folders.stop();
     ctx.ledger.clone().close().await;
     ended?;

@@ -4,7 +4,7 @@
 //! Must not: keep a task in memory beyond the batch it works on, or judge an
 //! answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -22,6 +22,7 @@ use crate::domain::answer::Call;
 use crate::domain::error_table::{Trail, Verdict};
 use crate::domain::ids::Route;
 use crate::domain::media::Media;
+use crate::domain::misses::Misses;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
 use crate::ledger::{DuePoll, LedgerError, Polled};
@@ -36,6 +37,7 @@ const IDLE: Duration = Duration::from_secs(60);
 struct Poller {
     dataset: Arc<Dataset>,
     rate: Arc<Bucket>,
+    misses: Arc<Mutex<Misses>>,
     turn: Turn,
 }
 
@@ -65,8 +67,9 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
                     poller.turn = Turn::Asking { again: false };
                     let (ctx, running) = (ctx.clone(), running.clone());
                     let (dataset, rate) = (poller.dataset.clone(), poller.rate.clone());
+                    let misses = poller.misses.clone();
                     rounds.push(async move {
-                        let wait = poll_dataset(&ctx, &running, &dataset, &rate).await;
+                        let wait = poll_dataset(&ctx, &running, &dataset, &rate, &misses).await;
                         (dataset, wait)
                     });
                 }
@@ -108,24 +111,39 @@ impl Poller {
     }
 }
 
+/// A dataset that a reload has replaced keeps what is known of its tasks.
 fn follow_settings(pollers: &mut Vec<Poller>, running: &Running) {
-    let datasets = &running.config.datasets;
-    pollers.retain(|old| {
-        datasets
-            .get(&old.dataset.name)
-            .is_some_and(|now| Arc::ptr_eq(now, &old.dataset))
-    });
-    for dataset in datasets.values() {
-        let known = |p: &Poller| Arc::ptr_eq(&p.dataset, dataset);
-        if !pollers.iter().any(known) {
-            let rate = dataset.polls_per_second;
-            pollers.push(Poller {
-                dataset: dataset.clone(),
-                rate: Arc::new(Bucket::new(rate, rate.clamp(1.0, 4.0))),
-                turn: Turn::Resting(Instant::now()),
-            });
-        }
+    let mut former = std::mem::take(pollers);
+    for dataset in running.config.datasets.values() {
+        let known = former
+            .iter()
+            .position(|p| p.dataset.name == dataset.name)
+            .map(|at| former.swap_remove(at));
+        let misses = match known {
+            Some(same) if Arc::ptr_eq(&same.dataset, dataset) => {
+                pollers.push(same);
+                continue;
+            }
+            // Not the same list: queries with the old key may still be out.
+            Some(before) if before.dataset.key.fingerprint() != dataset.key.fingerprint() => {
+                Arc::new(Mutex::new(Misses::with_new_key()))
+            }
+            Some(before) => before.misses,
+            None => Arc::default(),
+        };
+        let rate = dataset.polls_per_second;
+        pollers.push(Poller {
+            dataset: dataset.clone(),
+            rate: Arc::new(Bucket::new(rate, rate.clamp(1.0, 4.0))),
+            misses,
+            turn: Turn::Resting(Instant::now()),
+        });
     }
+}
+
+fn lock(misses: &Mutex<Misses>) -> MutexGuard<'_, Misses> {
+    // A panic while it is held leaves a list of whole entries.
+    misses.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Asks about what is due; says how long until something is due again.
@@ -134,11 +152,15 @@ async fn poll_dataset(
     running: &Arc<Running>,
     dataset: &Arc<Dataset>,
     rate: &Bucket,
+    misses: &Mutex<Misses>,
 ) -> Duration {
-    match poll_due(ctx, running, dataset, rate).await {
+    match poll_due(ctx, running, dataset, rate, misses).await {
         Ok(wait) => wait,
         Err(error) => {
-            tracing::error!(%error, "the ledger can't be used: no task is asked about until it can");
+            report::ledger_trouble(
+                &error,
+                "the ledger can't be used: no task is asked about until it can",
+            );
             Duration::from_secs(5)
         }
     }
@@ -149,6 +171,7 @@ async fn poll_due(
     running: &Arc<Running>,
     dataset: &Arc<Dataset>,
     rate: &Bucket,
+    misses: &Mutex<Misses>,
 ) -> Result<Duration, LedgerError> {
     let now = ctx.world.clock.now();
     let limit = match admitted(ctx, dataset) {
@@ -168,7 +191,10 @@ async fn poll_due(
     }
     let mut asking = FuturesUnordered::new();
     for task in due {
-        let mut turn = std::pin::pin!(rate.take(1.0));
+        let mut turn = std::pin::pin!(async {
+            rate.take(1.0).await;
+            ctx.pausing.none().await;
+        });
         // Those under way go on meanwhile: a query leaves when its turn is
         // there, and not when its round is complete.
         loop {
@@ -186,7 +212,7 @@ async fn poll_due(
             Admit::Probe(_) if ctx.ledger.poll_may_go(task.id, ctx.world.moment()).await? => {}
             Admit::Probe(_) | Admit::Wait(_) => break,
         }
-        asking.push(poll(ctx, running, dataset, task));
+        asking.push(poll(ctx, running, dataset, task, misses));
     }
     while let Some(asked) = asking.next().await {
         asked?;
@@ -209,6 +235,7 @@ async fn poll(
     running: &Arc<Running>,
     dataset: &Arc<Dataset>,
     due: DuePoll,
+    misses: &Mutex<Misses>,
 ) -> Result<(), LedgerError> {
     let mut trail = Trail::default();
     let mut to: Option<String> = None;
@@ -224,6 +251,8 @@ async fn poll(
         }
         trail.hops += 1;
     };
+    let pausing = judgement.pause.map(|_| ctx.pausing.begin());
+    let judgement = lock(misses).weigh(due.id, judgement);
     // The route is not on a query's way: any will do.
     let route = Route {
         folder: due.folder.clone(),
@@ -236,11 +265,17 @@ async fn poll(
     };
     let at = ctx.world.moment();
     failpoint!("poll.answered");
-    match ctx.ledger.polled(polled, at, &running.policies).await {
+    let recorded = ctx.ledger.polled(polled, at, &running.policies).await;
+    drop(pausing);
+    match recorded {
         Ok(finished) => {
             failpoint!("poll.recorded");
             ctx.catch_up(running).await?;
             report::polled(&due, at.now, &finished);
+            ctx.live.asked(&finished.judgement);
+            if finished.state.kind().is_final() {
+                ctx.live.tasks.record(at.now.since(due.submitted_at));
+            }
             if finished.state.kind().is_final() {
                 ctx.sources.notify_one();
             } else if matches!(finished.state, State::Queued { .. }) {

@@ -12,7 +12,7 @@ use crate::domain::ids::{AttemptId, FileId};
 use crate::domain::naming::{shown, shown_text};
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
-use crate::ledger::{DuePoll, Finished, NewFile, NewSorted, Recovered};
+use crate::ledger::{DuePoll, Finished, LedgerError, NewFile, NewSorted, Recovered};
 
 /// The longest text of the service in a log line, in characters.
 const WORDS: usize = 300;
@@ -32,6 +32,9 @@ pub fn queued(id: FileId, file: &NewFile) {
         ),
         NewSorted::Unsupported(reason) => tracing::warn!(
             file = %name, %id, %folder, %dataset, state = "unsupported", "not taken: {reason}"
+        ),
+        NewSorted::Unreadable(why) => tracing::warn!(
+            file = %name, %id, %folder, %dataset, state = "queued", "not sent yet: {why}"
         ),
     }
 }
@@ -136,6 +139,16 @@ pub fn polled(due: &DuePoll, now: Timestamp, finished: &Finished) {
             %file, %id, %folder, %dataset, route, attempt, %task, %state, ms, %code, advice = judgement.advice,
             "the task ended: {why}"
         ),
+    }
+}
+
+/// The ledger can't be used just now, and `what` waits. What may pass the
+/// ledger itself has said, once; here it would be said by everyone who waits.
+pub fn ledger_trouble(error: &LedgerError, what: &str) {
+    if error.is_passing() {
+        tracing::debug!(%error, "{what}");
+    } else {
+        tracing::error!(%error, "{what}");
     }
 }
 

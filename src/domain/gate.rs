@@ -38,6 +38,15 @@ impl GateKey {
             GateKey::Route(_) => Scope::Route,
         }
     }
+
+    /// As `supametas-sync resume` wants it named.
+    pub fn spelled(&self) -> String {
+        match self {
+            GateKey::Service => "service".to_owned(),
+            GateKey::Dataset(name) => format!("dataset:{name}"),
+            GateKey::Route(route) => format!("route:{route}"),
+        }
+    }
 }
 
 impl fmt::Display for GateKey {

@@ -1,7 +1,7 @@
 //! The decisions, and nothing else: pure, total and told the time.
 //!
 //! What a file is ([`media`], [`naming`]), when it is finished ([`settle`]),
-//! where it is ([`state`], [`lifecycle`], [`policy`]), what an answer means
+//! where it is ([`state`], [`lifecycle`], [`policy`], [`place`]), what an answer means
 //! ([`answer`], [`error_table`]) and who has to wait ([`gate`], [`backoff`]).
 //!
 //! Must not: import tokio, the file system, SQLite, HTTP, a clock or chance.
@@ -16,10 +16,13 @@ pub mod ids;
 pub mod kind;
 pub mod lifecycle;
 pub mod media;
+pub mod misses;
 pub mod naming;
 pub mod pace;
+pub mod place;
 pub mod policy;
 pub mod settle;
+pub mod spelling;
 pub mod state;
 pub mod time;
 pub mod version;

@@ -13,6 +13,8 @@
 
 use std::time::Duration;
 
+use super::error_table::{Judgement, Scope, Verdict};
+
 /// The most that are made ready for each lane.
 const AHEAD_MOST: f64 = 7.0;
 
@@ -65,14 +67,24 @@ impl Pace {
         self.limit() + (self.limit.floor() * ahead) as usize
     }
 
+    /// Takes in what an upload was answered.
+    pub fn heed(&mut self, judgement: &Judgement) {
+        let scope = judgement.pause.map(|pause| pause.scope);
+        match (&judgement.verdict, scope) {
+            (Verdict::Done(_), _) => self.clean(),
+            (Verdict::Retry(_), Some(Scope::Service | Scope::Dataset)) => self.strained(),
+            _ => {}
+        }
+    }
+
     /// An upload was taken.
-    pub fn clean(&mut self) {
+    pub(crate) fn clean(&mut self) {
         self.limit = (self.limit + 1.0 / self.limit).min(self.max);
     }
 
     /// The service is asked too much (429), overloaded (503), or was away:
     /// when it comes back it is not met by everybody at once.
-    pub fn strained(&mut self) {
+    pub(crate) fn strained(&mut self) {
         self.limit = (self.limit / 2.0).max(1.0);
     }
 }

@@ -255,6 +255,18 @@ impl FromStr for StateKind {
 }
 
 impl State {
+    /// The task that it has at the service, or had.
+    pub const fn task(&self) -> Option<&TaskId> {
+        match self {
+            State::Submitted { task, .. }
+            | State::Succeeded { task }
+            | State::Failed { task, .. }
+            | State::Cancelled { task }
+            | State::Lost { task } => Some(task),
+            _ => None,
+        }
+    }
+
     /// Its name.
     pub const fn kind(&self) -> StateKind {
         match self {

@@ -2,9 +2,9 @@
 //!
 //! Must not: decide what is done.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
-use super::error::LedgerError;
+use super::error::{Fail, LedgerError};
 use super::{Lane, Ledger};
 use crate::domain::time::Timestamp;
 
@@ -77,22 +77,26 @@ impl Ledger {
         self.read(Lane::Hot, move |conn| {
             // One view of the ledger for all the numbers.
             let tx = conn.unchecked_transaction()?;
-            let count = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
-                let n: i64 = tx
-                    .prepare_cached(sql)?
-                    .query_row(params, |row| row.get(0))?;
-                Ok::<u64, rusqlite::Error>(n.max(0).unsigned_abs())
-            };
-            let queued = count(IN_STATE, &[&"queued"])?;
-            let queued_later = count(QUEUED_LATER, params![now.0])?;
-            Ok(Pending {
-                queued_due: queued.saturating_sub(queued_later),
-                queued_later,
-                uploading: count(IN_STATE, &[&"uploading"])?,
-                submitted: count(IN_STATE, &[&"submitted"])?,
-                source_actions: count(SOURCES, &[])?,
-            })
+            pending(&tx, now)
         })
         .await
     }
+}
+
+pub(super) fn pending(conn: &Connection, now: Timestamp) -> Result<Pending, Fail> {
+    let count = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
+        let n: i64 = conn
+            .prepare_cached(sql)?
+            .query_row(params, |row| row.get(0))?;
+        Ok::<u64, rusqlite::Error>(n.max(0).unsigned_abs())
+    };
+    let queued = count(IN_STATE, &[&"queued"])?;
+    let queued_later = count(QUEUED_LATER, params![now.0])?;
+    Ok(Pending {
+        queued_due: queued.saturating_sub(queued_later),
+        queued_later,
+        uploading: count(IN_STATE, &[&"uploading"])?,
+        submitted: count(IN_STATE, &[&"submitted"])?,
+        source_actions: count(SOURCES, &[])?,
+    })
 }

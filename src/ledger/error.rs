@@ -32,7 +32,7 @@ pub enum LedgerError {
     },
     /// The file is something else.
     #[error(
-        "{} is not a ledger of supametas-sync: it is left as it is; set `ledger` to another path",
+        "{} is not a ledger of supametas-sync: it is left as it is; set `ledger` to another path, or, if it was the ledger and is damaged, restore a backup: `supametas-sync rebuild --from BACKUP`",
         .0.display()
     )]
     NotALedger(PathBuf),
@@ -103,7 +103,7 @@ pub enum LedgerError {
     Busy(PathBuf),
     /// Its content can't be trusted.
     #[error(
-        "the ledger {} is damaged ({why}): stop the daemon, keep a copy, and restore a backup or start a new ledger",
+        "the ledger {} is damaged ({why}): stop the daemon and run `supametas-sync rebuild`, which keeps the damaged file and saves what can be read of it; with a backup: `rebuild --from BACKUP`",
         path.display()
     )]
     Corrupt {
@@ -114,10 +114,38 @@ pub enum LedgerError {
     },
     /// The file was deleted or replaced while it was open.
     #[error(
-        "the ledger {} was deleted or replaced while in use: nothing more is recorded; stop the daemon, put the file back or restore a backup, and start again",
-        .0.display()
+        "the ledger {} was deleted or replaced while in use: nothing more is recorded, and nothing is sent; {kept}",
+        path.display()
     )]
-    Vanished(PathBuf),
+    Vanished {
+        /// The ledger's file.
+        path: PathBuf,
+        /// What became of what it held, and what to do now.
+        kept: String,
+    },
+    /// What a daemon saved of a ledger that was deleted under it lies there
+    /// beside another one.
+    #[error(
+        "beside the ledger {} lies {}, saved when the ledger was deleted or replaced under a running daemon: it may know of files that this one does not. Join them with `supametas-sync rebuild --from {}`, or move it away",
+        path.display(), rescued.display(), rescued.display()
+    )]
+    Rescued {
+        /// The ledger's file.
+        path: PathBuf,
+        /// What was saved.
+        rescued: PathBuf,
+    },
+    /// The disk does not do what it should.
+    #[error(
+        "the disk under the ledger {} fails ({why}): nothing was recorded; it is tried again. Look at the system's log (dmesg) and at the disk",
+        path.display()
+    )]
+    Disk {
+        /// The ledger's file.
+        path: PathBuf,
+        /// SQLite's words.
+        why: String,
+    },
     /// The bundled SQLite is one that can damage a ledger.
     #[error(
         "this program was built with SQLite {0}, which can damage a ledger that the daemon and a command use together: build it with 3.51.3 or later"
@@ -148,9 +176,24 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// Waiting may mend it: the disk is full, or somebody else writes.
+    /// Waiting may mend it: the disk is full or fails, it was made read-only,
+    /// or somebody else writes.
     pub const fn is_passing(&self) -> bool {
-        matches!(self, LedgerError::DiskFull(_) | LedgerError::Busy(_))
+        matches!(
+            self,
+            LedgerError::DiskFull(_)
+                | LedgerError::Busy(_)
+                | LedgerError::ReadOnly { .. }
+                | LedgerError::Disk { .. }
+        )
+    }
+
+    /// No waiting mends it: a daemon must not go on with this ledger.
+    pub const fn is_final(&self) -> bool {
+        matches!(
+            self,
+            LedgerError::Vanished { .. } | LedgerError::Corrupt { .. } | LedgerError::NotALedger(_)
+        )
     }
 }
 
@@ -186,7 +229,13 @@ impl Fail {
 fn of_sqlite(path: PathBuf, error: &rusqlite::Error) -> LedgerError {
     let why = error.to_string();
     match error.sqlite_error_code() {
+        // The index of the log is a file of its own, and SQLite has no better
+        // word for its disk being full.
+        _ if extended(error) == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => {
+            LedgerError::DiskFull(path)
+        }
         Some(ErrorCode::DiskFull) => LedgerError::DiskFull(path),
+        Some(ErrorCode::SystemIoFailure) => LedgerError::Disk { path, why },
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             LedgerError::ReadOnly { path, why }
         }
@@ -195,4 +244,8 @@ fn of_sqlite(path: PathBuf, error: &rusqlite::Error) -> LedgerError {
         Some(ErrorCode::NotADatabase) => LedgerError::NotALedger(path),
         _ => LedgerError::Other { path, why },
     }
+}
+
+fn extended(error: &rusqlite::Error) -> Option<i32> {
+    Some(error.sqlite_error()?.extended_code)
 }

@@ -2,6 +2,7 @@
 //!
 //! Must not: look at a file, or decide what it is.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::policies::Policies;
 use super::rows::{self, ContentHash, FileRecord, NAMES, bits, length};
 use super::work::Work;
 use super::{Lane, Ledger};
+use crate::domain::answer::Code;
 use crate::domain::ids::{DatasetName, FileId, FolderName, Route};
 use crate::domain::lifecycle::Event;
 use crate::domain::media::Media;
@@ -43,6 +45,9 @@ pub enum NewSorted {
     Media(Media),
     /// No import takes it; in words.
     Unsupported(String),
+    /// It can't be read, and so not be sorted either; in words. It is queued
+    /// all the same, so that it is seen and tried again.
+    Unreadable(String),
 }
 
 /// What became of a [`NewFile`].
@@ -97,7 +102,17 @@ pub struct Unsorted {
     pub folder: FolderName,
     /// Which version of which path.
     pub version: FileVersion,
+    /// Not to be looked at before.
+    pub not_before: Timestamp,
 }
+
+/// How long a file waits that can't be read: as long again as it has waited,
+/// within this.
+pub const UNREADABLE_WAIT: RangeInclusive<Duration> =
+    Duration::from_secs(2)..=Duration::from_secs(60);
+
+/// What stands in place of an answer's code for a file that can't be read.
+pub const UNREADABLE: &str = "UNREADABLE";
 
 /// A version's number, by its identity. From the index alone.
 pub(super) const IDENTIFY: &str = "SELECT id FROM files WHERE folder = ?1 AND path = ?2 \
@@ -115,7 +130,7 @@ pub(super) const OLDER: &str = "SELECT id FROM files WHERE folder = ?1 AND path 
     AND id <> ?3 AND state IN ('queued', 'uploading', 'submitted')";
 
 pub(super) const UNSORTED: &str = "SELECT f.id, fo.name, f.path, f.dev, f.inode, f.size, \
-    f.mtime_ns FROM files AS f INDEXED BY files_unsorted \
+    f.mtime_ns, f.not_before FROM files AS f INDEXED BY files_unsorted \
     CROSS JOIN folders AS fo ON fo.id = f.folder \
     WHERE f.state = 'queued' AND f.media IS NULL AND f.id > ?1 ORDER BY f.id LIMIT ?2";
 
@@ -208,8 +223,21 @@ impl Ledger {
         .await
     }
 
+    /// Lets a queued file wait for [`UNREADABLE_WAIT`], since it can't be read,
+    /// and keeps why, so that people see it. It is not blamed.
+    pub async fn unreadable(&self, id: FileId, why: String, at: Moment) -> Result<(), LedgerError> {
+        self.write(1, move |work| {
+            let file = rows::load(work.conn, id)?;
+            match file.state {
+                State::Queued { .. } => note_unreadable(work, file, &why, at),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
     /// Queued files that nobody has sorted yet: an operator sent them round
-    /// again. Those behind `after`, in order.
+    /// again, or they could not be read. Those behind `after`, in order.
     pub async fn unsorted(
         &self,
         after: Option<FileId>,
@@ -223,6 +251,7 @@ impl Ledger {
                     id: FileId(row.get(0)?),
                     folder: FolderName(row.get(1)?),
                     version: rows::version(row, 2)?,
+                    not_before: Timestamp(row.get(7)?),
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -248,8 +277,16 @@ impl Ledger {
             match sorted {
                 NewSorted::Media(media) => {
                     file.media = Some(media);
+                    if file
+                        .last_code
+                        .as_ref()
+                        .is_some_and(|c| c.as_str() == UNREADABLE)
+                    {
+                        (file.last_code, file.last_why) = (None, None);
+                    }
                     work.store(&file)
                 }
+                NewSorted::Unreadable(why) => note_unreadable(work, file, &why, at),
                 NewSorted::Unsupported(reason) => {
                     file.media = None;
                     work.must_change(&mut file, &Event::Unsupported(reason), at, &policies)
@@ -270,6 +307,24 @@ fn first_state(at: Moment) -> State {
     }
 }
 
+/// The change names no state: the file stays queued.
+fn note_unreadable(
+    work: &mut Work<'_>,
+    mut file: FileRecord,
+    why: &str,
+    at: Moment,
+) -> Result<(), Fail> {
+    if let State::Queued { not_before, tries } = &mut file.state {
+        // As long again as it has waited: rights that are just being set cost
+        // no minute, and wrong ones no storm.
+        let (least, most) = UNREADABLE_WAIT.into_inner();
+        *not_before = at.now.plus(at.now.since(tries.since).clamp(least, most));
+    }
+    file.last_code = Some(Code::own(UNREADABLE));
+    file.last_why = Some(rows::bounded(why).to_owned());
+    work.store(&file)
+}
+
 fn enqueue(
     work: &mut Work<'_>,
     new: NewFile,
@@ -279,7 +334,7 @@ fn enqueue(
     let folder = work.folder(&new.folder)?;
     let media = match &new.sorted {
         NewSorted::Media(media) => Some(*media),
-        NewSorted::Unsupported(_) => None,
+        NewSorted::Unsupported(_) | NewSorted::Unreadable(_) => None,
     };
     let id = match identify(work.conn, folder, &new.version)? {
         Some(id) => {
@@ -292,9 +347,16 @@ fn enqueue(
         }
         None => insert(work, folder, &new, media, at)?,
     };
-    if let NewSorted::Unsupported(reason) = new.sorted {
-        let mut file = rows::load(work.conn, id)?;
-        work.must_change(&mut file, &Event::Unsupported(reason), at, policies)?;
+    match new.sorted {
+        NewSorted::Media(_) => {}
+        NewSorted::Unsupported(reason) => {
+            let mut file = rows::load(work.conn, id)?;
+            work.must_change(&mut file, &Event::Unsupported(reason), at, policies)?;
+        }
+        NewSorted::Unreadable(why) => {
+            let file = rows::load(work.conn, id)?;
+            note_unreadable(work, file, &why, at)?;
+        }
     }
     let older: Vec<i64> = {
         let mut statement = work.conn.prepare_cached(OLDER)?;

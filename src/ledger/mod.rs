@@ -25,11 +25,17 @@ mod gates;
 mod intake;
 mod open;
 mod operator;
+mod place;
+mod places;
 mod policies;
+mod questions;
+mod rebuild;
 mod recovery;
 mod rows;
+mod salvage;
 mod schema;
 mod sources;
+mod standing;
 mod tasks;
 mod thread;
 mod uploads;
@@ -49,24 +55,37 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use due::Pending;
 pub use error::LedgerError;
 pub use gates::{Fingerprints, Gates};
-pub use intake::{Enqueued, NewFile, NewSorted, PickRequest, Queued, Unsorted};
-pub use open::is_owned;
+pub use intake::{
+    Enqueued, NewFile, NewSorted, PickRequest, Queued, UNREADABLE, UNREADABLE_WAIT, Unsorted,
+};
+pub use open::{is_owned, lock_path, owner};
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
 pub use policies::Policies;
+pub use rebuild::{Rebuild, Rebuilt};
 pub use recovery::Recovered;
 pub use rows::{ContentHash, FileRecord, LastPoll, OptionsPrint, Source, SourceEnd};
+pub use salvage::Salvaged;
 pub use schema::BIG_FILE;
 pub use sources::SourceWork;
+pub use standing::Standing;
 pub use tasks::{DuePoll, Polled};
 pub use uploads::{Begin, Begun, Finish, Finished, NextHop};
 pub use work::STREAK_GRACE;
 
 use error::Fail;
+use place::Place;
 use thread::{Read, Write, Writer};
 use work::{Kept, Work};
 
+use crate::live::histogram::Histogram;
+
 /// Requests that may wait for the owning thread before callers wait to ask.
 const WAITING: usize = 4096;
+
+/// Upper bounds of the buckets of commit times, in seconds.
+const COMMITS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0,
+];
 
 /// A handle on the ledger. Clones share it; it closes when the last is gone.
 #[derive(Clone)]
@@ -75,7 +94,9 @@ pub struct Ledger {
     hot: mpsc::Sender<Read>,
     cold: mpsc::Sender<Read>,
     commits: Arc<AtomicU64>,
+    commit_times: Arc<Histogram>,
     gates: watch::Receiver<Arc<Gates>>,
+    trouble: watch::Sender<Option<LedgerError>>,
 }
 
 /// Which reader is asked.
@@ -104,6 +125,7 @@ impl Ledger {
     pub fn open_owner(path: &Path) -> Result<Ledger, LedgerError> {
         schema::check_sqlite()?;
         let lock = open::lock(path)?;
+        place::take_up_rescued(path)?;
         open::make_file(path)?;
         let conn = open::writer(path, true)?;
         Ledger::start(path, conn, Some(lock))
@@ -135,14 +157,17 @@ impl Ledger {
         let gates_now = gates::load_all(&conn).map_err(wrong)?;
         let (show, gates) = watch::channel(Arc::new(gates_now));
         let commits = Arc::new(AtomicU64::new(0));
+        let (trouble, _) = watch::channel(None);
+        let commit_times = Arc::new(Histogram::new(COMMITS));
         let thread = Writer {
             data_version: thread::data_version(&conn).map_err(wrong)?,
-            identity: thread::identity(path)
-                .ok_or_else(|| LedgerError::Vanished(path.to_owned()))?,
+            place: Place::now(path, lock.is_some()),
+            trouble: trouble.clone(),
             conn,
             path: path.to_owned(),
             lock,
             commits: Arc::clone(&commits),
+            commit_times: Arc::clone(&commit_times),
             gates: show,
             requests,
             kept: Kept::default(),
@@ -160,8 +185,17 @@ impl Ledger {
             hot,
             cold,
             commits,
+            commit_times,
             gates,
+            trouble,
         })
+    }
+
+    /// What keeps the ledger from recording, if anything: set when it begins,
+    /// told once in the log, and taken back when it is over. One that
+    /// [`LedgerError::is_final`] stays.
+    pub fn trouble(&self) -> watch::Receiver<Option<LedgerError>> {
+        self.trouble.subscribe()
     }
 
     /// Closes the ledger for every clone of this handle: what was asked before
@@ -236,8 +270,16 @@ impl Ledger {
         F: FnOnce(&Connection) -> Result<T, Fail> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let trouble = self.trouble.clone();
         let run = Box::new(move |conn: &Connection, path: &Path| {
-            let _ = reply.send(ask(conn).map_err(|fail| fail.at(path)));
+            let answer = ask(conn).map_err(|fail| fail.at(path));
+            if let Err(error) = &answer
+                && error.is_final()
+            {
+                tracing::error!("{error}");
+                trouble.send_replace(Some(error.clone()));
+            }
+            let _ = reply.send(answer);
         });
         let reader = match lane {
             Lane::Hot => &self.hot,

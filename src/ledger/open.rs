@@ -66,7 +66,21 @@ pub fn is_owned(path: &Path) -> Result<bool, LedgerError> {
     }
 }
 
-fn lock_path(path: &Path) -> PathBuf {
+/// The number of the process that works on the ledger at `path` now, as it
+/// says itself; `None` if none does, or it can't be told. Whoever would act on
+/// it has to see for himself that this process holds the lock.
+pub fn owner(path: &Path) -> Option<u32> {
+    if !is_owned(path).ok()? {
+        return None;
+    }
+    let mut text = String::new();
+    let lock = File::open(lock_path(path)).ok()?;
+    lock.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// The lock file beside the ledger at `path`.
+pub fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     PathBuf::from(name)

@@ -153,25 +153,7 @@ impl Ledger {
     /// How many files of each folder are in each state; none where there are
     /// none. Costs the same however many there are.
     pub async fn counts(&self) -> Result<Vec<Count>, LedgerError> {
-        self.read(Lane::Cold, |conn| {
-            let mut statement = conn.prepare_cached(
-                "SELECT fo.name, c.state, c.files, c.bytes FROM counts AS c \
-                 CROSS JOIN folders AS fo ON fo.id = c.folder WHERE c.files > 0 ORDER BY fo.name",
-            )?;
-            let mut rows = statement.query([])?;
-            let mut counts = Vec::new();
-            while let Some(row) = rows.next()? {
-                counts.push(Count {
-                    folder: FolderName(row.get(0)?),
-                    state: kind(&row.get::<_, String>(1)?)?,
-                    files: row.get::<_, i64>(2)?.max(0).unsigned_abs(),
-                    bytes: row.get::<_, i64>(3)?.max(0).unsigned_abs(),
-                });
-            }
-            counts.sort_by(|a, b| (&a.folder, a.state).cmp(&(&b.folder, b.state)));
-            Ok(counts)
-        })
-        .await
+        self.read(Lane::Cold, counts).await
     }
 
     /// Files that match. Where more match than may be shown: of what ended,
@@ -466,6 +448,25 @@ fn matching(conn: &Connection, filter: &Filter) -> Result<Vec<FileId>, Fail> {
     found.sort_unstable();
     found.truncate(filter.limit);
     Ok(found)
+}
+
+pub(super) fn counts(conn: &Connection) -> Result<Vec<Count>, Fail> {
+    let mut statement = conn.prepare_cached(
+        "SELECT fo.name, c.state, c.files, c.bytes FROM counts AS c \
+         CROSS JOIN folders AS fo ON fo.id = c.folder WHERE c.files > 0 ORDER BY fo.name",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut counts = Vec::new();
+    while let Some(row) = rows.next()? {
+        counts.push(Count {
+            folder: FolderName(row.get(0)?),
+            state: kind(&row.get::<_, String>(1)?)?,
+            files: row.get::<_, i64>(2)?.max(0).unsigned_abs(),
+            bytes: row.get::<_, i64>(3)?.max(0).unsigned_abs(),
+        });
+    }
+    counts.sort_by(|a, b| (&a.folder, a.state).cmp(&(&b.folder, b.state)));
+    Ok(counts)
 }
 
 fn kind(text: &str) -> Result<StateKind, Fail> {

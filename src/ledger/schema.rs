@@ -22,7 +22,7 @@ pub const BIG_FILE: u64 = 64 * 1024 * 1024;
 const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// One SQL script for each version of the schema, in order.
-pub(super) const MIGRATIONS: &[&str] = &[FILES, COUNTS];
+pub(super) const MIGRATIONS: &[&str] = &[FILES, COUNTS, PLACES];
 
 /// Version 1. A state owns exactly its data: the CHECKs say the same as the
 /// enum `domain::state::State`. The partial indices hold only what their query
@@ -215,6 +215,15 @@ CREATE TRIGGER files_leave AFTER DELETE ON files BEGIN
     UPDATE counts SET files = files - 1, bytes = bytes - OLD.size
         WHERE folder = OLD.folder AND state = OLD.state;
 END;
+";
+
+/// What each folder's directory is recognised by, over a restart too
+/// (`domain::place`).
+const PLACES: &str = "
+ALTER TABLE folders ADD COLUMN place_path BLOB;
+ALTER TABLE folders ADD COLUMN place_fs TEXT;
+ALTER TABLE folders ADD COLUMN place_inode INTEGER;
+ALTER TABLE folders ADD COLUMN place_mount INTEGER CHECK (place_mount IN (0, 1));
 ";
 
 /// The schema that this program works with.

@@ -7,19 +7,21 @@
 //!
 //! Must not: know what a request does.
 
-use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Gates};
+use super::place::Place;
 use super::work::{Kept, Untold, Work};
 use crate::failpoint::failpoint;
+use crate::live::histogram::Histogram;
 
 /// Requests in one transaction, at most.
 const GROUP: usize = 512;
@@ -43,6 +45,8 @@ pub(super) enum Write {
     },
     /// Look whether another process has written. True: it has.
     Refresh(oneshot::Sender<Result<bool, LedgerError>>),
+    /// Say that the thread works.
+    Hello(oneshot::Sender<()>),
     /// End, and say so once the file is closed and the lock given back.
     Close(oneshot::Sender<()>),
 }
@@ -63,11 +67,14 @@ pub(super) struct Writer {
     /// Held as long as the thread lives; `None` for a visitor.
     pub lock: Option<File>,
     pub commits: Arc<AtomicU64>,
+    pub commit_times: Arc<Histogram>,
     pub gates: watch::Sender<Arc<Gates>>,
     pub requests: mpsc::Receiver<Write>,
     pub kept: Kept,
-    /// Device and inode of the file that was opened.
-    pub identity: (u64, u64),
+    /// Whether the files that were opened are still at their paths.
+    pub place: Place,
+    /// What is wrong with the ledger, for all to see.
+    pub trouble: watch::Sender<Option<LedgerError>>,
     /// What `PRAGMA data_version` said last: it moves when others write.
     pub data_version: i64,
 }
@@ -98,6 +105,7 @@ impl Writer {
                         group.push(run);
                     }
                     Write::Refresh(reply) => refreshers.push(reply),
+                    Write::Hello(reply) => drop(reply.send(())),
                     Write::Close(reply) => {
                         closing = Some(reply);
                         break;
@@ -128,6 +136,10 @@ impl Writer {
         let untold = self.kept.untold.pop_front();
         let mut answers = Vec::with_capacity(group.len());
         let result = self.in_transaction(untold.as_ref(), group, &mut answers);
+        self.tell_trouble(result.as_ref().err());
+        if let Some(error) = self.kept.found_damaged.take() {
+            self.tell_trouble(Some(&error));
+        }
         if result.is_ok() {
             self.commits.fetch_add(1, Ordering::Relaxed);
             if std::mem::take(&mut self.kept.gates_changed) {
@@ -175,20 +187,44 @@ impl Writer {
             return Err(error);
         }
         failpoint!("ledger.before_commit");
+        let start = Instant::now();
         exec(&self.conn, "COMMIT").map_err(|fail| fail.at(path))?;
+        self.commit_times.record(start.elapsed());
         failpoint!("ledger.after_commit");
         Ok(())
     }
 
-    fn begin(&self) -> Result<(), LedgerError> {
+    fn begin(&mut self) -> Result<(), LedgerError> {
         // A file that was deleted can still be written, and is lost at the end.
-        if identity(&self.path) != Some(self.identity) {
-            return Err(LedgerError::Vanished(self.path.clone()));
-        }
+        self.place.check(&self.conn)?;
         exec(&self.conn, "BEGIN IMMEDIATE").map_err(|fail| fail.at(&self.path))
     }
 
+    /// Says once what is wrong, and once that it is right again: everyone who
+    /// shares a transaction that fails hears of it, and many try again.
+    fn tell_trouble(&self, now: Option<&LedgerError>) {
+        self.trouble.send_if_modified(|known| {
+            // What can't be mended stays.
+            if known.as_ref() == now || known.as_ref().is_some_and(LedgerError::is_final) {
+                return false;
+            }
+            match now {
+                Some(error) if error.is_passing() => {
+                    tracing::error!("{error}; until then no file is sent");
+                }
+                Some(error) => tracing::error!("{error}"),
+                None => tracing::info!(ledger = %self.path.display(), "the ledger records again"),
+            }
+            *known = now.cloned();
+            true
+        });
+    }
+
     fn refresh(&mut self) -> Result<bool, LedgerError> {
+        if let Err(error) = self.place.check(&self.conn) {
+            self.tell_trouble(Some(&error));
+            return Err(error);
+        }
         let version = data_version(&self.conn).map_err(|fail| fail.at(&self.path))?;
         let others_wrote = version != self.data_version;
         if others_wrote {
@@ -236,6 +272,9 @@ fn member(
     let (worked, deliver) = run(Some(work), path);
     answers.push(deliver);
     if let Err(error) = worked {
+        if error.is_final() {
+            work.kept.found_damaged = Some(error.clone());
+        }
         take_back(work, left_over, error, path)?;
     }
     exec(work.conn, "RELEASE member").map_err(|fail| fail.at(path))
@@ -272,12 +311,6 @@ fn take_back(
     work.kept.untold.truncate(left_over);
     work.kept.forget_names();
     exec(work.conn, "ROLLBACK TO member").map_err(|fail| fail.at(path))
-}
-
-/// Device and inode of the file at `path`, if there is one.
-pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
-    let meta = fs::metadata(path).ok()?;
-    Some((meta.dev(), meta.ino()))
 }
 
 /// Moves when another connection has committed.

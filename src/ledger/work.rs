@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::error::Fail;
+use super::error::{Fail, LedgerError};
 use super::policies::Policies;
 use super::rows::{self, FileRecord, Source, bounded};
 use crate::domain::answer::Code;
@@ -44,6 +44,8 @@ pub(super) struct Kept {
     pub untold: VecDeque<Untold>,
     /// A gate was written since gates were last shown.
     pub gates_changed: bool,
+    /// A request came upon something that no waiting mends.
+    pub found_damaged: Option<LedgerError>,
 }
 
 impl Kept {

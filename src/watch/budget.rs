@@ -67,6 +67,16 @@ impl WatchBudget {
     }
 }
 
+/// `fs.inotify.max_user_watches`, where the system tells.
+pub fn max_watches() -> Option<u64> {
+    limit("max_user_watches")
+}
+
+fn limit(name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?;
+    text.trim().parse().ok()
+}
+
 struct Count;
 
 impl Visit for Count {
@@ -84,17 +94,12 @@ impl Visit for Count {
 /// Counts the directories of the folders that are watched by events. Walks
 /// them: takes a while where there are many.
 pub fn watch_budget<'a>(folders: impl IntoIterator<Item = &'a Arc<Watched>>) -> WatchBudget {
-    let limit = |name: &str| {
-        std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}"))
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-    };
     WatchBudget {
         folders: folders
             .into_iter()
             .map(|folder| (folder.name.clone(), needed(folder)))
             .collect(),
-        max_watches: limit("max_user_watches"),
+        max_watches: max_watches(),
         max_instances: limit("max_user_instances"),
     }
 }

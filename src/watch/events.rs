@@ -15,6 +15,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::places::Places;
+use super::root::Identity;
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
 use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
@@ -90,6 +92,7 @@ pub enum NotWatched {
 #[derive(Debug)]
 pub struct EventWatcher {
     inner: RecommendedWatcher,
+    places: Places,
 }
 
 impl EventWatcher {
@@ -105,7 +108,10 @@ impl EventWatcher {
         };
         let config = Config::default().with_follow_symlinks(false);
         match RecommendedWatcher::new(handler, config) {
-            Ok(inner) => Ok(EventWatcher { inner }),
+            Ok(inner) => Ok(EventWatcher {
+                inner,
+                places: Places::default(),
+            }),
             Err(e) => Err(match e.kind {
                 ErrorKind::MaxFilesWatch => NoEvents::WatchLimit,
                 ErrorKind::Io(e) if is_limit(&e) => NoEvents::InstanceLimit,
@@ -117,6 +123,14 @@ impl EventWatcher {
     /// Watches one directory, not those below it. Again is harmless, and mends
     /// a watch that died unseen.
     pub fn watch(&mut self, dir: &Path) -> Result<(), NotWatched> {
+        let identity = identity_of(dir).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => NotWatched::Gone,
+            _ => NotWatched::Other(e.to_string()),
+        })?;
+        for stale in self.places.put(dir, identity) {
+            // It may have heard of it already.
+            let _ = self.inner.unwatch(&stale);
+        }
         self.inner
             .watch(dir, RecursiveMode::NonRecursive)
             .map_err(|e| match e.kind {
@@ -127,6 +141,29 @@ impl EventWatcher {
                 _ => NotWatched::Other(e.to_string()),
             })
     }
+}
+
+impl EventWatcher {
+    /// After a whole scan that has set `live` watches: gives up those of
+    /// directories that lie elsewhere or nowhere now.
+    pub fn prune(&mut self, live: u64) {
+        if self.places.len() as u64 <= live {
+            return;
+        }
+        let lies = |path: &Path, dir| identity_of(path).is_ok_and(|now| now == dir);
+        for stale in self.places.prune(lies) {
+            let _ = self.inner.unwatch(&stale);
+        }
+    }
+}
+
+fn identity_of(dir: &Path) -> std::io::Result<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    let facts = std::fs::symlink_metadata(dir)?;
+    Ok(Identity {
+        dev: facts.dev(),
+        inode: facts.ino(),
+    })
 }
 
 fn is_limit(e: &std::io::Error) -> bool {

@@ -72,7 +72,7 @@ fn of(statfs: &StatFs) -> FsKind {
 
 /// Whether a folder at `path` that is to be watched like `how` is to have
 /// events. A file system that can't be asked is scanned.
-pub(super) fn wants_events(how: How, path: &Path) -> bool {
+pub fn wants_events(how: How, path: &Path) -> bool {
     match how {
         How::Events => true,
         How::Poll => false,
@@ -83,6 +83,14 @@ pub(super) fn wants_events(how: How, path: &Path) -> bool {
 /// Of what a path lies on.
 pub fn of_path(path: &Path) -> std::io::Result<FsKind> {
     Ok(of(&rustix::fs::statfs(path)?))
+}
+
+/// What tells a file system from another, over a reboot too: its kind, and the
+/// number that it gives itself.
+pub(super) fn number_of(fd: BorrowedFd<'_>) -> rustix::io::Result<String> {
+    let kind = rustix::fs::fstatfs(fd)?.f_type;
+    let number = rustix::fs::fstatvfs(fd)?.f_fsid;
+    Ok(format!("{kind:x}:{number:x}"))
 }
 
 /// Of what an open file lies on.

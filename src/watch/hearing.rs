@@ -9,9 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::claim::Claim;
 use super::events::{EventWatcher, Hint, HintKind, NoEvents};
 use super::not_taken::Offline;
-use super::root::{Found, RootFacts};
+use super::root::{Found, Identity, RootFacts};
 use super::shared::{News, Shared, Stopped};
 use super::{BATCH, Mode, Sighting, fstype};
 use crate::domain::settle::Sighted;
@@ -36,6 +37,9 @@ struct Hearing<'a> {
     retry_events: Option<Instant>,
     lost: Option<String>,
     lost_scan_after: Instant,
+    claim: Option<Claim>,
+    /// The watches are to be set anew with the next scan for lost events.
+    stale_watches: bool,
 }
 
 /// The thread.
@@ -51,6 +55,8 @@ pub(super) fn run(shared: &Arc<Shared>) {
         retry_events: None,
         lost: None,
         lost_scan_after: now,
+        claim: None,
+        stale_watches: false,
     };
     while hearing.round().is_ok() {}
     // The watches end with the watch.
@@ -98,6 +104,13 @@ impl Hearing<'_> {
             let why = self.lost.take().unwrap_or_default();
             tracing::warn!(folder = %self.shared.folder.name, "scanning the folder again: {why}");
             self.lost_scan_after = now + LOST_GAP;
+            if std::mem::take(&mut self.stale_watches) {
+                // notify ends the watch of a path that is removed or renamed.
+                // A directory whose move was not heard is still known to it by
+                // its former path, and would lose its watch with whatever is
+                // next removed there.
+                self.set_mode(now);
+            }
             self.scan(now);
         }
     }
@@ -136,6 +149,7 @@ impl Hearing<'_> {
         }
         if let Some(why) = news.lost {
             self.lost = Some(why);
+            self.stale_watches |= news.stale_watches;
         }
     }
 
@@ -154,6 +168,7 @@ impl Hearing<'_> {
             Ok(facts) => {
                 self.next_check = now + CHECK_ONLINE;
                 self.offline_wait = CHECK_OFFLINE.0;
+                self.look_for_others(facts.identity);
                 if self.facts != Some(facts) {
                     self.come_online(facts, now);
                 }
@@ -161,6 +176,7 @@ impl Hearing<'_> {
             Err(why) => {
                 self.next_check = now + self.offline_wait;
                 self.offline_wait = (self.offline_wait * 2).min(CHECK_OFFLINE.1);
+                self.claim = None;
                 self.go_offline(why);
             }
         }
@@ -171,10 +187,14 @@ impl Hearing<'_> {
         self.why_offline = None;
         self.shared.problems(|p| p.offline = None);
         self.set_mode(now);
+        let at = self.shared.setup.world.clock.now();
         // Before the scan, which may end before the next line.
         self.shared.status(|s| {
             s.checked = true;
-            s.online = true;
+            if !std::mem::replace(&mut s.online, true) {
+                s.since = Some(at);
+            }
+            s.offline_why = None;
         });
         self.scan(now);
         tracing::info!(folder = %self.shared.folder.name, "watching the folder");
@@ -191,11 +211,40 @@ impl Hearing<'_> {
         tracing::warn!(folder = %self.shared.folder.name, "the folder can't be reached: {why}");
         let text = format!("the folder can't be reached: {why}");
         self.shared.problems(|p| p.offline = Some(text));
+        let at = self.shared.setup.world.clock.now();
         self.shared.status(|s| {
+            // The reason may change while it is away; the time does not.
+            if s.online || s.since.is_none() {
+                s.since = Some(at);
+            }
             s.checked = true;
             s.online = false;
+            s.offline_why = Some(why);
             s.watches = 0;
         });
+    }
+
+    /// Another process on the same folder works with another ledger, since one
+    /// ledger has one daemon: each of them sends every file.
+    fn look_for_others(&mut self, directory: Identity) {
+        let claim = match self.claim.take() {
+            Some(claim) if claim.is_of(directory) => claim,
+            _ => Claim::of(directory),
+        };
+        let others = claim.others();
+        self.claim = Some(claim);
+        let text = (!others.is_empty()).then(|| shared_with(&others));
+        let mut news = false;
+        self.shared.problems(|p| {
+            news = p.shared != text;
+            p.shared.clone_from(&text);
+        });
+        let folder = &self.shared.folder.name;
+        match text {
+            Some(text) if news => tracing::error!(%folder, "{text}"),
+            None if news => tracing::info!(%folder, "no other process watches the folder any more"),
+            _ => {}
+        }
     }
 
     // ---- events or polling
@@ -321,6 +370,15 @@ impl Hearing<'_> {
         }
         out
     }
+}
+
+/// What is to be said of a folder that others watch, too.
+pub fn shared_with(others: &[u32]) -> String {
+    let pids: Vec<String> = others.iter().map(ToString::to_string).collect();
+    format!(
+        "another supametas-sync watches this folder with a ledger of its own (process {}): each file is sent by both. Stop one of them, or give each a folder of its own",
+        pids.join(", ")
+    )
 }
 
 fn relative(folder: &Path, path: &Path) -> Option<Vec<u8>> {

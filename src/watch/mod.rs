@@ -24,11 +24,14 @@
 //! Must not: read the content of a file, or know the ledger.
 
 pub mod budget;
+pub mod claim;
 pub mod events;
 pub mod fstype;
+pub mod hard_links;
 mod hearing;
 pub mod lease;
 pub mod not_taken;
+mod places;
 pub mod root;
 pub mod rules;
 pub mod scan;
@@ -51,6 +54,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
 use crate::ports::World;
 
+pub use hearing::shared_with;
 pub use lease::open_for_writing;
 pub use not_taken::{NotTaken, Offline};
 pub use root::{FolderRoot, OpenedFile, same_version, version_of};
@@ -139,18 +143,26 @@ pub struct WatchStatus {
     pub checked: bool,
     /// Whether the folder is there.
     pub online: bool,
+    /// Since when it is so; `None`: it was not looked for yet.
+    pub since: Option<Timestamp>,
+    /// Why it is not there.
+    pub offline_why: Option<Offline>,
     /// How it is watched.
     pub mode: Mode,
     /// Directories with a watch, as of the last scan.
     pub watches: u64,
     /// Whether a whole scan is under way.
     pub scanning: bool,
+    /// When the latest whole scan began, one under way included.
+    pub scan_began_at: Option<Timestamp>,
     /// Whole scans that came to their end.
     pub scans: u64,
     /// The last of them.
     pub last_scan: Option<LastScan>,
     /// What is wrong and what to do, in words.
     pub problem: Option<String>,
+    /// Who else watches it, and what to do, in words.
+    pub shared: Option<String>,
 }
 
 /// A folder that is being watched. Dropping it stops the watch without

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::domain::naming::TemporaryKind;
@@ -37,7 +38,7 @@ impl fmt::Display for Offline {
             Offline::NotADirectory => "what is at its path is not a directory",
             Offline::NoRight => "this user has no right to read it; grant read and search (rx)",
             Offline::EmptyMountPoint => {
-                "its path shows an empty directory and not the mount that was there; mount it again (its files are not taken as deleted)"
+                "its path shows an empty directory and not the mount that was there; mount it again (its files are not taken as deleted). If this directory is the folder from now on, put any file into it, such as an empty `.keep`"
             }
             Offline::Replaced => "another directory is at its path now; it is taken up with a scan",
             Offline::Io(errno) => {
@@ -64,6 +65,9 @@ impl Offline {
 pub enum NotTaken {
     /// A symbolic link, here or on the way: it could point out of the folder.
     Symlink,
+    /// A file with another name somewhere, and a kernel that lets anyone name any
+    /// file: it could be one from outside.
+    HardLink,
     /// A directory.
     Directory,
     /// A named pipe.
@@ -113,6 +117,17 @@ impl NotTaken {
         matches!(self, NotTaken::Io { .. })
     }
 
+    /// What is neither a file nor a directory.
+    pub(crate) fn by_kind(kind: FileType) -> NotTaken {
+        match kind {
+            FileType::Symlink => NotTaken::Symlink,
+            FileType::Fifo => NotTaken::Fifo,
+            FileType::Socket => NotTaken::Socket,
+            FileType::Directory => NotTaken::Directory,
+            _ => NotTaken::Device,
+        }
+    }
+
     /// What an error of a look or an open means.
     pub(crate) fn from_errno(e: Errno) -> NotTaken {
         match e {
@@ -133,6 +148,9 @@ impl fmt::Display for NotTaken {
         let text = match self {
             NotTaken::Symlink => {
                 "it is, or lies behind, a symbolic link, which could point out of the folder; put the file itself into the folder, or a hard link"
+            }
+            NotTaken::HardLink => {
+                "it has another name (a hard link), and this kernel lets users link files that they may not read; set `sysctl fs.protected_hardlinks=1` and restart, or copy the file"
             }
             NotTaken::Directory => "it is a folder; the files in it are looked at one by one",
             NotTaken::Fifo => "it is a named pipe (FIFO), not a regular file",

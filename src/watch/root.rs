@@ -30,7 +30,10 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
+use super::fstype;
+use super::hard_links;
 use super::not_taken::{NotTaken, Offline};
+use crate::domain::place::FolderPlace;
 use crate::domain::version::FileVersion;
 
 /// What a directory is recognised by.
@@ -61,7 +64,11 @@ pub struct RootFacts {
 pub struct FolderRoot {
     path: PathBuf,
     one_file_system: bool,
+    /// See [`hard_links::are_guarded`].
+    links_guarded: bool,
     known: Mutex<Option<RootFacts>>,
+    /// What an earlier run knew the folder by.
+    before: Option<FolderPlace>,
 }
 
 /// A file that was opened for reading, and what was opened.
@@ -89,8 +96,36 @@ impl FolderRoot {
         FolderRoot {
             path,
             one_file_system,
+            links_guarded: hard_links::are_guarded(),
             known: Mutex::new(None),
+            before: None,
         }
+    }
+
+    /// The same, where an earlier run has known the folder: what looks like
+    /// its empty mount point is not taken for it.
+    #[must_use]
+    pub fn known_before(mut self, before: Option<FolderPlace>) -> FolderRoot {
+        self.before = before;
+        self
+    }
+
+    /// What the directory is recognised by over a restart, if it is the known
+    /// one and can be asked.
+    pub fn place(&self) -> Option<FolderPlace> {
+        let (dir, facts) = self.open_listable().ok()?;
+        (self.known()?.identity == facts.identity)
+            .then(|| self.place_of(dir.as_fd(), &facts).ok())
+            .flatten()
+    }
+
+    fn place_of(&self, dir: BorrowedFd<'_>, facts: &RootFacts) -> Result<FolderPlace, Errno> {
+        Ok(FolderPlace {
+            path: self.path.as_os_str().as_bytes().to_vec(),
+            file_system: fstype::number_of(dir)?,
+            inode: facts.identity.inode,
+            is_mount: facts.mount_root,
+        })
     }
 
     /// Where it is.
@@ -115,7 +150,17 @@ impl FolderRoot {
     pub fn check(&self) -> Result<RootFacts, Offline> {
         let (dir, facts) = self.open_listable()?;
         match self.known() {
-            None => self.set_known(facts),
+            None => {
+                if let Some(before) = &self.before {
+                    let now = self
+                        .place_of(dir.as_fd(), &facts)
+                        .map_err(Offline::from_errno)?;
+                    if before.is_lost_in(&now, is_empty(dir)?) {
+                        return Err(Offline::EmptyMountPoint);
+                    }
+                }
+                self.set_known(facts);
+            }
             Some(known) if known.identity == facts.identity => {}
             Some(known) => {
                 let was_mount = known.mount_root || known.identity.dev != facts.identity.dev;
@@ -156,7 +201,9 @@ impl FolderRoot {
         let fd = rustix::fs::open(&self.path, flags, Mode::empty()).map_err(Offline::from_errno)?;
         let facts = root_facts(fd.as_fd()).map_err(Offline::from_errno)?;
         match self.known() {
-            None => self.set_known(facts),
+            None => {
+                self.check()?;
+            }
             Some(known) if known.identity == facts.identity => {}
             // Which of the two it is takes a listing: `check` tells.
             Some(_) => return Err(self.check().err().unwrap_or(Offline::Replaced)),
@@ -166,6 +213,7 @@ impl FolderRoot {
             mount: facts.mount,
             dev: facts.identity.dev,
             one_file_system: self.one_file_system,
+            links_guarded: self.links_guarded,
         })
     }
 
@@ -210,6 +258,7 @@ pub struct RootHandle {
     mount: Option<u64>,
     dev: u64,
     one_file_system: bool,
+    links_guarded: bool,
 }
 
 impl RootHandle {
@@ -309,12 +358,12 @@ impl RootHandle {
 
     fn judge(&self, facts: &Facts, rel: &[u8]) -> Result<Found, NotTaken> {
         let kind = match facts.kind {
+            FileType::RegularFile if facts.names > 1 && !self.links_guarded => {
+                return Err(NotTaken::HardLink);
+            }
             FileType::RegularFile => Found::File(facts.version(rel)),
             FileType::Directory => Found::Directory,
-            FileType::Symlink => return Err(NotTaken::Symlink),
-            FileType::Fifo => return Err(NotTaken::Fifo),
-            FileType::Socket => return Err(NotTaken::Socket),
-            _ => return Err(NotTaken::Device),
+            kind => return Err(NotTaken::by_kind(kind)),
         };
         if self.one_file_system && self.other_mount(facts) {
             return Err(NotTaken::OtherMount);
@@ -359,6 +408,8 @@ fn is_empty(dir: OwnedFd) -> Result<bool, Offline> {
 /// What `statx` says, as far as it matters.
 struct Facts {
     kind: FileType,
+    /// `st_nlink`.
+    names: u32,
     dev: u64,
     inode: u64,
     size: u64,
@@ -388,6 +439,7 @@ impl Facts {
         let mtime_ns = mtime.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
         Ok(Facts {
             kind: FileType::from_raw_mode(s.stx_mode.into()),
+            names: s.stx_nlink,
             dev: rustix::fs::makedev(s.stx_dev_major, s.stx_dev_minor),
             inode: s.stx_ino,
             size: s.stx_size,

@@ -79,6 +79,27 @@ fn nothing_else_is_opened() {
     );
 }
 
+/// A link to a file that its maker may not read would carry it out.
+#[test]
+fn a_second_name_is_taken_only_where_the_kernel_guards_links() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at("outside"), b"secret").unwrap();
+    std::fs::create_dir(at("in")).unwrap();
+    std::fs::hard_link(at("outside"), at("in/link")).unwrap();
+    std::fs::write(at("in/plain"), b"plain").unwrap();
+    let mut root = root(&at("in"));
+    root.links_guarded = false;
+    assert_eq!(refused(&root, b"link"), NotTaken::HardLink);
+    root.open_file(b"plain").unwrap();
+    root.links_guarded = true;
+    root.open_file(b"link").unwrap();
+    // Its last name: nobody else's file any more, or nobody guards it.
+    root.links_guarded = false;
+    std::fs::remove_file(at("outside")).unwrap();
+    root.open_file(b"link").unwrap();
+}
+
 #[test]
 fn another_mount_is_taken_only_where_allowed() {
     let other = b"proc/version";

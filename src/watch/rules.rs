@@ -43,10 +43,16 @@ impl TakeRules {
     /// is a temporary name, `include` and `exclude` let it through, and it is
     /// in none of the folder's own places.
     pub fn taken_by_name(&self, rel: &[u8]) -> Result<(), NotTaken> {
+        self.judged(rel).map_err(|refused| refused.why)
+    }
+
+    /// The same, and which part of the path it is that is refused.
+    pub fn judged<'p>(&self, rel: &'p [u8]) -> Result<(), Refused<'p>> {
         if let Some(slash) = rel.iter().rposition(|b| *b == b'/') {
-            self.walked(&rel[..slash])?;
+            self.judged_folder(&rel[..slash])?;
         }
         self.taken_in_walked(rel)
+            .map_err(|why| Refused { at: rel, why })
     }
 
     /// The same for a file whose directory is known to be walked.
@@ -64,11 +70,18 @@ impl TakeRules {
 
     /// Whether the subfolder at `rel` is walked: it, and each one above it.
     pub fn walked(&self, rel: &[u8]) -> Result<(), NotTaken> {
+        self.judged_folder(rel).map_err(|refused| refused.why)
+    }
+
+    /// The same, and which of them it is that is not walked.
+    pub fn judged_folder<'p>(&self, rel: &'p [u8]) -> Result<(), Refused<'p>> {
         let slashes = rel.iter().enumerate().filter(|(_, b)| **b == b'/');
-        for (at, _) in slashes {
-            self.walked_in_walked(&rel[..at])?;
+        for at in slashes.map(|(at, _)| at).chain([rel.len()]) {
+            let at = &rel[..at];
+            self.walked_in_walked(at)
+                .map_err(|why| Refused { at, why })?;
         }
-        self.walked_in_walked(rel)
+        Ok(())
     }
 
     /// The same for a subfolder of one that is known to be walked.
@@ -85,6 +98,21 @@ impl TakeRules {
         }
         Ok(())
     }
+
+    /// Which pattern of `exclude` it is that matches, counted from 0 in the
+    /// order in which they were given: the first of them.
+    pub fn excluding(&self, rel: &[u8]) -> Option<usize> {
+        self.folder.exclude.matches(as_path(rel)).into_iter().min()
+    }
+}
+
+/// A path that is not taken by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused<'p> {
+    /// The part of the path that is refused: all of it, or a folder on the way.
+    pub at: &'p [u8],
+    /// Why.
+    pub why: NotTaken,
 }
 
 fn temporary(rel: &[u8]) -> Result<(), NotTaken> {
@@ -126,6 +154,19 @@ mod tests {
             let why = r.taken_by_name(temporary);
             assert!(matches!(why, Err(NotTaken::Temporary(_))), "{why:?}");
         }
+    }
+
+    #[test]
+    fn the_part_that_is_refused_is_named() {
+        let r = rules(|f| f.exclude = globs(&["**/*.bak", "**/private", "**/secret*"]));
+        let at = |rel: &'static [u8]| r.judged(rel).unwrap_err().at;
+        assert_eq!(at(b"x/private/y/a.txt"), b"x/private");
+        assert_eq!(at(b"x/a.bak"), b"x/a.bak");
+        assert_eq!(at(b"x/.git/b/a.txt"), b"x/.git");
+        assert_eq!(r.judged_folder(b"done/x").unwrap_err().at, b"done");
+        assert_eq!(r.excluding(b"x/private"), Some(1));
+        assert_eq!(r.excluding(b"a/secret.bak"), Some(0));
+        assert_eq!(r.excluding(b"a/b.txt"), None);
     }
 
     #[test]

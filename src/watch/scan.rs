@@ -44,6 +44,9 @@ pub trait Visit {
     /// A file that may be taken.
     fn file(&mut self, version: FileVersion) -> Go;
 
+    /// A name that is not taken, or could not be looked at, and why.
+    fn not_taken(&mut self, _rel: &[u8], _why: &NotTaken) {}
+
     /// Whether files are of interest; if not, only directories are looked at.
     fn wants_files(&self) -> bool {
         true
@@ -194,8 +197,7 @@ impl<V: Visit> Walk<'_, V> {
             None => return Entry::End,
             Some(Ok(entry)) => entry,
             Some(Err(e)) => {
-                let here = self.path.clone();
-                self.report.not_taken(&here, NotTaken::from_errno(e));
+                self.not_taken(NotTaken::from_errno(e));
                 return Entry::End;
             }
         };
@@ -208,7 +210,7 @@ impl<V: Visit> Walk<'_, V> {
         match result {
             Ok(entry) => entry,
             Err(why) => {
-                self.report.not_taken(&self.path, why);
+                self.not_taken(why);
                 Entry::Nothing
             }
         }
@@ -218,10 +220,7 @@ impl<V: Visit> Walk<'_, V> {
         match kind {
             FileType::Directory => return self.subfolder(),
             FileType::RegularFile | FileType::Unknown => {}
-            _ => {
-                self.report.skipped += 1;
-                return Ok(Entry::Nothing);
-            }
+            kind => return Err(NotTaken::by_kind(kind)),
         }
         if kind == FileType::RegularFile {
             if !self.visit.wants_files() {
@@ -249,6 +248,12 @@ impl<V: Visit> Walk<'_, V> {
         Ok(Entry::Subfolder)
     }
 
+    /// Notes that what is at `self.path` is not taken.
+    fn not_taken(&mut self, why: NotTaken) {
+        self.visit.not_taken(&self.path, &why);
+        self.report.not_taken(&self.path, why);
+    }
+
     /// Opens the directory at `self.path`, whose parent is open as `parent` or
     /// not. `Up`: it can't be, which is noted.
     fn open_level(&mut self, parent: Option<&Dir>, depth: usize) -> Next {
@@ -260,7 +265,7 @@ impl<V: Visit> Walk<'_, V> {
         let mut dir = match opened.and_then(|fd| Dir::new(fd).map_err(NotTaken::from_errno)) {
             Ok(dir) => dir,
             Err(why) => {
-                self.report.not_taken(&self.path, why);
+                self.not_taken(why);
                 return Next::Up;
             }
         };

@@ -4,7 +4,6 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use super::root::RootHandle;
 use super::scan::{Go, Visit, WalkReport, walk};
 use super::shared::{Order, Shared, Stopped};
 use super::{BATCH, LastScan, Sighting};
+use crate::domain::naming::shown;
 use crate::domain::settle::Sighted;
 use crate::domain::version::FileVersion;
 
@@ -41,7 +41,11 @@ pub(super) fn run(shared: &Arc<Shared>) {
 
 fn full(shared: &Shared, handle: &RootHandle) {
     let start = Instant::now();
-    shared.status(|s| s.scanning = true);
+    let began_at = shared.setup.world.clock.now();
+    shared.status(|s| {
+        s.scanning = true;
+        s.scan_began_at = Some(began_at);
+    });
     let mut visit = Visitor::new(shared, handle, &shared.outlets.scans, true);
     let report = walk(handle, &shared.rules, b"", &mut visit);
     let (watches, unwatched, sent) = visit.finish();
@@ -50,7 +54,19 @@ fn full(shared: &Shared, handle: &RootHandle) {
         shared.ask_root_check();
         return;
     }
-    shared.problems(|p| p.scan = words(&report, unwatched));
+    if let Some(watcher) = shared.watcher().as_mut() {
+        watcher.prune(watches);
+    }
+    let problem = words(&report, unwatched);
+    shared.problems(|p| {
+        // Once for each change: a scan may come every few seconds.
+        if p.scan != problem
+            && let Some(text) = &problem
+        {
+            tracing::warn!(folder = %shared.folder.name, "{text}");
+        }
+        p.scan = problem;
+    });
     shared.status(|s| {
         s.scanning = false;
         s.scans += 1;
@@ -83,16 +99,16 @@ fn subtree(shared: &Shared, handle: &RootHandle, rel: &[u8]) {
 
 /// What a scan could not do, in words.
 fn words(report: &WalkReport, unwatched: Option<String>) -> Option<String> {
-    let (path, why) = report.examples.first()?;
-    let shown = PathBuf::from(OsStr::from_bytes(path));
-    let mut text = format!(
-        "{} of the folder's files or subfolders can't be looked at, such as {shown:?}: {why}",
-        report.troubles
-    );
-    if let Some(unwatched) = unwatched {
-        text.push_str(&format!("; not watched, found by scans only: {unwatched}"));
-    }
-    Some(text)
+    let unseen = report.examples.first().map(|(path, why)| {
+        format!(
+            "{} of the folder's files or subfolders can't be looked at, such as {}: {why}",
+            report.troubles,
+            shown(path)
+        )
+    });
+    let unwatched = unwatched.map(|what| format!("not watched, found by scans only: {what}"));
+    let all: Vec<String> = unseen.into_iter().chain(unwatched).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 struct Visitor<'a> {
@@ -181,7 +197,7 @@ impl<'a> Visitor<'a> {
             Err(NotWatched::WatchLimit) => self.shared.signal(Signal::NoWatchLeft),
             Err(NotWatched::Other(why)) => {
                 self.unwatched
-                    .get_or_insert_with(|| format!("{path:?}: {why}"));
+                    .get_or_insert_with(|| format!("{}: {why}", shown(rel)));
             }
         }
     }

@@ -62,6 +62,8 @@ pub enum Taken {
 pub struct SettlingSet {
     capacity: usize,
     entries: HashMap<Arc<Key>, Entry>,
+    /// How many of them each folder has.
+    counts: BTreeMap<FolderName, u64>,
     queue: BTreeMap<(Duration, u64), Arc<Key>>,
     next: u64,
     refused: BTreeSet<FolderName>,
@@ -73,6 +75,7 @@ impl SettlingSet {
         SettlingSet {
             capacity,
             entries: HashMap::new(),
+            counts: BTreeMap::new(),
             queue: BTreeMap::new(),
             next: 0,
             refused: BTreeSet::new(),
@@ -112,6 +115,10 @@ impl SettlingSet {
             again: false,
             reason: None,
         };
+        match self.counts.get_mut(&key.folder) {
+            Some(count) => *count += 1,
+            None => drop(self.counts.insert(key.folder.clone(), 1)),
+        }
         self.entries.insert(Arc::clone(&key), entry);
         self.schedule(&key, now);
         Taken::New
@@ -213,8 +220,17 @@ impl SettlingSet {
     }
 
     fn drop_entry(&mut self, key: &Arc<Key>) {
-        if let Some(at) = self.entries.remove(key).and_then(|entry| entry.at) {
+        let Some(entry) = self.entries.remove(key) else {
+            return;
+        };
+        if let Some(at) = entry.at {
             self.queue.remove(&at);
+        }
+        if let Some(count) = self.counts.get_mut(&key.folder) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&key.folder);
+            }
         }
     }
 
@@ -231,6 +247,11 @@ impl SettlingSet {
     /// Why a file that is settling waits; for people.
     pub fn reason(&self, key: &Key) -> Option<WaitReason> {
         self.entries.get(key).and_then(|e| e.reason)
+    }
+
+    /// Files of each folder that has any in it.
+    pub fn counts(&self) -> &BTreeMap<FolderName, u64> {
+        &self.counts
     }
 
     /// Files in it.

@@ -71,6 +71,9 @@ struct Inbox {
 pub(super) struct News {
     /// Events were lost, and why.
     pub lost: Option<String>,
+    /// They were lost on the way to notify: what it believes of where the
+    /// watched directories lie may be wrong.
+    pub stale_watches: bool,
     /// The kernel has no watch left.
     pub no_watch_left: bool,
     /// Someone asked for a scan.
@@ -91,6 +94,7 @@ pub(super) struct Problems {
     pub offline: Option<String>,
     pub events: Option<String>,
     pub scan: Option<String>,
+    pub shared: Option<String>,
 }
 
 /// What the scanning thread is to do.
@@ -114,12 +118,16 @@ impl Shared {
         let (status, receiver) = watch::channel(WatchStatus {
             checked: false,
             online: false,
+            since: None,
+            offline_why: None,
             mode: Mode::Events,
             watches: 0,
             scanning: false,
+            scan_began_at: None,
             scans: 0,
             last_scan: None,
             problem: None,
+            shared: None,
         });
         let shared = Shared {
             rules: TakeRules::new(Arc::clone(&folder)),
@@ -169,7 +177,10 @@ impl Shared {
                 inbox.news.lost = Some("events came faster than they were looked at".to_owned());
             }
             Signal::Hint(hint) => inbox.hints.push_back(hint),
-            Signal::Rescan(why) => inbox.news.lost = Some(why),
+            Signal::Rescan(why) => {
+                inbox.news.lost = Some(why);
+                inbox.news.stale_watches = true;
+            }
             Signal::NoWatchLeft => inbox.news.no_watch_left = true,
         }
         self.heard.notify_one();
@@ -313,9 +324,10 @@ impl Shared {
             .filter_map(|p| p.as_deref())
             .collect();
         let problem = (!all.is_empty()).then(|| all.join("; "));
+        let shared = p.shared.clone();
         self.status.send_if_modified(|s| {
-            let changed = s.problem != problem;
-            s.problem = problem;
+            let changed = s.problem != problem || s.shared != shared;
+            (s.problem, s.shared) = (problem, shared);
             changed
         });
     }

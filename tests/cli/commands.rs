@@ -11,8 +11,21 @@ use supametas_sync::sandbox::{Fault, SandboxConfig};
 
 use crate::support::{PROGRAM, Stage, words};
 
-const COMMANDS: [&str; 11] = [
-    "run", "scan", "check", "status", "list", "show", "retry", "resume", "errors", "sandbox", "try",
+const COMMANDS: [&str; 14] = [
+    "run",
+    "scan",
+    "check",
+    "status",
+    "list",
+    "show",
+    "explain",
+    "retry",
+    "resume",
+    "rebuild",
+    "errors",
+    "explain-code",
+    "sandbox",
+    "try",
 ];
 
 /// Without a stage, and without the surroundings of whoever runs the tests.

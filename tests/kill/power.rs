@@ -92,19 +92,21 @@ struct Journal {
 impl Journal {
     fn of(path: &Path) -> Journal {
         let durable = beside(path, ".durable");
+        // The shim itself is killed as well: what is there is there whole, and
+        // the note of what is pending before that which it is about.
+        let pending = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(beside(path, ".pending"))
+            .unwrap();
         if !durable.exists() {
-            fs::copy(path, &durable).unwrap();
+            let half = beside(path, ".half");
+            fs::copy(path, &half).unwrap();
+            fs::rename(half, &durable).unwrap();
         }
-        let open = |path: PathBuf| {
-            OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(path)
-                .unwrap()
-        };
         Journal {
             path: path.to_owned(),
-            pending: open(beside(path, ".pending")),
+            pending,
             durable: OpenOptions::new().write(true).open(durable).unwrap(),
         }
     }

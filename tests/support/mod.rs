@@ -11,6 +11,8 @@
     reason = "each test file is a program of its own and uses a part; a failing unwrap is a failing test"
 )]
 
+pub mod http;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -39,6 +41,8 @@ pub const MAIN_KEY: &str = "sk-main-7f3a90";
 pub struct Settings {
     /// `[service]`, but for `base_url`.
     pub service: String,
+    /// The ledger, below the stage's directory.
+    pub ledger: String,
     /// `[daemon]`, but for the ledger.
     pub daemon: String,
     /// `[retry]`.
@@ -60,6 +64,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             service: String::new(),
+            ledger: "ledger.sqlite".into(),
             daemon: String::new(),
             retry: String::new(),
             poll: String::new(),
@@ -127,7 +132,7 @@ impl Settings {
         );
         table(
             "[daemon]",
-            format!("ledger = {}\n", at("ledger.sqlite")),
+            format!("ledger = {}\n", at(&self.ledger)),
             &self.daemon,
             &["poll_every = \"1s\"", "shutdown_grace = \"10s\""],
         );
@@ -185,6 +190,9 @@ pub struct Stage {
     pub sandbox: Sandbox,
     /// What the next [`Stage::write`] or start puts into the configuration.
     pub settings: Settings,
+    /// What every command of the program is put behind: a program that sets a
+    /// limit or enters a namespace, and runs the rest of its arguments.
+    pub behind: Vec<String>,
     dir: tempfile::TempDir,
     runs: Cell<u32>,
 }
@@ -204,6 +212,7 @@ impl Stage {
         let stage = Stage {
             sandbox: Sandbox::start(sandbox).await.unwrap(),
             settings: Settings::default(),
+            behind: Vec::new(),
             dir: tempfile::tempdir().unwrap(),
             runs: Cell::new(0),
         };
@@ -268,8 +277,10 @@ impl Stage {
 
     /// A command of the program, with the stage's configuration.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut words = self.behind.iter().map(String::as_str).chain([PROGRAM]);
+        let mut command = Command::new(words.next().unwrap());
         command
+            .args(words)
             .args(args)
             .arg("--config")
             .arg(self.config())
@@ -342,10 +353,21 @@ impl Stage {
 
     /// Starts a command that goes on, its standard error in a log file.
     pub fn spawn(&self, args: &[&str]) -> Daemon {
+        self.spawn_changed(args, |_| {})
+    }
+
+    /// The same, with something about the process changed.
+    pub fn spawn_changed(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> Daemon {
+        let mut command = self.command(args);
+        change(&mut command);
+        self.spawn_command(command)
+    }
+
+    /// The same with a command that may have been wrapped in another.
+    pub fn spawn_command(&self, mut command: Command) -> Daemon {
         self.runs.set(self.runs.get() + 1);
         let log = self.path(format!("log-{}.txt", self.runs.get()));
-        let child = self
-            .command(args)
+        let child = command
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
             .spawn()
@@ -375,6 +397,11 @@ impl Daemon {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.borrow().id()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.child.borrow_mut().try_wait().unwrap().is_some()
     }
 
     /// What it logged so far.
@@ -413,6 +440,11 @@ impl Daemon {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&self) -> Option<ExitStatus> {
+        self.child.borrow_mut().try_wait().unwrap()
     }
 
     /// The last lines of the log: failures show it.

@@ -9,27 +9,12 @@
 use std::time::Duration;
 
 use super::{DAY, HOUR, Report};
-use crate::config::problem::did_you_mean;
 use crate::config::raw::RawError;
 use crate::domain::answer::Call;
 use crate::domain::error_table::{
-    Calls, ErrorTable, Lifts, Limit, On, Pause, Row, Rule, Scope, Then,
+    Calls, ErrorTable, Lifts, Limit, On, Pause, Row, Rule, Scope, Then, WORDS,
 };
-
-/// Matches that are written as words.
-const WORDS: [(&str, On); 11] = [
-    ("success", On::Success),
-    ("no-task-id", On::NoTask),
-    ("not-envelope", On::NotEnvelope),
-    ("redirect-elsewhere", On::Elsewhere),
-    ("redirect-loop", On::TooManyHops),
-    ("3xx", On::Class(3)),
-    ("4xx", On::Class(4)),
-    ("5xx", On::Class(5)),
-    ("other-code", On::OtherCode),
-    ("no-connection", On::NoConnection),
-    ("broken-before-last-byte", On::BrokenBefore),
-];
+use crate::domain::spelling::did_you_mean;
 
 /// The table in force.
 pub(super) fn check(raw: &[RawError], to: &mut Report<'_>) -> ErrorTable {
@@ -109,44 +94,29 @@ fn on(key: &str, written: &Option<String>, to: &mut Report<'_>) -> Option<On> {
         );
         return None;
     };
-    let broken_after = ("broken-after-last-byte", On::BrokenAfter);
-    let mut words = WORDS.iter().chain([&broken_after]);
-    if let Some((_, on)) = words.clone().find(|(word, _)| word == text) {
-        return Some(on.clone());
-    }
-    let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-    if digits(text) && text.len() == 3 {
-        let status: u16 = text.parse().unwrap_or(0);
+    match On::parse(text) {
         // Of the 2xx only 206 has a row of its own: the others are told apart
         // by their body.
-        if status == 206 || (300..=599).contains(&status) {
-            return Some(On::Status(status));
+        Some(On::Status(status)) if status != 206 && !(300..=599).contains(&status) => {
+            to.error(
+                key,
+                "is a status that says too little by itself",
+                "for 2xx use \"success\", \"no-task-id\" or \"not-envelope\"; else a status from 300 to 599",
+            );
+            None
         }
-        to.error(
-            key,
-            "is a status that says too little by itself",
-            "for 2xx use \"success\", \"no-task-id\" or \"not-envelope\"; else a status from 300 to 599",
-        );
-        return None;
-    }
-    for class in ["OPS4", "OPS5"] {
-        let rest = text.strip_prefix(class);
-        if matches!(rest, Some("…" | "..." | "*" | "xx" | "xxxx")) {
-            return Some(On::CodeClass(class));
+        Some(on) => Some(on),
+        None => {
+            let remedy = match did_you_mean(text, WORDS.iter().map(|(word, _)| *word)) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "write a status (\"429\"), a class (\"5xx\", \"OPS4*\"), a code (\"OPS40002\") or a word \
+                         that `supametas-sync errors` shows"
+                    .to_owned(),
+            };
+            to.error(key, "is no answer that is known", remedy);
+            None
         }
     }
-    let code = text.strip_prefix("OPS").unwrap_or(text);
-    if digits(code) && (4..=29).contains(&code.len()) {
-        return Some(On::Code(text.clone().into()));
-    }
-    let remedy = match did_you_mean(text, words.by_ref().map(|(word, _)| *word)) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => "write a status (\"429\"), a class (\"5xx\", \"OPS4*\"), a code (\"OPS40002\") or a word \
-                 that `supametas-sync errors` shows"
-            .to_owned(),
-    };
-    to.error(key, "is no answer that is known", remedy);
-    None
 }
 
 fn rule(key: &str, raw: &RawError, calls: Calls, base: Rule, to: &mut Report<'_>) -> Rule {

@@ -11,13 +11,13 @@ use std::time::Duration;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::{DAY, HOUR, MINUTE, Report, options};
-use crate::config::problem::did_you_mean;
 use crate::config::raw::{RawDataset, RawFolder, RawPoll, RawRetry};
 use crate::config::surroundings::{Look, Surroundings};
 use crate::config::valid::{Duplicates, Folder, WatchMode};
 use crate::domain::backoff::Backoff;
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::lifecycle::{AfterSuccess, OnReject, OnUnconfirmed, Policy, PollPace};
+use crate::domain::spelling::did_you_mean;
 
 /// Files larger than this are not tried if nothing else is said. Bytes.
 const MAX_SIZE: u64 = 2 << 30;

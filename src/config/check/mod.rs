@@ -11,6 +11,7 @@
 mod dataset;
 mod errors;
 mod folder;
+mod http;
 mod options;
 mod overlap;
 mod service;
@@ -21,12 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::keys::Keys;
-use super::problem::{Problem, Severity, did_you_mean};
+use super::problem::{Problem, Severity};
 use super::raw::{RawDaemon, RawLog};
 use super::source::{Flaw, Lines, Source};
 use super::surroundings::Surroundings;
 use super::units;
 use super::valid::{Config, Log, LogFormat};
+use crate::domain::spelling::did_you_mean;
 
 /// The ledger's file where neither the configuration nor systemd names a place.
 const LEDGER: &str = "/var/lib/supametas-sync/ledger.sqlite";
@@ -68,8 +70,10 @@ pub(super) fn check(
     let daemon = daemon(&raw.daemon, on, to);
     let log = log(&raw.log, to);
     let going = folder::going(&raw.retry, &raw.poll, to);
-    let (datasets, key_files) = dataset::check(&raw.dataset, keys, on, to);
+    let (http, token_file) = http::check(&raw.http, keys, on, to);
+    let (datasets, mut key_files) = dataset::check(&raw.dataset, keys, on, to);
     let folders = folder::check(&raw.folder, &raw.dataset, &going, on, to);
+    key_files.extend(token_file);
     overlap::check(&folders, &daemon.ledger, &key_files, on, to);
     let errors = errors::check(&raw.error, to);
 
@@ -80,6 +84,7 @@ pub(super) fn check(
         rescan_every: daemon.rescan_every,
         poll_every: daemon.poll_every,
         log,
+        http,
         datasets: named(datasets, |d| d.name.clone()),
         folders: named(folders, |f| f.folder.name.clone())
             .into_iter()

@@ -42,9 +42,14 @@ pub(super) fn check(
         for (key, path) in key_files {
             let path = on.resolve(path);
             if takes_from(&found.folder, real, path.parent().unwrap_or(&path)) {
+                let secret = if key.starts_with("http.") {
+                    "token"
+                } else {
+                    "Access-Key"
+                };
                 to.error(
                     key,
-                    "lies in a drop folder: the Access-Key would be uploaded",
+                    format!("lies in a drop folder: the {secret} would be uploaded"),
                     "keep the key file elsewhere, such as /etc/supametas-sync/keys/",
                 );
             }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::files::{Disposed, Place};
 use super::context::Context;
+use super::report;
 use super::supervise::TaskFailure;
 use crate::config::valid::Folder;
 use crate::domain::lifecycle::SourceAction;
@@ -53,7 +54,10 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
         let wait = match work(&ctx).await {
             Ok(wait) => wait,
             Err(error) => {
-                tracing::error!(%error, "the ledger can't be used: sources stay where they are until it can");
+                report::ledger_trouble(
+                    &error,
+                    "the ledger can't be used: sources stay where they are until it can",
+                );
                 Duration::from_secs(5)
             }
         };

@@ -18,6 +18,7 @@ use super::lane::{Lanes, Size};
 use super::worker;
 use crate::config::valid::{Dataset, Folder};
 use crate::daemon::context::{Context, LOOK_EVERY, Running};
+use crate::daemon::report;
 use crate::daemon::supervise::{TaskFailure, panic_text};
 use crate::domain::gate::GateKey;
 use crate::domain::ids::{DatasetName, FileId, Route};
@@ -168,7 +169,10 @@ impl Dispatcher {
         match self.fill_desks(&running).await {
             Ok(wait) => Instant::now() + wait,
             Err(error) => {
-                tracing::error!(%error, "the ledger can't be used: no file is sent until it can");
+                report::ledger_trouble(
+                    &error,
+                    "the ledger can't be used: no file is sent until it can",
+                );
                 let until = Instant::now() + LEDGER_TROUBLE;
                 self.troubled_until = Some(until);
                 until

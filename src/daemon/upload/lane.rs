@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::bucket::Bucket;
 use crate::config::valid::Dataset;
+use crate::domain::error_table::Judgement;
 use crate::domain::pace::Pace;
 
 /// The lanes of one dataset.
@@ -156,15 +157,11 @@ impl Lanes {
         self.lock().pace.timed(ready, wire);
     }
 
-    /// An upload was taken.
-    pub fn clean(&self) {
-        self.lock().pace.clean();
+    /// Takes in what an upload was answered: there may be more lanes now, or
+    /// fewer.
+    pub fn heed(&self, judgement: &Judgement) {
+        self.lock().pace.heed(judgement);
         self.freed.notify_one();
-    }
-
-    /// The service is asked too much.
-    pub fn strained(&self) {
-        self.lock().pace.strained();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -226,12 +223,12 @@ mod tests {
     async fn strain_closes_lanes_and_clean_answers_open_them() {
         let lanes = lanes(4);
         assert_eq!(lanes.limit(), 4);
-        lanes.strained();
-        lanes.strained();
+        lanes.lock().pace.strained();
+        lanes.lock().pace.strained();
         assert_eq!(lanes.limit(), 1);
         let inside = lanes.enter().await;
         for _ in 0..4 {
-            lanes.clean();
+            lanes.lock().pace.clean();
         }
         assert!(lanes.limit() >= 2);
         let second = tokio::time::timeout(Duration::from_secs(1), lanes.enter()).await;

@@ -20,19 +20,18 @@ use super::prepare::{self, Content, NotReady, Prepared, Wanted};
 use crate::config::valid::Duplicates;
 use crate::daemon::report;
 use crate::domain::answer::{Call, Outcome};
-use crate::domain::error_table::{Follow, Judgement, Scope, Trail, Verdict};
+use crate::domain::error_table::{Follow, Judgement, Trail, Verdict};
 use crate::domain::ids::AttemptId;
 use crate::domain::naming;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
 use crate::ledger::{Begin, Begun, Finish, LedgerError, NewSorted, NextHop};
+use crate::live::Upload;
 use crate::ports::{Import, Progress, Target};
+use crate::watch::NotTaken;
 
 /// How long a file waits whose folder is not there.
 const OFFLINE_WAIT: Duration = Duration::from_secs(5);
-
-/// How long a file waits that can't be read.
-const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
 
 /// Carries one file as far as it gets. Every end is in the ledger, unless that
 /// can't record: then `false`, and nothing new should be begun for a while.
@@ -41,12 +40,12 @@ pub async fn carry(job: Job, slot: Slot) -> bool {
     if let Err(error) = &carried {
         // The row is as it was at the last commit: queued, or uploading and
         // picked up by the recovery at the next start.
-        tracing::error!(
+        tracing::debug!(
             file = %naming::shown(&job.file.version.path),
             folder = %job.folder.name,
-            %error,
-            "the ledger could not record this upload's progress"
+            "this upload goes no further for now"
         );
+        report::ledger_trouble(error, "the ledger could not record an upload's progress");
     }
     carried.is_ok()
 }
@@ -151,7 +150,9 @@ impl Job {
         let folder = &self.folder.name;
         match why {
             NotReady::Changed => {
-                let state = ledger.changed(id, under_way, at, policies).await?;
+                let state = self
+                    .insist(|| ledger.changed(id, under_way, at, policies))
+                    .await?;
                 report::moved_on(self, &state, "the file has changed since it was settled");
                 self.ctx
                     .folders
@@ -160,8 +161,14 @@ impl Job {
                 self.ctx.uploads.notify_one();
             }
             NotReady::Gone => {
-                let state = ledger.vanished(id, under_way, at, policies).await?;
+                let state = self
+                    .insist(|| ledger.vanished(id, under_way, at, policies))
+                    .await?;
                 report::moved_on(self, &state, "the file is not there any more");
+                // Unless it came back since we looked.
+                self.ctx
+                    .folders
+                    .sight_again(folder, self.file.version.path.clone());
                 self.ctx.uploads.notify_one();
             }
             NotReady::Unsupported(reason) => {
@@ -179,12 +186,16 @@ impl Job {
                 ledger.postpone(id, OFFLINE_WAIT, at).await?;
             }
             NotReady::Unreadable(error) => {
+                let words = |error: &io::Error| match error.kind() {
+                    io::ErrorKind::PermissionDenied => NotTaken::NoRight.to_string(),
+                    _ => format!("it can't be read: {error}"),
+                };
                 tracing::warn!(
                     %file, %id, %folder, %error,
-                    "the file can't be read; it is tried again in a minute. Check its rights"
+                    "the file can't be read; it is tried again, first soon, then every minute. Check its rights"
                 );
                 self.give_back(under_way).await?;
-                ledger.postpone(id, UNREADABLE_WAIT, at).await?;
+                ledger.unreadable(id, words(&error), at).await?;
             }
         }
         Ok(())
@@ -218,6 +229,18 @@ impl Job {
             let started = Instant::now();
             let held_back = Arc::new(Mutex::new(None));
             let (import, progress) = self.import(attempt, prepared, &held_back);
+            let on_the_wire = self.ctx.live.sending(Upload {
+                id: self.file.id,
+                attempt,
+                folder: self.folder.name.clone(),
+                path: self.file.version.path.clone(),
+                dataset: self.dataset.name.clone(),
+                media: self.media,
+                size: self.file.version.size,
+                progress: progress.clone(),
+                started_at: self.ctx.world.clock.now(),
+                probe: begun.probe,
+            });
             let target = match &address {
                 Some(address) => Target::Address(address),
                 None => Target::Path(self.path()),
@@ -233,6 +256,7 @@ impl Job {
                     return Ok(());
                 }
             };
+            drop(on_the_wire);
             if let Some(ready) = begun.ready {
                 self.lanes.timed(ready, started.elapsed());
             }
@@ -245,7 +269,10 @@ impl Job {
             match held_back {
                 Some(HeldBack::File(why)) => return self.not_ready(Some(attempt), why).await,
                 Some(HeldBack::Ledger(error)) => {
-                    tracing::error!(%error, "the ledger can't record: the last chunk was held back");
+                    report::ledger_trouble(
+                        &error,
+                        "the ledger can't record: the last chunk was held back",
+                    );
                     return self.release(attempt).await;
                 }
                 None => {}
@@ -274,8 +301,11 @@ impl Job {
                     hash: None,
                     fingerprints: self.running.fingerprints(&self.dataset.name, &self.route()),
                 };
+                // No other file goes out until this is recorded, on any lane: it
+                // may close a gate.
+                let pausing = finish.judgement.pause.map(|_| self.ctx.pausing.begin());
                 let finished = self.finish(finish, started.elapsed()).await;
-                drop(lane);
+                drop((lane, pausing));
                 return finished;
             };
             // 307: the same request once more, to another address of the same
@@ -296,7 +326,9 @@ impl Job {
                 one_chunk: !matches!(prepared.content, Content::Large(_)),
             };
             let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
-            attempt = self.ctx.ledger.next_hop(hop, at, policies).await?;
+            attempt = self
+                .insist(|| self.ctx.ledger.next_hop(hop.clone(), at, policies))
+                .await?;
             address = Some(to);
             kept = lane;
         }
@@ -312,6 +344,10 @@ impl Job {
                 () = self.stop.drain.cancelled() => return None,
             },
         };
+        tokio::select! {
+            () = self.ctx.pausing.none() => {}
+            () = self.stop.drain.cancelled() => return None,
+        }
         // A gate may have closed while it waited. The probe's own gates are
         // closed for everybody else.
         let open = probe
@@ -436,49 +472,47 @@ impl Job {
     }
 
     async fn release(&self, attempt: AttemptId) -> Result<(), LedgerError> {
-        let at = self.ctx.world.moment();
-        self.ctx
-            .ledger
-            .release(self.file.id, attempt, at, &self.running.policies)
+        let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
+        self.insist(|| self.ctx.ledger.release(self.file.id, attempt, at, policies))
             .await?;
         report::released(self);
         Ok(())
     }
 
-    /// Records the answer. It is the one thing that can't be learnt again, so
-    /// it is kept trying while the daemon runs.
-    async fn finish(&self, finish: Finish, took: Duration) -> Result<(), LedgerError> {
-        failpoint!("upload.answered");
-        let at = self.ctx.world.moment();
+    /// Records what can't be learnt again, such as an answer, or what would
+    /// leave the row as if it were still on the wire: it is kept trying while
+    /// the daemon runs, for as long as waiting may mend it.
+    async fn insist<T, F>(&self, record: impl Fn() -> F) -> Result<T, LedgerError>
+    where
+        F: Future<Output = Result<T, LedgerError>>,
+    {
         let mut wait = Duration::from_millis(100);
-        let finished = loop {
-            match self
-                .ctx
-                .ledger
-                .finish(finish.clone(), at, &self.running.policies)
-                .await
-            {
-                Ok(finished) => break finished,
+        loop {
+            match record().await {
                 Err(error) if error.is_passing() && !self.stop.cut.is_cancelled() => {
-                    tracing::error!(
-                        file = %naming::shown(&self.file.version.path),
-                        %error,
-                        "the answer can't be recorded yet; trying again"
-                    );
+                    report::ledger_trouble(&error, "it can't be recorded yet; trying again");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(Duration::from_secs(5));
                 }
-                Err(error) => return Err(error),
+                done => return done,
             }
-        };
-        failpoint!("upload.finished");
-        let scope = finish.judgement.pause.map(|pause| pause.scope);
-        match (&finish.judgement.verdict, scope) {
-            (Verdict::Done(_), _) => self.lanes.clean(),
-            (Verdict::Retry(_), Some(Scope::Service | Scope::Dataset)) => self.lanes.strained(),
-            _ => {}
         }
+    }
+
+    /// Records the answer.
+    async fn finish(&self, finish: Finish, took: Duration) -> Result<(), LedgerError> {
+        failpoint!("upload.answered");
+        let at = self.ctx.world.moment();
+        let (ledger, policies) = (&self.ctx.ledger, &self.running.policies);
+        let finished = self
+            .insist(|| ledger.finish(finish.clone(), at, policies))
+            .await?;
+        failpoint!("upload.finished");
+        self.lanes.heed(&finish.judgement);
         report::answered(self, finish.attempt, at.now, &finished, took);
+        self.ctx
+            .live
+            .uploaded(&finished.judgement, self.file.version.size, took);
         match &finished.state {
             State::Submitted { .. } => self.ctx.polls.notify_one(),
             State::Queued { .. } => self.ctx.uploads.notify_one(),

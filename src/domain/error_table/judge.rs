@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Calls, Follow, Limit, On, Pause, Row, Rule, Scope, TABLE};
+use super::{Calls, Follow, Limit, On, Pause, Row, Rule, Scope, TABLE, Then};
 use crate::domain::answer::{Answer, Body, Call, Code, Location, Outcome, TaskState};
 use crate::domain::ids::TaskId;
 
@@ -148,6 +148,12 @@ impl ErrorTable {
             .pause
             .filter(|p| call == Call::Upload || p.scope != Scope::Route);
         let mut verdict = verdict(call, row.rule, answer);
+        // Only the service itself knows which tasks it has: in somebody else's
+        // words "not found" is about the address.
+        let foreign = answer.is_some_and(|a| matches!(a.body, Body::NotEnvelope { .. }));
+        if call == Call::Query && foreign && gives_up_task(&verdict) {
+            verdict = Verdict::Hold;
+        }
         let settled = matches!(verdict, Verdict::Done(_) | Verdict::Follow(Follow::Get, _));
         // A 303 that can't be followed says "taken" as much as one that can.
         let stranded = matches!(on, On::Elsewhere | On::TooManyHops)
@@ -259,14 +265,14 @@ fn verdict(call: Call, rule: Rule, answer: Option<&Answer>) -> Verdict {
     }
 }
 
+fn gives_up_task(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Retry(Some(limit)) if limit.then == Then::Lost)
+}
+
 fn label(on: &On, answer: Option<&Answer>) -> Code {
-    match on {
-        On::Code(code) => Code::service(code),
-        On::NoConnection => Code::own("NO-CONNECTION"),
-        On::BrokenBefore => Code::own("BROKEN-OFF"),
-        On::BrokenAfter => Code::own("NO-ANSWER"),
-        On::NotEnvelope => Code::own("NOT-THE-SERVICE"),
-        On::Success => Code::own("0"),
+    match (on, on.own_label()) {
+        (On::Code(code), _) => Code::service(code),
+        (_, Some(own)) => Code::own(own),
         _ => Code::http(answer.map_or(0, |a| a.status)),
     }
 }

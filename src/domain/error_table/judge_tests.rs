@@ -390,3 +390,14 @@ fn the_service_is_heard_only_in_its_own_words() {
         }
     }
 }
+
+#[test]
+fn a_404_to_a_query_in_other_words_than_the_services_gives_up_no_task() {
+    let judged = judge(ASK, &with(404, html()));
+    assert_eq!(judged.verdict, Verdict::Hold);
+    assert_eq!(judged.pause, None, "uploads go on");
+    for own in [envelope("404"), Body::Empty] {
+        let verdict = judge(ASK, &with(404, own)).verdict;
+        assert!(gives_up_task(&verdict), "{verdict:?}");
+    }
+}

@@ -10,7 +10,9 @@
 //! Must not: know a file's state (that is `lifecycle`), keep count of what came
 //! before (that is `gate`), or do I/O.
 
+pub mod advice;
 mod judge;
+mod lookup;
 mod table;
 
 use std::borrow::Cow;
@@ -18,6 +20,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use judge::{ErrorTable, Judgement, MAX_RETRY_AFTER, Trail, Verdict};
+pub use lookup::{About, WORDS};
 pub use table::TABLE;
 
 /// One line of the table.

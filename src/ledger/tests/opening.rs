@@ -171,5 +171,47 @@ async fn a_ledger_deleted_while_in_use_records_nothing_more() {
         .enqueue(vec![file("a", 1)], at(0), &bench.policies)
         .await
         .unwrap_err();
-    assert_eq!(error, LedgerError::Vanished(bench.path()));
+    assert!(matches!(error, LedgerError::Vanished { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_ledger_deleted_while_in_use_is_saved_and_taken_up_again() {
+    let bench = Bench::new(policy());
+    let id = bench.enqueue(file("a", 1)).await;
+    fs::remove_file(bench.path()).unwrap();
+    let _ = fs::remove_file(bench.dir.path().join("ledger.sqlite-wal"));
+    let error = bench.ledger.refresh_gates().await.unwrap_err();
+    assert!(
+        error.to_string().contains("ledger.sqlite.rescued"),
+        "{error}"
+    );
+    assert_eq!(*bench.ledger.trouble().borrow(), Some(error));
+    let bench = bench.reopened().await;
+    assert_eq!(bench.kind(id).await, StateKind::Queued);
+    assert!(!bench.dir.path().join("ledger.sqlite.rescued").exists());
+}
+
+#[tokio::test]
+async fn what_was_saved_of_a_replaced_ledger_is_not_passed_over() {
+    let bench = Bench::new(policy());
+    bench.enqueue(file("a", 1)).await;
+    fs::rename(bench.path(), bench.dir.path().join("away")).unwrap();
+    fs::write(bench.path(), "").unwrap();
+    let error = bench.ledger.refresh_gates().await.unwrap_err();
+    assert!(matches!(error, LedgerError::Vanished { .. }), "{error}");
+    bench.ledger.close().await;
+    let error = Ledger::open_owner(&bench.dir.path().join("ledger.sqlite")).unwrap_err();
+    assert!(matches!(error, LedgerError::Rescued { .. }), "{error}");
+    assert!(error.to_string().contains("rebuild --from"), "{error}");
+}
+
+#[tokio::test]
+async fn a_log_deleted_while_in_use_loses_nothing() {
+    let bench = Bench::new(policy());
+    let id = bench.enqueue(file("a", 1)).await;
+    fs::remove_file(bench.dir.path().join("ledger.sqlite-wal")).unwrap();
+    let error = bench.ledger.refresh_gates().await.unwrap_err();
+    assert!(matches!(error, LedgerError::Vanished { .. }), "{error}");
+    let bench = bench.reopened().await;
+    assert_eq!(bench.kind(id).await, StateKind::Queued);
 }

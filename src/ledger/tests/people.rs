@@ -168,3 +168,41 @@ async fn big_files_are_picked_apart() {
         assert_eq!(found.iter().map(|f| f.id).collect::<Vec<_>>(), [expected]);
     }
 }
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_queued_with_its_reason() {
+    let bench = Bench::new(policy());
+    let new = NewFile {
+        sorted: NewSorted::Unreadable("grant read".into()),
+        ..file("a.txt", 1)
+    };
+    let id = bench.enqueue(new).await;
+    let record = bench.record(id).await;
+    assert_eq!(record.last_code.unwrap().as_str(), UNREADABLE);
+    assert_eq!(record.last_why.as_deref(), Some("grant read"));
+    let unsorted = bench.ledger.unsorted(None, 9).await.unwrap();
+    assert_eq!((unsorted.len(), unsorted[0].not_before), (1, at(2_000).now));
+    assert!(bench.pick(70_000).await.is_empty(), "it is not sorted");
+
+    // Readable at last: its place in the queue is what it was.
+    let sorted = NewSorted::Media(Media::Text);
+    let policies = &bench.policies;
+    bench
+        .ledger
+        .sorted(id, sorted, at(70_000), policies)
+        .await
+        .unwrap();
+    let record = bench.record(id).await;
+    assert_eq!((record.last_code, record.last_why), (None, None));
+    assert_eq!(bench.pick(70_000).await.len(), 1);
+
+    // And not readable again.
+    let why = "I/O error".to_owned();
+    bench.ledger.unreadable(id, why, at(70_000)).await.unwrap();
+    assert!(bench.pick(129_999).await.is_empty());
+    assert_eq!(bench.pick(130_000).await.len(), 1);
+    assert_eq!(
+        bench.record(id).await.last_why.as_deref(),
+        Some("I/O error")
+    );
+}

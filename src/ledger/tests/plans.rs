@@ -2,7 +2,9 @@
 //! the plan of each, on a ledger without statistics, as a new one is.
 
 use super::*;
-use crate::ledger::{due, intake, operator, recovery, rows, sources, tasks, uploads, work};
+use crate::ledger::{
+    due, intake, operator, questions, recovery, rows, sources, tasks, uploads, work,
+};
 
 /// Each step of the plan, as SQLite words it.
 fn plan(conn: &rusqlite::Connection, sql: &str) -> Vec<String> {
@@ -33,7 +35,7 @@ async fn no_hot_query_looks_through_a_table() {
     );
     let (pick, sources_due) = (intake::pick_sql(), sources::due_sql());
     let versions = operator::versions_sql();
-    let hot: [(&str, &str); 18] = [
+    let hot: [(&str, &str); 20] = [
         (&one, "USING INTEGER PRIMARY KEY"),
         (
             intake::IDENTIFY,
@@ -65,6 +67,14 @@ async fn no_hot_query_looks_through_a_table() {
         (tasks::POLL_NOW, "files_polls (dataset=? AND next_poll>?)"),
         (&sources_due, "files_sources (source_due<?)"),
         (due::NEXT_QUEUED, "files_waiting (not_before>?)"),
+        (
+            questions::AHEAD,
+            "files_queue (folder=? AND media=? AND big=? AND not_before<?)",
+        ),
+        (
+            questions::STATE_OF,
+            "sqlite_autoindex_files_1 (folder=? AND path=? AND dev=? AND inode=? AND size=? AND mtime_ns=?)",
+        ),
         (due::NEXT_SOURCE, "files_sources (source_due>?)"),
         (&versions, "sqlite_autoindex_files_1 (folder=? AND path=?)"),
     ];

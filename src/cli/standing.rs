@@ -1,0 +1,240 @@
+//! How things stand, on one screen.
+//!
+//! Must not: find it out (`status` does), or show anything from outside that was
+//! not made harmless.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::table::Table;
+use super::{files, out};
+use crate::domain::naming::shown_text;
+use crate::view::span;
+use crate::view::standing::{DaemonView, FolderView, GateView, Standing, UploadView};
+
+/// Uploads that are shown, at most.
+const SHOWN: usize = 10;
+
+/// All of it.
+pub fn tell(standing: &Standing) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<10} {value}");
+    };
+    line("daemon", &daemon(standing));
+    // An older or newer daemon may answer: nothing is taken on trust.
+    line("service", &shown_text(&standing.service, 300));
+    line("ledger", &shown_text(&standing.ledger, 4_096));
+    let pending = &standing.pending;
+    line(
+        "work",
+        &format!(
+            "{} due, {} later, {} uploading, {} at the service, {} to move or delete",
+            pending.due,
+            pending.later,
+            pending.uploading,
+            pending.submitted,
+            out::count(pending.sources, "source")
+        ),
+    );
+    if let Some(daemon) = &standing.daemon {
+        line("lately", &lately(daemon));
+    }
+    if let Some(oldest) = &standing.oldest_waiting {
+        let waiting = span(Duration::from_secs(oldest.waiting_s));
+        let file = shown_text(&oldest.file, 300);
+        line(
+            "oldest",
+            &format!("{}/{file}, waiting for {waiting}", oldest.folder),
+        );
+    }
+    for gate in &standing.gates {
+        let (why, opens) = paused(standing, gate);
+        line("PAUSED", &why);
+        line("", &opens);
+    }
+    if let Some(why) = &standing.stopped {
+        line("STOPPED", &shown_text(why, 1_000));
+    }
+    for folder in &standing.folders {
+        let name = &folder.folder;
+        if let Some(why) = &folder.offline {
+            line(
+                "OFFLINE",
+                &format!("folder {name}: {}", shown_text(why, 1_000)),
+            );
+        }
+        if let Some(why) = &folder.shared {
+            line(
+                "WARNING",
+                &format!("folder {name}: {}", shown_text(why, 1_000)),
+            );
+        }
+    }
+    if let Some(daemon) = &standing.daemon
+        && !daemon.in_flight.is_empty()
+    {
+        text.push('\n');
+        text.push_str(&in_flight(standing, &daemon.in_flight));
+        text.push('\n');
+    }
+    let _ = writeln!(text, "\n{}", folders(standing));
+    let problems = standing.folders.iter().filter_map(|folder| {
+        let problem = folder.live.as_ref()?.problem.as_deref()?;
+        // What is off line is told above.
+        folder
+            .offline
+            .is_none()
+            .then_some((&folder.folder, problem))
+    });
+    for (folder, problem) in problems {
+        let _ = writeln!(text, "\nfolder {folder}: {}", shown_text(problem, 400));
+    }
+    for left in &standing.left_behind {
+        let _ = writeln!(text, "\nLEFT BEHIND  {}", shown_text(&left.why, 1_000));
+    }
+    if standing.attention > 0 {
+        let files = if standing.attention == 1 {
+            "1 file needs".to_owned()
+        } else {
+            format!("{} files need", standing.attention)
+        };
+        let _ = writeln!(text, "\n{files} attention: supametas-sync list --attention");
+    }
+    text
+}
+
+fn daemon(standing: &Standing) -> String {
+    match (&standing.daemon, standing.running) {
+        (Some(daemon), _) => format!(
+            "running for {}, version {}",
+            span(standing.now.0.since(daemon.started_at.0)),
+            shown_text(&daemon.version, 40)
+        ),
+        (None, true) => "running".to_owned(),
+        (None, false) => "not running: start it with `supametas-sync run`".to_owned(),
+    }
+}
+
+fn lately(daemon: &DaemonView) -> String {
+    let told = daemon.rates.iter().map(|rate| {
+        let mut told = format!(
+            "{} and {} in {}",
+            out::count(rate.files, "file"),
+            files::bytes(rate.bytes),
+            span(Duration::from_secs(rate.over_s))
+        );
+        if rate.failed > 0 {
+            let _ = write!(told, " ({} failed)", out::count(rate.failed, "attempt"));
+        }
+        told
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
+fn paused(standing: &Standing, gate: &GateView) -> (String, String) {
+    let ago = span(standing.now.0.since(gate.since.0));
+    let (gate_name, code) = (shown_text(&gate.gate, 200), shown_text(&gate.code, 40));
+    // `dataset:main` is how `resume` wants it; here it is for reading.
+    let name = gate_name.replacen(':', " ", 1);
+    let why = format!("{name}, {ago} ago: {code} {}", shown_text(&gate.why, 300));
+    let opens = if gate.status == "probing" {
+        let by_hand = format!("`supametas-sync resume {gate_name}` opens it by hand");
+        format!("one file is out to see; {by_hand}")
+    } else {
+        format!("until {}: {}", gate.until.0, shown_text(&gate.opens, 400))
+    };
+    (why, opens)
+}
+
+fn in_flight(standing: &Standing, uploads: &[UploadView]) -> String {
+    let mut table = Table::new(&["id", "in flight", "size", "sent", "for", "to"]);
+    table.whole(&[0, 2, 3, 4, 5]);
+    for upload in uploads.iter().take(SHOWN) {
+        let percent = (upload.sent * 100).checked_div(upload.size).unwrap_or(100);
+        let sent = match percent.min(100) {
+            100 => "all; awaits the answer".to_owned(),
+            percent => format!("{percent} %"),
+        };
+        let probe = if upload.probe { " (probe)" } else { "" };
+        table.row([
+            upload.id.to_string(),
+            format!("{}/{}{probe}", upload.folder, shown_text(&upload.file, 80)),
+            files::bytes(upload.size),
+            sent,
+            files::age(standing.now.0.since(upload.started_at.0)),
+            format!("{} as {}", upload.dataset, upload.media),
+        ]);
+    }
+    let mut text = table.lines();
+    if let Some(more @ 1..) = uploads.len().checked_sub(SHOWN) {
+        let _ = write!(text, "\n… and {more} more");
+    }
+    text.push('\n');
+    text
+}
+
+fn folders(standing: &Standing) -> String {
+    let live = standing.daemon.is_some();
+    let mut table = if live {
+        Table::new(&["folder", "dataset", "is", "last scan", "files", "path"])
+    } else {
+        Table::new(&["folder", "dataset", "files", "path"])
+    };
+    table.whole(&[0, 1]);
+    for folder in &standing.folders {
+        let name = folder.folder.to_string();
+        let dataset = folder.dataset.as_ref().map(ToString::to_string);
+        let dataset = dataset.unwrap_or_default();
+        let path = folder.path.as_deref().map(|path| shown_text(path, 4_096));
+        let path = path.unwrap_or("not in the configuration any more".to_owned());
+        if live {
+            let (is, scan) = (condition(standing, folder), last_scan(standing, folder));
+            table.row([name, dataset, is, scan, counted(folder), path]);
+        } else {
+            table.row([name, dataset, counted(folder), path]);
+        }
+    }
+    table.lines()
+}
+
+fn counted(folder: &FolderView) -> String {
+    let mut told: Vec<String> = Vec::new();
+    if let Some(settling) = folder.live.as_ref().map(|l| l.settling).filter(|n| *n > 0) {
+        told.push(format!("{settling} settling"));
+    }
+    told.extend(folder.files.iter().map(|(state, n)| format!("{n} {state}")));
+    if told.is_empty() {
+        return "none yet".to_owned();
+    }
+    told.join(", ")
+}
+
+/// Whether it is there, and how it is watched.
+fn condition(standing: &Standing, folder: &FolderView) -> String {
+    let Some(live) = &folder.live else {
+        let looked_for = folder.configured;
+        return if looked_for { "not looked for yet" } else { "" }.to_owned();
+    };
+    if live.online {
+        return match live.watch.as_str() {
+            "events" => "watched".to_owned(),
+            _ => "polled".to_owned(),
+        };
+    }
+    let since = live.since.map(|since| span(standing.now.0.since(since.0)));
+    format!("OFFLINE for {}", since.unwrap_or_default())
+}
+
+fn last_scan(standing: &Standing, folder: &FolderView) -> String {
+    let Some(live) = &folder.live else {
+        return String::new();
+    };
+    if live.scanning {
+        return "now".to_owned();
+    }
+    match &live.last_scan {
+        Some(scan) => format!("{} ago", files::age(standing.now.0.since(scan.at.0))),
+        None => "none yet".to_owned(),
+    }
+}

@@ -1,0 +1,100 @@
+//! The daemon as `web` sees it: its doors opened, and what is told of it.
+//!
+//! Must not: end the daemon because nobody can look at it. The files matter
+//! more than the page.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::context::Context;
+use crate::config::valid::Config;
+use crate::domain::ids::FolderName;
+use crate::ledger::Ledger;
+use crate::live::{FolderFacts, Live, ScanFacts};
+use crate::ports::World;
+use crate::watch::{Mode, WatchStatus, budget};
+use crate::web::door::Door;
+use crate::web::{self, Backstage};
+
+/// Opens the doors that there should be. To be called within a tokio runtime,
+/// while the ledger's lock is held: a socket that is there is then nobody's.
+pub fn doors(config: &Config) -> Vec<Door> {
+    let mut doors = Vec::new();
+    match Door::socket(&config.ledger) {
+        Ok(door) => doors.push(door),
+        Err(error) => tracing::warn!(
+            socket = %web::socket_path(&config.ledger).display(), %error,
+            "no socket: `status` can't show what is live"
+        ),
+    }
+    if let Some(address) = config.http.listen {
+        match Door::tcp(address) {
+            Ok(door) => {
+                if let web::door::Entry::Tcp(address) = door.entry() {
+                    tracing::info!(page = %format_args!("http://{address}/"), "listening");
+                }
+                doors.push(door);
+            }
+            Err(error) => tracing::error!(
+                %address, %error,
+                "can't listen: no page and no metrics there; change `http.listen`, or end what has the port, and restart"
+            ),
+        }
+    }
+    doors
+}
+
+impl Backstage for Context {
+    fn config(&self) -> Arc<Config> {
+        self.running().config.clone()
+    }
+
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn live(&self) -> &Live {
+        &self.live
+    }
+
+    fn folders(&self) -> BTreeMap<FolderName, FolderFacts> {
+        let all = self.folders.status().into_iter();
+        all.map(|(name, status)| (name, facts(status))).collect()
+    }
+
+    fn watch_limit(&self) -> Option<u64> {
+        budget::max_watches()
+    }
+
+    fn wake(&self) {
+        self.wake_all();
+    }
+}
+
+fn facts(status: WatchStatus) -> FolderFacts {
+    FolderFacts {
+        checked: status.checked,
+        online: status.online,
+        since: status.since,
+        offline_why: status.offline_why.map(|why| why.to_string()),
+        events: status.mode == Mode::Events,
+        watches: status.watches,
+        problem: status.problem,
+        shared: status.shared,
+        scanning: status.scanning,
+        scan_began_at: status.scan_began_at,
+        scans: status.scans,
+        last_scan: status.last_scan.map(|scan| ScanFacts {
+            at: scan.at,
+            took: scan.took,
+            files: scan.files,
+            dirs: scan.dirs,
+            skipped: scan.skipped,
+            troubles: scan.troubles,
+        }),
+    }
+}

@@ -1,0 +1,98 @@
+//! What is said of a directory: whose it is, and what is in it, counted. Pure.
+//!
+//! Must not: say of a single file what `decide` says.
+
+use super::checks::{check, check_running, folder_check, name_check};
+use super::decide::{
+    Answer, Check, Explanation, Said, hindered_by, name_refused, no_daemon, offline_folder, quoted,
+    refused,
+};
+use super::facts::{DirFacts, Facts};
+
+/// Explains it.
+pub(super) fn of_directory(facts: &Facts, dir: &DirFacts) -> Explanation {
+    let folder = &dir.folder;
+    let mut checks = vec![folder_check(folder)];
+    if !folder.rel.is_empty() {
+        checks.push(name_check(folder));
+    }
+    let mut explained = match (&folder.reachable, &folder.by_name, &dir.hindered) {
+        (Err(offline), ..) => offline_folder(folder, *offline),
+        (_, Err(by_name), _) => {
+            let mut explained = name_refused(folder, by_name);
+            explained.headline = format!("nothing in it is taken: {}", refused(folder, by_name));
+            explained
+        }
+        (_, _, Some(hindered)) => hindered_by(facts, folder, hindered),
+        _ => {
+            checks.push(check("watched", Said::Yes, dir.watched.clone()));
+            checks.extend(counted(dir));
+            totals(facts, dir)
+        }
+    };
+    checks.push(check_running(facts));
+    explained.checks = checks;
+    explained
+}
+
+fn totals(facts: &Facts, dir: &DirFacts) -> Explanation {
+    let tree = &dir.tree;
+    let known: u64 = tree.states.values().sum();
+    let refused: u64 = tree.refused.values().map(|(n, _)| n).sum();
+    let more = if tree.complete {
+        ""
+    } else {
+        ", and more that was not looked at"
+    };
+    let mut explained = Explanation::new(
+        Answer::Counted,
+        "counted",
+        format!(
+            "in folder {}: {known} in the ledger, {} not there yet, {refused} not taken{more}",
+            dir.folder.name, tree.unknown
+        ),
+    );
+    let attention: u64 = tree
+        .states
+        .iter()
+        .filter(|(state, _)| state.needs_attention())
+        .map(|(_, n)| n)
+        .sum();
+    if attention > 0 {
+        explained = explained.to_do(format!(
+            "{attention} need attention: `supametas-sync list --attention --folder {}`",
+            dir.folder.name
+        ));
+    }
+    if tree.unknown > 0 && facts.running == Some(false) {
+        explained.to_do.extend(no_daemon("").to_do);
+    } else if tree.unknown > 0 {
+        explained = explained
+            .to_do("`supametas-sync explain FILE` says of each that is not in the ledger what it waits for");
+    }
+    explained
+}
+
+fn counted(dir: &DirFacts) -> Vec<Check> {
+    let mut all = Vec::new();
+    for (state, n) in &dir.tree.states {
+        let said = if state.needs_attention() {
+            Said::No
+        } else {
+            Said::Yes
+        };
+        all.push(check("ledger", said, format!("{n} {state}")));
+    }
+    if dir.tree.unknown > 0 {
+        let found = format!(
+            "{} not in the ledger: new, or still settling",
+            dir.tree.unknown
+        );
+        all.push(check("ledger", Said::NotYet, found));
+    }
+    for (why, (n, first)) in &dir.tree.refused {
+        let found = format!("{n}: {why} (such as {})", quoted(first));
+        all.push(check("not taken", Said::No, found));
+    }
+    all
+}

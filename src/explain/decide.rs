@@ -1,0 +1,482 @@
+//! From facts to an explanation: one answer, the checks that led to it, and
+//! what the operator can do. Pure.
+//!
+//! The checks are in the order in which the daemon asks. What the ledger says
+//! of the very version that is there outweighs them: it has been taken. Names
+//! and words from outside are made visible here, before they get into a text.
+//!
+//! Must not: look at anything, or know a rule: the facts say what the rules said.
+
+use std::path::Path;
+
+use super::checks::{self, check};
+use super::facts::{ByName, DaemonMay, Facts, FileFacts, Hindered, InFolder, Place, There};
+use super::{counted, story};
+use crate::domain::ids::FolderName;
+use crate::domain::naming::{shown, shown_text};
+use crate::domain::settle::{Openness, WaitReason};
+use crate::watch::{NotTaken, Offline};
+
+/// The answer in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It was taken, and is at its end.
+    Done,
+    /// It was taken, and goes on by itself.
+    Underway,
+    /// It is not taken yet, or waits: for a time, a program, a gate, a daemon.
+    Waiting,
+    /// It was taken, and came to an end that somebody should look at.
+    Attention,
+    /// It is not taken.
+    NotTaken,
+    /// There is nothing to explain: no such file, here or in the ledger.
+    Missing,
+    /// A directory was counted.
+    Counted,
+}
+
+impl Answer {
+    /// The word that scripts see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Answer::Done => "done",
+            Answer::Underway => "underway",
+            Answer::Waiting => "waiting",
+            Answer::Attention => "attention",
+            Answer::NotTaken => "not-taken",
+            Answer::Missing => "missing",
+            Answer::Counted => "counted",
+        }
+    }
+}
+
+/// What a check came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// Nothing stands against it.
+    Yes,
+    /// It is not taken for this.
+    No,
+    /// Not yet.
+    NotYet,
+    /// It can't be told.
+    Unknown,
+}
+
+impl Said {
+    /// The word that scripts see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Said::Yes => "ok",
+            Said::No => "no",
+            Said::NotYet => "not-yet",
+            Said::Unknown => "unknown",
+        }
+    }
+
+    /// The words that people see before what was found.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Said::Yes => "ok",
+            Said::No => "no",
+            Said::NotYet => "not yet",
+            Said::Unknown => "can't tell",
+        }
+    }
+}
+
+/// One question, and what it came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What was asked about.
+    pub what: &'static str,
+    /// Whether it stands against the file.
+    pub said: Said,
+    /// What was found.
+    pub found: String,
+}
+
+/// The whole of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// In a word.
+    pub answer: Answer,
+    /// What it is for, in a word that stays: scripts may go by it.
+    pub reason: &'static str,
+    /// In a sentence, to be said after the path.
+    pub headline: String,
+    /// The checks, in the order in which the daemon asks.
+    pub checks: Vec<Check>,
+    /// What can be done, best first; empty where nothing need be.
+    pub to_do: Vec<String>,
+}
+
+impl Explanation {
+    pub(super) fn new(
+        answer: Answer,
+        reason: &'static str,
+        headline: impl Into<String>,
+    ) -> Explanation {
+        Explanation {
+            answer,
+            reason,
+            headline: headline.into(),
+            checks: Vec::new(),
+            to_do: Vec::new(),
+        }
+    }
+
+    pub(super) fn to_do(mut self, what: impl Into<String>) -> Explanation {
+        self.to_do.push(what.into());
+        self
+    }
+}
+
+/// Decides.
+pub fn decide(facts: &Facts) -> Explanation {
+    match &facts.place {
+        Place::Outside { exists, near } => outside(&facts.path, *exists, near),
+        Place::Dropped { folder, known } => story::dropped(facts, folder, known),
+        Place::File(file) => of_file(facts, file),
+        Place::Directory(dir) => counted::of_directory(facts, dir),
+    }
+}
+
+fn outside(path: &[u8], exists: bool, near: &[(FolderName, std::path::PathBuf)]) -> Explanation {
+    let named: Vec<String> = near
+        .iter()
+        .map(|(name, path)| format!("{name} ({})", shown_path(path)))
+        .collect();
+    let checks = vec![check(
+        "folder",
+        Said::No,
+        format!(
+            "no [[folder]] holds it; the nearest are {}",
+            named.join(", ")
+        ),
+    )];
+    let mut explained = if exists {
+        Explanation::new(
+            Answer::NotTaken,
+            "outside",
+            "not taken: it lies in no drop folder of the configuration",
+        )
+        .to_do("move it into one of the folders above, or add a [[folder]] for its directory and reload")
+    } else {
+        Explanation::new(
+            Answer::Missing,
+            "missing",
+            "there is nothing of that name, and the ledger does not know it",
+        )
+        .to_do("look at the spelling: name a path, a number from `supametas-sync list`, or a part of a name")
+    };
+    // A folder below it may be what was meant.
+    let below = near
+        .iter()
+        .find(|(_, folder)| bytes(folder).starts_with(path) && bytes(folder) != path);
+    if let (true, Some((name, _))) = (exists, below) {
+        explained
+            .to_do
+            .insert(0, format!("to see what is in folder {name}, name its path"));
+    }
+    explained.checks = checks;
+    explained
+}
+
+fn of_file(facts: &Facts, file: &FileFacts) -> Explanation {
+    let checks = checks::all(facts, file);
+    let current = file
+        .there
+        .as_ref()
+        .ok()
+        .and_then(|there| file.known.iter().find(|k| k.version == there.version));
+    let gone = matches!(&file.there, Err(h) if h.why.is_gone());
+    let offline = file.folder.reachable.is_err();
+    let mut explained = match (current, file.known.first()) {
+        (Some(known), _) if !story::comes_back(known) => story::of(facts, &file.folder, known),
+        // The file is not there (or can't be seen): what is known of it counts.
+        (None, Some(latest)) if gone || offline => story::of(facts, &file.folder, latest),
+        _ => intake(facts, file),
+    };
+    explained.checks = checks;
+    explained
+}
+
+/// Why what is there is not in the ledger: the first check that says no.
+fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
+    let folder = &file.folder;
+    if let Err(offline) = &folder.reachable {
+        return offline_folder(folder, *offline);
+    }
+    if matches!(&file.there, Err(h) if h.why.is_gone()) {
+        return Explanation::new(
+            Answer::Missing,
+            "missing",
+            "there is nothing of that name, and the ledger does not know it",
+        )
+        .to_do("look at the spelling, and whether the program that should drop it did");
+    }
+    if let Err(by_name) = &folder.by_name {
+        return name_refused(folder, by_name);
+    }
+    let there = match &file.there {
+        Ok(there) => there,
+        Err(hindered) => return hindered_by(facts, folder, hindered),
+    };
+    if let Some(explained) = no_right(facts, there) {
+        return explained;
+    }
+    let opened = match &there.opened {
+        Ok(opened) => opened,
+        Err(why) => {
+            let why = format!("can't be told further: {why}");
+            return Explanation::new(Answer::Waiting, "unreadable", why).to_do(as_the_user(facts));
+        }
+    };
+    if opened.open == Openness::Yes || !opened.writers.found.is_empty() {
+        return Explanation::new(
+            Answer::Waiting,
+            "open",
+            format!("not taken yet: {}", WaitReason::StillOpen),
+        )
+        .to_do(match opened.writers.found.first() {
+            Some(writer) => format!(
+                "wait until process {} is done with it (`ps -fp {}` says what it is); if it never closes the file, end it",
+                writer.pid, writer.pid
+            ),
+            None => "find the program with `fuser -v FILE` or `lsof FILE` as root; the file is taken once it is closed".to_owned(),
+        });
+    }
+    if let Ok(sorted) = &opened.sorted {
+        if sorted.incomplete {
+            return Explanation::new(
+                Answer::Waiting,
+                "incomplete",
+                format!("not taken yet: {}", WaitReason::Incomplete),
+            )
+            .to_do("if its writer is done, copy it into the folder again: its end is missing");
+        }
+        // What still settles may become something else; without a daemon it
+        // does not settle.
+        if (opened.settling.is_none() || facts.running == Some(false))
+            && let Err(why) = &sorted.import
+        {
+            return Explanation::new(
+                Answer::NotTaken,
+                "unsupported",
+                format!("will end as `unsupported`: {}", shown_text(why, 600)),
+            );
+        }
+    }
+    match (&opened.settling, facts.running) {
+        (_, Some(false)) => no_daemon("not taken yet: no daemon is running"),
+        (Some((left, why)), _) => Explanation::new(
+            Answer::Waiting,
+            "settling",
+            format!("not taken yet: {why}; at most {} more", span(*left)),
+        )
+        .to_do(settle_advice(opened.open)),
+        (None, _) => Explanation::new(
+            Answer::Waiting,
+            "unseen",
+            "nothing stands against it: it is taken at the daemon's next look",
+        )
+        .to_do("if it stays so, have the folders scanned: `systemctl kill -s USR1 supametas-sync`; and see `supametas-sync status`"),
+    }
+}
+
+pub(super) fn no_daemon(headline: &str) -> Explanation {
+    Explanation::new(Answer::Waiting, "no-daemon", headline).to_do(
+        "start it: `systemctl start supametas-sync`, or `supametas-sync run`; once: `supametas-sync scan`",
+    )
+}
+
+fn settle_advice(open: Openness) -> &'static str {
+    match open {
+        Openness::Unknown => {
+            "wait; to be quicker, write it under a temporary name and rename it into the folder when it is done"
+        }
+        _ => "wait; a file that is renamed into the folder when it is done is taken at once",
+    }
+}
+
+pub(super) fn offline_folder(folder: &InFolder, offline: Offline) -> Explanation {
+    Explanation::new(
+        Answer::Waiting,
+        "offline",
+        format!(
+            "waits: its folder {} can't be reached: {offline}",
+            folder.name
+        ),
+    )
+    .to_do(format!(
+        "bring back {}; the daemon looks for it and goes on by itself",
+        shown_path(&folder.path)
+    ))
+}
+
+pub(super) fn name_refused(folder: &InFolder, by_name: &ByName) -> Explanation {
+    let (reason, to_do) = match &by_name.why {
+        NotTaken::Temporary(_) => (
+            "temporary-name",
+            "when it is complete, rename it to a name without that mark: it is taken at once",
+        ),
+        NotTaken::Excluded => (
+            "excluded",
+            "rename or move it, or change `exclude` of the folder and reload",
+        ),
+        NotTaken::NotIncluded => (
+            "not-included",
+            "rename it, or add a pattern for it to `include` of the folder and reload",
+        ),
+        NotTaken::PutAside => (
+            "put-aside",
+            "nothing; to have it taken again, move it back into the folder",
+        ),
+        NotTaken::InSubfolder => (
+            "subfolder",
+            "move it up into the folder itself, or set `recursive = true` and reload",
+        ),
+        _ => ("name", "give it a name that the folder takes"),
+    };
+    Explanation::new(
+        Answer::NotTaken,
+        reason,
+        format!("not taken: {}", refused(folder, by_name)),
+    )
+    .to_do(to_do)
+}
+
+/// A refused name in words: which part of the path, and which pattern.
+pub(super) fn refused(folder: &InFolder, by_name: &ByName) -> String {
+    let mut text = String::new();
+    if by_name.at != folder.rel {
+        text = format!("the folder {} above it: ", quoted(&by_name.at));
+    }
+    match (by_name.why.clone(), by_name.patterns.as_slice()) {
+        (NotTaken::Excluded, [pattern]) => {
+            text.push_str(&format!(
+                "it matches the pattern {} of `exclude`",
+                quoted(pattern.as_bytes())
+            ));
+        }
+        (NotTaken::NotIncluded, patterns) => {
+            let all: Vec<String> = patterns.iter().map(|p| quoted(p.as_bytes())).collect();
+            text.push_str(&format!(
+                "it matches no pattern of `include` ({})",
+                shown_text(&all.join(", "), 300)
+            ));
+        }
+        (why, _) => text.push_str(&why.to_string()),
+    }
+    text
+}
+
+pub(super) fn hindered_by(facts: &Facts, folder: &InFolder, hindered: &Hindered) -> Explanation {
+    let at = on_the_way(folder, hindered);
+    let explained = |reason, to_do: String| {
+        Explanation::new(
+            Answer::NotTaken,
+            reason,
+            format!("not taken: {at}{}", hindered.why),
+        )
+        .to_do(to_do)
+    };
+    match &hindered.why {
+        NotTaken::Symlink => explained(
+            "symlink",
+            "put the file itself into the folder (`cp -L`, or a hard link with `ln`)".to_owned(),
+        ),
+        NotTaken::Fifo | NotTaken::Socket | NotTaken::Device => explained(
+            "not-a-file",
+            "write what it gives into a regular file, and drop that".to_owned(),
+        ),
+        NotTaken::OtherMount => explained(
+            "other-mount",
+            "set `one_file_system = false` for the folder and reload, or make what is mounted there a [[folder]] of its own".to_owned(),
+        ),
+        NotTaken::NoRight => explained("no-right", grant(facts)),
+        NotTaken::Offline(offline) => offline_folder(folder, *offline),
+        _ => explained("unreadable", as_the_user(facts)),
+    }
+}
+
+pub(super) fn on_the_way(folder: &InFolder, hindered: &Hindered) -> String {
+    if hindered.at == folder.rel || hindered.at.is_empty() {
+        String::new()
+    } else {
+        format!("{} on the way to it: ", quoted(&hindered.at))
+    }
+}
+
+/// The daemon's user counts; whoever asks may have other rights.
+fn no_right(facts: &Facts, there: &There) -> Option<Explanation> {
+    let text = match (&there.daemon_may, &there.opened) {
+        (DaemonMay::No { at, needs }, _) => format!(
+            "not taken: the daemon's user {} may not read it: it needs {needs} on {}",
+            user(facts),
+            quoted(at)
+        ),
+        (DaemonMay::AsTried, Err(NotTaken::NoRight)) => {
+            format!("not taken: {} has no right to read it", asker(facts))
+        }
+        _ => return None,
+    };
+    Some(Explanation::new(Answer::NotTaken, "no-right", text).to_do(grant(facts)))
+}
+
+fn grant(facts: &Facts) -> String {
+    let user = user(facts);
+    format!(
+        "give the user {user} read on the file and search (x) on the folders above it, by group or ACL, such as `setfacl -m u:{user}:r FILE`"
+    )
+}
+
+fn as_the_user(facts: &Facts) -> String {
+    format!(
+        "ask again as the daemon's user: `sudo -u {} supametas-sync explain …`",
+        user(facts)
+    )
+}
+
+pub(super) fn user(facts: &Facts) -> String {
+    let user = facts.user.as_deref().unwrap_or("supametas-sync");
+    shown_text(user, 64)
+}
+
+/// Who asks, where that is the daemon's user, or it is not known who that is.
+pub(super) fn asker(facts: &Facts) -> String {
+    match &facts.user {
+        Some(user) => format!("{}, the daemon's user,", shown_text(user, 64)),
+        None => "this user".to_owned(),
+    }
+}
+
+/// A path or name in quotes, harmless.
+pub(super) fn quoted(bytes: &[u8]) -> String {
+    format!("\"{}\"", shown(bytes))
+}
+
+fn bytes(path: &Path) -> &[u8] {
+    std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())
+}
+
+pub(super) fn shown_path(path: &Path) -> String {
+    shown(bytes(path))
+}
+
+pub(super) fn bytesize(bytes: u64) -> String {
+    bytesize::ByteSize(bytes).display().iec().to_string()
+}
+
+/// A wait for people: tenths of seconds while it is short.
+pub(super) fn span(time: std::time::Duration) -> String {
+    match time.as_secs() {
+        0..=9 => format!("{:.1} s", time.as_secs_f64()),
+        s @ 10..=119 => format!("{s} s"),
+        s @ 120..=7_199 => format!("{} min", s / 60),
+        s @ 7_200..=172_799 => format!("{} h", s / 3_600),
+        s => format!("{} d", s / 86_400),
+    }
+}

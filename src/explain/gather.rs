@@ -1,0 +1,450 @@
+//! Collects what is so about a path: from the configuration, the file system,
+//! `/proc` and the ledger.
+//!
+//! Must not: judge what it finds, follow a link, or open what is no regular
+//! file ([`RootHandle`] sees to both).
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{Read, Seek};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::facts::{
+    ByName, DaemonMay, DirFacts, Facts, FileFacts, Hindered, InFolder, Known, Opened, Other, Place,
+    Probe, Sorted, There, Tree,
+};
+use super::{process, tree};
+use crate::config::units;
+use crate::config::valid::{Config, Folder};
+use crate::daemon::folders::watched;
+use crate::daemon::sorting::{self, Found};
+use crate::daemon::upload::admit::{query_way, way};
+use crate::domain::answer::Call;
+use crate::domain::error_table::About;
+use crate::domain::gate::{GateKey, Status};
+use crate::domain::ids::FolderName;
+use crate::domain::media::{Media, UnsupportedReason, extension};
+use crate::domain::naming::{shown, upload_name};
+use crate::domain::settle::{Decision, Look, Openness, Settling, Sighted};
+use crate::domain::state::State;
+use crate::domain::time::Timestamp;
+use crate::ledger::{self, FileRecord, Ledger, LedgerError, NewSorted};
+use crate::media::link;
+use crate::watch::root::{Found as At, RootHandle};
+use crate::watch::rules::{Refused, TakeRules};
+use crate::watch::settings::Watched;
+use crate::watch::{FolderRoot, NotTaken, OpenedFile, fstype, open_for_writing};
+
+/// Versions of a path that are told of, at most.
+const VERSIONS: usize = 10;
+
+/// Folders that are named when a path is in none, at most.
+const NEAR: usize = 3;
+
+/// What is to be explained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// A path in no drop folder, in full.
+    Outside(PathBuf),
+    /// A path in a folder, which the configuration may not have any more.
+    In {
+        /// The folder.
+        folder: FolderName,
+        /// The path in it; empty: the folder itself.
+        rel: Vec<u8>,
+    },
+}
+
+/// Who works on the ledger, and as whom.
+struct Owner {
+    running: Option<bool>,
+    pid: Option<u32>,
+    uid: Option<u32>,
+}
+
+/// Collects everything. `ledger`: `None` if there is none yet. Blocks on the
+/// file system, and walks a directory (bounded).
+///
+/// # Errors
+/// When the ledger can't be read.
+pub async fn gather(
+    config: &Config,
+    ledger: Option<&Ledger>,
+    asked: &Asked,
+    now: Timestamp,
+) -> Result<Facts, LedgerError> {
+    let owner = owner(&config.ledger);
+    let facts = |path: &Path, place: Place| Facts {
+        path: path.as_os_str().as_bytes().to_vec(),
+        now,
+        running: owner.running,
+        user: owner.uid.map(process::user_name),
+        place,
+    };
+    let (name, rel) = match asked {
+        Asked::Outside(path) => return Ok(facts(path, outside(config, path))),
+        Asked::In { folder, rel } => (folder, rel),
+    };
+    let Some(folder) = config.folders.get(name) else {
+        let known = known(config, ledger, name, rel).await?.into_iter().next();
+        let path = Path::new(&name.0).join(OsStr::from_bytes(rel));
+        return Ok(match known {
+            Some(known) => facts(
+                &path,
+                Place::Dropped {
+                    folder: name.clone(),
+                    known: Box::new(known),
+                },
+            ),
+            None => facts(&path, outside(config, &path)),
+        });
+    };
+    let path = if rel.is_empty() {
+        folder.path.clone()
+    } else {
+        folder.path.join(OsStr::from_bytes(rel))
+    };
+    let looked = look(folder, rel);
+    let place = match looked.there {
+        Ok(At::Directory) => {
+            let (mut counted, versions) = match (&looked.handle, &looked.folder.by_name) {
+                (Some(handle), Ok(())) => tree::look(handle, &looked.rules, rel),
+                _ => (Tree::default(), Vec::new()),
+            };
+            tree::ask(&mut counted, versions, name, ledger).await?;
+            Place::Directory(Box::new(DirFacts {
+                watched: how_watched(config, folder, &looked.watched),
+                folder: looked.folder,
+                hindered: None,
+                tree: counted,
+            }))
+        }
+        Err(hindered) if rel.is_empty() => Place::Directory(Box::new(DirFacts {
+            watched: how_watched(config, folder, &looked.watched),
+            folder: looked.folder,
+            hindered: Some(hindered),
+            tree: Tree::default(),
+        })),
+        there => {
+            let there = match (there, &looked.handle) {
+                (Ok(At::File(version)), Some(handle)) => Ok(There {
+                    opened: open(folder, handle, rel, now),
+                    daemon_may: daemon_may(&owner, &path),
+                    version,
+                }),
+                (Err(hindered), _) => Err(hindered),
+                (Ok(_), _) => Err(Hindered {
+                    at: rel.clone(),
+                    why: NotTaken::Gone,
+                }),
+            };
+            Place::File(Box::new(FileFacts {
+                folder: looked.folder,
+                there,
+                known: known(config, ledger, name, rel).await?,
+            }))
+        }
+    };
+    Ok(facts(&path, place))
+}
+
+fn owner(ledger: &Path) -> Owner {
+    let pid = ledger::owner(ledger);
+    let uid = pid
+        .and_then(process::process_user)
+        .or_else(|| Some(fs::metadata(ledger).ok()?.uid()));
+    Owner {
+        running: ledger::is_owned(ledger).ok(),
+        pid,
+        uid,
+    }
+}
+
+/// The folders whose paths share most with `path`.
+fn outside(config: &Config, path: &Path) -> Place {
+    let shared = |folder: &Path| {
+        let parts = path.components().zip(folder.components());
+        parts.take_while(|(a, b)| a == b).count()
+    };
+    let mut near: Vec<(FolderName, PathBuf)> = config
+        .folders
+        .values()
+        .map(|folder| (folder.name.clone(), folder.path.clone()))
+        .collect();
+    near.sort_by_key(|(_, folder)| (std::cmp::Reverse(shared(folder)), folder.clone()));
+    near.truncate(NEAR);
+    Place::Outside {
+        exists: fs::symlink_metadata(path).is_ok(),
+        near,
+    }
+}
+
+struct Looked {
+    folder: InFolder,
+    watched: std::sync::Arc<Watched>,
+    rules: TakeRules,
+    handle: Option<RootHandle>,
+    there: Result<At, Hindered>,
+}
+
+fn look(folder: &Folder, rel: &[u8]) -> Looked {
+    let watched = watched(folder);
+    let rules = TakeRules::new(watched.clone());
+    let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
+    let reachable = root.check().map(drop);
+    let handle = root.handle();
+    let there = match &handle {
+        Err(offline) => Err(Hindered {
+            at: Vec::new(),
+            why: NotTaken::Offline(*offline),
+        }),
+        Ok(_) if rel.is_empty() => Ok(At::Directory),
+        Ok(handle) => find(handle, rel),
+    };
+    let judged = match there {
+        _ if rel.is_empty() => Ok(()),
+        Ok(At::Directory) => rules.judged_folder(rel),
+        _ => rules.judged(rel),
+    };
+    Looked {
+        folder: InFolder {
+            name: folder.name.clone(),
+            path: folder.path.clone(),
+            dataset: folder.dataset.clone(),
+            rel: rel.to_vec(),
+            reachable,
+            by_name: judged.map_err(|refused| by_name(folder, &rules, &refused)),
+        },
+        watched,
+        handle: handle.ok(),
+        there,
+        rules,
+    }
+}
+
+fn by_name(folder: &Folder, rules: &TakeRules, refused: &Refused<'_>) -> ByName {
+    let [include, exclude] = &folder.patterns;
+    let patterns = match refused.why {
+        NotTaken::Excluded => rules
+            .excluding(refused.at)
+            .and_then(|at| exclude.get(at).cloned())
+            .into_iter()
+            .collect(),
+        NotTaken::NotIncluded => include.clone(),
+        _ => Vec::new(),
+    };
+    ByName {
+        at: refused.at.to_vec(),
+        why: refused.why.clone(),
+        patterns,
+    }
+}
+
+/// What is at `rel`, and else the first part of it that is in the way.
+fn find(handle: &RootHandle, rel: &[u8]) -> Result<At, Hindered> {
+    let slashes = rel.iter().enumerate().filter(|(_, b)| **b == b'/');
+    for part in slashes.map(|(at, _)| &rel[..at]) {
+        let hindered = |why| Hindered {
+            at: part.to_vec(),
+            why,
+        };
+        match handle.find(part) {
+            Ok(At::Directory) => {}
+            // A file on the way: the path leads nowhere.
+            Ok(At::File(_)) => return Err(hindered(NotTaken::Gone)),
+            Err(why) => return Err(hindered(why)),
+        }
+    }
+    handle.find(rel).map_err(|why| Hindered {
+        at: rel.to_vec(),
+        why,
+    })
+}
+
+fn open(
+    folder: &Folder,
+    handle: &RootHandle,
+    rel: &[u8],
+    now: Timestamp,
+) -> Result<Opened, NotTaken> {
+    let OpenedFile { mut file, version } = handle.open_file(rel)?;
+    let open = open_for_writing(&file);
+    let writers = match open {
+        // The kernel has seen that there is none.
+        Openness::No => Default::default(),
+        Openness::Yes | Openness::Unknown => process::writers_of(&file),
+    };
+    // As a scan would find it now, for the first time.
+    let mut settling = Settling::new(Sighted::Scan, version.clone(), Duration::ZERO);
+    let look = Look {
+        version: version.clone(),
+        now: Duration::ZERO,
+        wall: Some(now),
+        open_for_writing: open,
+    };
+    let settling = match settling.look(&look, &folder.settle_rules()) {
+        Decision::Finished => None,
+        Decision::Wait(until, reason) => Some((until, reason)),
+    };
+    let sorted = sorting::sort_file(folder, &mut file, &version)
+        .and_then(|sorting| {
+            let (import, incomplete) = match sorting.found {
+                Found::New(NewSorted::Media(media)) => {
+                    let name = upload_name(version.name(), sorting.extension_fix);
+                    (
+                        address(media, &mut file, version.name())?.map(|()| (media, name)),
+                        false,
+                    )
+                }
+                Found::New(NewSorted::Unsupported(why) | NewSorted::Unreadable(why)) => {
+                    (Err(why), false)
+                }
+                Found::Incomplete(why) => (Err(why), true),
+            };
+            Ok(Sorted {
+                content: sorting.content.map(|content| content.what().into_owned()),
+                extension: extension(version.name()),
+                import,
+                incomplete,
+            })
+        })
+        .map_err(|error| error.to_string());
+    Ok(Opened {
+        open,
+        writers,
+        settling,
+        sorted,
+    })
+}
+
+/// Of a link file, whether its address can be sent.
+fn address(media: Media, file: &mut File, name: &[u8]) -> std::io::Result<Result<(), String>> {
+    if media != Media::Web {
+        return Ok(Ok(()));
+    }
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.take(link::MAX_LINK_FILE as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(match link::read_link(&bytes, name) {
+        Ok(_) => Ok(()),
+        Err(why) => Err(UnsupportedReason::BadLink(why.to_string()).to_string()),
+    })
+}
+
+fn daemon_may(owner: &Owner, path: &Path) -> DaemonMay {
+    let me = rustix::process::geteuid().as_raw();
+    match owner.uid {
+        Some(uid) if uid != me => process::may_read(&process::identify(owner.pid, uid), path),
+        _ => DaemonMay::AsTried,
+    }
+}
+
+fn how_watched(config: &Config, folder: &Folder, watched: &Watched) -> String {
+    let (scans, polls) = (
+        units::show_time(config.rescan_every),
+        units::show_time(config.poll_every),
+    );
+    if fstype::wants_events(watched.how, &folder.path) {
+        format!("watched by events, and scanned every {scans}")
+    } else {
+        format!("scanned every {polls}, without events")
+    }
+}
+
+async fn known(
+    config: &Config,
+    ledger: Option<&Ledger>,
+    folder: &FolderName,
+    rel: &[u8],
+) -> Result<Vec<Known>, LedgerError> {
+    let Some(ledger) = ledger else {
+        return Ok(Vec::new());
+    };
+    let versions = ledger.versions(folder.clone(), rel.to_vec()).await?;
+    let mut known = Vec::new();
+    for record in versions.into_iter().take(VERSIONS) {
+        known.push(one(config, ledger, record).await?);
+    }
+    Ok(known)
+}
+
+async fn one(config: &Config, ledger: &Ledger, record: FileRecord) -> Result<Known, LedgerError> {
+    let call = match record.state {
+        State::Submitted { .. } | State::Lost { .. } => Call::Query,
+        _ => Call::Upload,
+    };
+    let last = record.last_code.clone().map(|code| {
+        let advice = advice(config, code.as_str(), call);
+        (code, record.last_why.clone().unwrap_or_default(), advice)
+    });
+    let on_its_way: Vec<GateKey> = match (&record.state, record.media) {
+        (State::Queued { .. }, Some(media)) => {
+            let route = crate::domain::ids::Route {
+                folder: record.folder.clone(),
+                media,
+            };
+            way(&route, &record.dataset).to_vec()
+        }
+        (State::Submitted { .. }, _) => query_way(&record.dataset).to_vec(),
+        _ => Vec::new(),
+    };
+    let all = ledger.gates();
+    let gates = on_its_way.into_iter().filter_map(|key| {
+        let gate = all.get(&key)?;
+        let probe = match gate.status {
+            Status::Probing { .. } => Probe::Out,
+            _ => Probe::Waits,
+        };
+        Some((key, gate.closed()?.clone(), probe))
+    });
+    let other = match record.state {
+        State::Duplicate { of } => Some(of),
+        State::Superseded { by } => Some(by),
+        _ => None,
+    };
+    let other = match other {
+        Some(id) => ledger.show(id).await?.map(|story| other_of(&story.file)),
+        None => None,
+    };
+    Ok(Known {
+        gates: gates.collect(),
+        ahead: ledger.ahead_of(&record).await?,
+        other,
+        last,
+        id: record.id,
+        version: record.version,
+        dataset: record.dataset,
+        media: record.media,
+        state: record.state,
+        changed_at: record.changed_at,
+        possible_duplicate: record.possible_duplicate,
+        source: record
+            .source
+            .and_then(|source| Some((source.done?, source.target))),
+    })
+}
+
+fn other_of(file: &FileRecord) -> Other {
+    Other {
+        id: file.id,
+        listed: format!("{}/{}", file.folder, shown(&file.version.path)),
+        state: file.state.kind(),
+        task: file.state.task().cloned(),
+    }
+}
+
+fn advice(config: &Config, code: &str, call: Call) -> &'static str {
+    let (About::Own(rows) | About::Class(rows) | About::ByBody(rows)) = config.errors.about(code)
+    else {
+        return "";
+    };
+    let mine = match call {
+        Call::Upload => rows.first(),
+        Call::Query => rows.last(),
+    };
+    mine.map_or("", |row| row.advice)
+}

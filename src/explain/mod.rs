@@ -1,0 +1,30 @@
+//! Why was this file not taken, and what is to be done?
+//!
+//! [`gather`] collects what is so: the folder's rules, the file, who has it
+//! open, what the ledger knows. [`decide`] makes an [`Explanation`] of these
+//! [`facts`], and is pure. Every rule that is asked is the one that the daemon
+//! goes by: `watch::rules`, `watch::root`, `domain::settle`,
+//! `daemon::sorting`, the gates of the ledger.
+//!
+//! It works beside a running daemon and without one, so what only the daemon's
+//! memory holds (what an event said of a file) is not known here; what a scan
+//! would find now is.
+//!
+//! Must not: change anything, or have a rule of its own.
+
+mod checks;
+mod counted;
+pub mod decide;
+pub mod facts;
+pub mod gather;
+pub mod process;
+mod story;
+mod tree;
+
+pub use decide::{Answer, Check, Explanation, Said, decide};
+pub use facts::Facts;
+pub use gather::{Asked, gather};
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

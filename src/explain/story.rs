@@ -1,0 +1,356 @@
+//! What the ledger knows of a version, as an explanation: where it is, why it
+//! waits or how it ended, and what can be done. Pure.
+//!
+//! Must not: say of a file what its folder or its bytes say; `decide` does.
+
+use super::decide::{Answer, Check, Explanation, Said, no_daemon, offline_folder, quoted, span};
+use super::facts::{Facts, FileFacts, InFolder, Known, Probe};
+use crate::domain::ids::FolderName;
+use crate::domain::naming::shown_text;
+use crate::domain::state::{State, StateKind};
+use crate::ledger::SourceEnd;
+
+/// Longest text of the service in an explanation, in characters.
+const WORDS: usize = 300;
+
+/// Whether a version that is there counts as new, whatever the ledger says of
+/// it: it had gone or been replaced, and is back.
+pub(super) fn comes_back(known: &Known) -> bool {
+    matches!(known.state.kind(), StateKind::Gone | StateKind::Superseded)
+}
+
+/// Its folder is not in the configuration any more.
+pub(super) fn dropped(facts: &Facts, folder: &FolderName, known: &Known) -> Explanation {
+    let mut explained = if known.state.kind() == StateKind::Queued {
+        Explanation::new(
+            Answer::Waiting,
+            "folder-dropped",
+            format!(
+                "waits: its folder {folder} is not in the configuration any more, so it is not sent"
+            ),
+        )
+        .to_do(format!(
+            "put the [[folder]] {folder:?} back, under the same name, and reload: it goes on where it was. Nothing is lost meanwhile",
+            folder = folder.0
+        ))
+    } else {
+        ended_or_out(facts, known)
+    };
+    explained.checks = vec![
+        Check {
+            what: "folder",
+            said: Said::No,
+            found: format!("{folder} is not in the configuration any more"),
+        },
+        ledger_check(facts, known),
+        super::checks::check_running(facts),
+    ];
+    explained
+}
+
+/// What is known of a version decides.
+pub(super) fn of(facts: &Facts, folder: &InFolder, known: &Known) -> Explanation {
+    if known.state.kind() != StateKind::Queued {
+        return ended_or_out(facts, known);
+    }
+    if let Err(offline) = &folder.reachable {
+        return offline_folder(folder, *offline);
+    }
+    queued(facts, known)
+}
+
+fn queued(facts: &Facts, known: &Known) -> Explanation {
+    let State::Queued { not_before, tries } = &known.state else {
+        return ended_or_out(facts, known);
+    };
+    if let Some((key, closed, probe)) = known.gates.first() {
+        let when = match probe {
+            Probe::Out => "one file is out to see whether it opens".to_owned(),
+            Probe::Waits => match closed.until.since(facts.now) {
+                wait if wait.is_zero() => "the next file goes out to see".to_owned(),
+                wait => format!("in {} one file goes out to see", span(wait)),
+            },
+        };
+        let explained = Explanation::new(
+            Answer::Waiting,
+            "gate",
+            format!(
+                "waits: the {key} is paused since {} ago ({} {}); {when}",
+                span(facts.now.since(closed.since)),
+                closed.code,
+                shown_text(&closed.why, WORDS)
+            ),
+        );
+        return explained
+            .to_do(format!(
+                "`supametas-sync explain-code {}` says what it is about and what to change",
+                closed.code
+            ))
+            .to_do(format!(
+                "when its cause is mended: `supametas-sync resume {}`",
+                key.spelled()
+            ));
+    }
+    if facts.running == Some(false) {
+        return no_daemon("waits in the queue: no daemon is running");
+    }
+    if known.media.is_none() {
+        return Explanation::new(
+            Answer::Waiting,
+            "unsorted",
+            "waits in the queue, to be sorted anew by its content and name",
+        );
+    }
+    let wait = not_before.since(facts.now);
+    if !wait.is_zero() {
+        let (headline, reason) = match (&known.last, tries.failures) {
+            (Some((code, why, _)), 1..) => (
+                format!(
+                    "waits for its next try, in {}; {} so far, the last: {code} {}",
+                    span(wait),
+                    times(tries.failures),
+                    shown_text(why, WORDS)
+                ),
+                "retry",
+            ),
+            _ => (
+                format!("waits in the queue: it is due in {}", span(wait)),
+                "postponed",
+            ),
+        };
+        let explained = Explanation::new(Answer::Waiting, reason, headline);
+        return match last_advice(known) {
+            Some(advice) => explained.to_do(advice),
+            None => explained,
+        };
+    }
+    let headline = match known.ahead {
+        Some(0) | None => "waits in the queue: it is the next of its route".to_owned(),
+        Some(1) => "waits in the queue: 1 file of its route goes before it".to_owned(),
+        Some(n) => format!("waits in the queue: {n} files of its route go before it"),
+    };
+    Explanation::new(Answer::Waiting, "queue", headline)
+        .to_do("nothing; `concurrency` of the dataset says how many go at once")
+}
+
+/// On its way, or at its end.
+fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
+    let id = known.id;
+    let out = |reason, headline: String| Explanation::new(Answer::Underway, reason, headline);
+    let done = |reason, headline: String| Explanation::new(Answer::Done, reason, headline);
+    let bad = |reason, headline: String| {
+        let explained = Explanation::new(Answer::Attention, reason, headline);
+        match last_advice(known) {
+            Some(advice) => explained.to_do(advice),
+            None => explained,
+        }
+    };
+    let retry = format!("`supametas-sync retry {id}` sends it again");
+    let last = match &known.last {
+        Some((code, why, _)) => format!("{code} {}", shown_text(why, WORDS)),
+        None => String::new(),
+    };
+    match &known.state {
+        State::Queued { .. } => queued(facts, known),
+        State::Uploading { .. } if facts.running == Some(false) => {
+            let mut explained = no_daemon("was on the wire when the daemon ended");
+            explained.reason = "interrupted";
+            explained.to_do("the next start settles it, by the folder's `unconfirmed`")
+        }
+        State::Uploading {
+            last_byte_sent: false,
+            ..
+        } => out("uploading", "taken: it is on the wire".to_owned()),
+        State::Uploading { .. } => out(
+            "uploading",
+            "taken: it is sent, and waits for the service's answer".to_owned(),
+        ),
+        State::Submitted { task, next_poll, .. } => {
+            let mut explained = out(
+                "submitted",
+                format!(
+                    "taken: the service works on it as task {task}; asked about again in {}",
+                    span(next_poll.since(facts.now))
+                ),
+            );
+            if facts.running == Some(false) {
+                explained.to_do = no_daemon("").to_do;
+            }
+            explained
+        }
+        State::Succeeded { task } => done(
+            "succeeded",
+            format!("taken: imported as task {task}{}", source(known)),
+        ),
+        State::Cancelled { task } => done(
+            "cancelled",
+            format!("taken: but its task {task} was deleted at the service"),
+        )
+        .to_do(retry),
+        State::Untracked => done(
+            "untracked",
+            "taken: but the service named no task, so it can't be followed".to_owned(),
+        )
+        .to_do("look for it in the service's console; it is never sent again by itself"),
+        State::Failed { task, reason } => bad(
+            "failed",
+            format!(
+                "was taken, and its task {task} failed: {}{}",
+                shown_text(reason, WORDS),
+                source(known)
+            ),
+        )
+        .to_do(format!("look whether the file is sound; then {retry}")),
+        State::Rejected { .. } => bad(
+            "rejected",
+            format!("the service refused it for good: {last}{}", source(known)),
+        )
+        .to_do(format!("mend it and drop it again; or {retry}")),
+        State::Exhausted { .. } => bad(
+            "exhausted",
+            format!("given up after as many tries as the rules allow; the last: {last}"),
+        )
+        .to_do(format!("when the cause is mended: {retry}")),
+        State::Unconfirmed { attempt } => bad(
+            "unconfirmed",
+            format!("its answer was lost (attempt {attempt}): the service may have it or not"),
+        )
+        .to_do(format!("look in the service's console; if it is not there: {retry}")),
+        State::Lost { task } => bad(
+            "lost",
+            format!("was taken, but the service does not know its task {task} any more"),
+        )
+        .to_do(format!("look in the service's console; if it is not there: {retry}")),
+        State::Unsupported { reason } => Explanation::new(
+            Answer::Attention,
+            "unsupported",
+            format!("not taken: {}", shown_text(reason, 600)),
+        )
+        .to_do(format!(
+            "when the file is replaced it is looked at again by itself; after a change of the type lists: `supametas-sync retry {id}`"
+        )),
+        State::Duplicate { of } => duplicate(known, &of.to_string()),
+        State::Superseded { by } => done(
+            "superseded",
+            format!("replaced by a newer version, number {by}, before it was sent"),
+        )
+        .to_do(format!("`supametas-sync show {by}` has the newer one")),
+        State::Gone => done(
+            "gone",
+            "it was deleted or moved away before it was sent".to_owned(),
+        )
+        .to_do("drop it again"),
+    }
+}
+
+fn duplicate(known: &Known, of: &str) -> Explanation {
+    let other = match &known.other {
+        Some(other) => {
+            let task = other.task.as_ref();
+            let task = task.map_or(String::new(), |task| format!(", task {task}"));
+            format!("number {of}, {} ({}{task})", other.listed, other.state)
+        }
+        None => format!("number {of}"),
+    };
+    Explanation::new(
+        Answer::Done,
+        "duplicate",
+        format!("not sent: the same content was sent before, as {other}"),
+    )
+    .to_do("nothing; `duplicates = \"upload\"` for the folder sends such files all the same")
+}
+
+fn last_advice(known: &Known) -> Option<&'static str> {
+    let (_, _, advice) = known.last.as_ref()?;
+    Some(*advice).filter(|advice| !advice.is_empty())
+}
+
+fn source(known: &Known) -> String {
+    match &known.source {
+        Some((SourceEnd::Moved, Some(target))) => {
+            format!("; its source was moved to {}", quoted(target))
+        }
+        Some((SourceEnd::Deleted, _)) => "; its source was deleted, as the folder says".to_owned(),
+        Some((SourceEnd::Kept(why), _)) => {
+            format!("; its source was kept: {}", shown_text(why, 200))
+        }
+        _ => String::new(),
+    }
+}
+
+fn times(n: u32) -> String {
+    match n {
+        1 => "1 failure".to_owned(),
+        n => format!("{n} failures"),
+    }
+}
+
+/// What the ledger has of a file: the version that is there, or the latest,
+/// and what stands in its way.
+pub(super) fn checks(facts: &Facts, file: &FileFacts) -> Vec<Check> {
+    let there = file.there.as_ref().ok();
+    let current = there.and_then(|there| file.known.iter().find(|k| k.version == there.version));
+    let mut all = Vec::new();
+    match (current, file.known.first()) {
+        (None, None) => all.push(Check {
+            what: "ledger",
+            said: Said::NotYet,
+            found: "no version of it is known".to_owned(),
+        }),
+        (Some(known), _) => all.push(ledger_check(facts, known)),
+        (None, Some(latest)) => {
+            let mut check = ledger_check(facts, latest);
+            if there.is_some() {
+                check.said = Said::NotYet;
+                check.found = format!("an earlier version: {}", check.found);
+            }
+            all.push(check);
+        }
+    }
+    let counts = current.or(file.known.first());
+    for (key, closed, _) in counts
+        .map(|known| known.gates.as_slice())
+        .unwrap_or_default()
+    {
+        all.push(Check {
+            what: "gate",
+            said: Said::NotYet,
+            found: format!(
+                "{key} is paused: {} {}",
+                closed.code,
+                shown_text(&closed.why, WORDS)
+            ),
+        });
+    }
+    if let Some(ahead) = current.and_then(|known| known.ahead) {
+        all.push(Check {
+            what: "queue",
+            said: Said::NotYet,
+            found: format!("{ahead} of its route before it; routes take turns"),
+        });
+    }
+    all
+}
+
+fn ledger_check(facts: &Facts, known: &Known) -> Check {
+    let kind = known.state.kind();
+    let said = match kind {
+        StateKind::Queued => Said::NotYet,
+        kind if kind.needs_attention() => Said::No,
+        _ => Said::Yes,
+    };
+    let doubt = if known.possible_duplicate {
+        ", sent again though an earlier body may have been taken"
+    } else {
+        ""
+    };
+    Check {
+        what: "ledger",
+        said,
+        found: format!(
+            "number {}: {kind} since {} ago{doubt}",
+            known.id,
+            span(facts.now.since(known.changed_at))
+        ),
+    }
+}

@@ -1,0 +1,79 @@
+//! How things stand, for people: counts, what is to do, and what waits longest,
+//! in one view of the ledger.
+//!
+//! Must not: be used on the way of a file.
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::due::{Pending, pending};
+use super::error::{Fail, LedgerError};
+use super::operator::{Count, Filter, counts, list_sql};
+use super::rows::{self, FileRecord};
+use super::thread::Write;
+use super::{Lane, Ledger};
+use crate::domain::ids::FileId;
+use crate::domain::state::StateKind;
+use crate::domain::time::Timestamp;
+use crate::live::histogram::Snapshot;
+
+/// Files next in line among which the one that waits longest is looked for: a
+/// look at all would take as long as the queue is.
+const NEXT_IN_LINE: usize = 1_000;
+
+/// How things stand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// Files of each folder in each state.
+    pub counts: Vec<Count>,
+    /// How much there is to do.
+    pub pending: Pending,
+    /// Of the queued files next in line, the one that was seen first.
+    pub oldest: Option<FileRecord>,
+}
+
+impl Ledger {
+    /// How things stand. Waits for nobody who works on files.
+    pub async fn standing(&self, now: Timestamp) -> Result<Standing, LedgerError> {
+        self.read(Lane::Cold, move |conn| {
+            let tx = conn.unchecked_transaction()?;
+            Ok(Standing {
+                counts: counts(&tx)?,
+                pending: pending(&tx, now)?,
+                oldest: oldest(&tx)?,
+            })
+        })
+        .await
+    }
+
+    /// Whether the thread that owns the ledger answers.
+    pub async fn answers(&self) -> Result<(), LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.writer
+            .send(Write::Hello(reply))
+            .await
+            .map_err(|_| LedgerError::Closed)?;
+        answer.await.map_err(|_| LedgerError::Closed)
+    }
+
+    /// How long commits took since it was opened.
+    pub fn commit_times(&self) -> Snapshot {
+        self.commit_times.snapshot()
+    }
+}
+
+fn oldest(conn: &Connection) -> Result<Option<FileRecord>, Fail> {
+    let next = Filter {
+        limit: NEXT_IN_LINE,
+        ..Filter::default()
+    };
+    let (sql, values) = list_sql("f.id, f.seen_at", StateKind::Queued, &next);
+    let sql = format!("SELECT id FROM ({sql}) ORDER BY seen_at, id LIMIT 1");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut found = statement.query(rusqlite::params_from_iter(values))?;
+    let Some(row) = found.next()? else {
+        return Ok(None);
+    };
+    let id: i64 = row.get(0)?;
+    rows::find(conn, FileId(id))
+}

@@ -1,0 +1,15 @@
+//! How things look from outside: the one place that makes what `cli` prints and
+//! `web` serves out of the ledger's records, so that both say the same.
+//!
+//! Must not: ask the ledger (it is given what was found), or change anything.
+
+pub mod dropped;
+pub mod errors;
+mod file;
+mod gate;
+mod stamp;
+pub mod standing;
+
+pub use file::{as_json, detail, path_of, source, span, story_json};
+pub use gate::{lifts, opens};
+pub use stamp::Stamp;

@@ -1,0 +1,371 @@
+//! How things stand as a whole: from the ledger, and, where a daemon runs, from
+//! what it says of itself. This is `status --json` and `/api/status`; its keys
+//! are documented in `docs/http.md`.
+//!
+//! Must not: say something of a daemon that the daemon has not said.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::dropped::{REMEDY, dropped};
+use super::{Stamp, lifts, opens};
+use crate::config::valid::Config;
+use crate::domain::gate::Status;
+use crate::domain::ids::{DatasetName, FolderName};
+use crate::domain::media::Media;
+use crate::domain::naming::shown;
+use crate::domain::state::StateKind;
+use crate::domain::time::Timestamp;
+use crate::ledger::{self, Gates};
+use crate::live::rates::Rate;
+use crate::live::{FolderFacts, ScanFacts, Upload};
+
+/// How things stand.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    pub running: bool,
+    pub now: Stamp,
+    pub service: String,
+    pub ledger: String,
+    pub pending: Pending,
+    pub attention: u64,
+    pub totals: BTreeMap<StateKind, Total>,
+    pub oldest_waiting: Option<Waiting>,
+    pub oldest_waiting_s: Option<u64>,
+    /// Why nothing can be recorded, and so nothing is sent.
+    pub stopped: Option<String>,
+    pub gates: Vec<GateView>,
+    pub folders: Vec<FolderView>,
+    pub left_behind: Vec<LeftBehind>,
+    /// What only a running daemon knows.
+    pub daemon: Option<DaemonView>,
+}
+
+/// How much there is to do.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    pub due: u64,
+    pub later: u64,
+    pub uploading: u64,
+    pub submitted: u64,
+    pub sources: u64,
+}
+
+/// Files in a state.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Total {
+    pub files: u64,
+    pub bytes: u64,
+}
+
+/// A file that waits.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub id: i64,
+    pub folder: FolderName,
+    pub file: String,
+    pub seen_at: Stamp,
+    pub waiting_s: u64,
+}
+
+/// A gate that is not open.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateView {
+    pub gate: String,
+    pub status: String,
+    pub code: String,
+    pub why: String,
+    pub since: Stamp,
+    pub until: Stamp,
+    pub lifts: String,
+    pub opens: String,
+}
+
+/// A folder.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FolderView {
+    pub folder: FolderName,
+    pub dataset: Option<DatasetName>,
+    pub path: Option<String>,
+    pub configured: bool,
+    pub files: BTreeMap<StateKind, u64>,
+    pub bytes: BTreeMap<StateKind, u64>,
+    pub offline: Option<String>,
+    pub shared: Option<String>,
+    pub live: Option<FolderLive>,
+}
+
+/// A folder with work that the configuration does not have.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LeftBehind {
+    pub folder: FolderName,
+    pub queued: u64,
+    pub out: u64,
+    /// The same in words, with what to do.
+    pub why: String,
+}
+
+/// How a folder is doing.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FolderLive {
+    pub online: bool,
+    pub since: Option<Stamp>,
+    pub offline_why: Option<String>,
+    pub watch: String,
+    pub watches: u64,
+    pub problem: Option<String>,
+    pub settling: u64,
+    pub scanning: bool,
+    pub scan_began_at: Option<Stamp>,
+    pub scans: u64,
+    pub last_scan: Option<ScanView>,
+}
+
+/// How a scan went.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScanView {
+    pub at: Stamp,
+    pub took_s: f64,
+    pub files: u64,
+    pub dirs: u64,
+    pub skipped: u64,
+    pub troubles: u64,
+}
+
+/// What a running daemon says of itself.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DaemonView {
+    pub version: String,
+    pub started_at: Stamp,
+    pub in_flight: Vec<UploadView>,
+    pub rates: Vec<RateView>,
+    pub watches: Watches,
+    pub may_act: bool,
+}
+
+/// An upload on the wire.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UploadView {
+    pub id: i64,
+    pub attempt: i64,
+    pub folder: FolderName,
+    pub file: String,
+    pub dataset: DatasetName,
+    pub media: Media,
+    pub size: u64,
+    pub sent: u64,
+    pub started_at: Stamp,
+    pub probe: bool,
+}
+
+/// What went through in a window of time.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RateView {
+    pub over_s: u64,
+    pub files: u64,
+    pub bytes: u64,
+    pub failed: u64,
+}
+
+/// Kernel watches.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Watches {
+    pub used: u64,
+    pub limit: Option<u64>,
+}
+
+impl Standing {
+    /// From the ledger alone.
+    pub fn of(
+        config: &Config,
+        standing: &ledger::Standing,
+        gates: &Gates,
+        running: bool,
+        now: Timestamp,
+    ) -> Standing {
+        let mut totals: BTreeMap<StateKind, Total> = BTreeMap::new();
+        for count in &standing.counts {
+            let total = totals.entry(count.state).or_default();
+            total.files += count.files;
+            total.bytes += count.bytes;
+        }
+        let needy = totals.iter().filter(|(state, _)| state.needs_attention());
+        let pending = &standing.pending;
+        let oldest = standing.oldest.as_ref();
+        Standing {
+            running,
+            now: Stamp(now),
+            service: config.service.base_url.to_string(),
+            ledger: config.ledger.to_string_lossy().into_owned(),
+            pending: Pending {
+                due: pending.queued_due,
+                later: pending.queued_later,
+                uploading: pending.uploading,
+                submitted: pending.submitted,
+                sources: pending.source_actions,
+            },
+            attention: needy.map(|(_, total)| total.files).sum(),
+            totals,
+            oldest_waiting: oldest.map(|file| Waiting {
+                id: file.id.0,
+                folder: file.folder.clone(),
+                file: shown(&file.version.path),
+                seen_at: Stamp(file.seen_at),
+                waiting_s: now.since(file.seen_at).as_secs(),
+            }),
+            oldest_waiting_s: oldest.map(|file| now.since(file.seen_at).as_secs()),
+            stopped: None,
+            gates: gates_that_are_closed(gates, now),
+            folders: folders(config, &standing.counts),
+            left_behind: left_behind(config, &standing.counts),
+            daemon: None,
+        }
+    }
+
+    /// Adds what the daemon says of itself and of its folders.
+    #[must_use]
+    pub fn with_daemon(
+        mut self,
+        daemon: DaemonView,
+        folders: &BTreeMap<FolderName, FolderFacts>,
+        settling: &BTreeMap<FolderName, u64>,
+    ) -> Standing {
+        for folder in &mut self.folders {
+            let facts = folders.get(&folder.folder).filter(|facts| facts.checked);
+            let settling = settling.get(&folder.folder).copied().unwrap_or(0);
+            folder.offline = facts.and_then(|facts| facts.offline_why.clone());
+            folder.shared = facts.and_then(|facts| facts.shared.clone());
+            folder.live = facts.map(|facts| FolderLive::of(facts, settling));
+        }
+        self.daemon = Some(daemon);
+        self
+    }
+}
+
+impl FolderLive {
+    fn of(facts: &FolderFacts, settling: u64) -> FolderLive {
+        FolderLive {
+            online: facts.online,
+            since: facts.since.map(Stamp),
+            offline_why: facts.offline_why.clone(),
+            watch: if facts.events { "events" } else { "polling" }.to_owned(),
+            watches: facts.watches,
+            problem: facts.problem.clone(),
+            settling,
+            scanning: facts.scanning,
+            scan_began_at: facts.scan_began_at.map(Stamp),
+            scans: facts.scans,
+            last_scan: facts.last_scan.as_ref().map(ScanView::of),
+        }
+    }
+}
+
+impl ScanView {
+    fn of(scan: &ScanFacts) -> ScanView {
+        ScanView {
+            at: Stamp(scan.at),
+            took_s: scan.took.as_secs_f64(),
+            files: scan.files,
+            dirs: scan.dirs,
+            skipped: scan.skipped,
+            troubles: scan.troubles,
+        }
+    }
+}
+
+impl UploadView {
+    /// As scripts see it.
+    pub fn of(upload: &Upload) -> UploadView {
+        UploadView {
+            id: upload.id.0,
+            attempt: upload.attempt.0,
+            folder: upload.folder.clone(),
+            file: shown(&upload.path),
+            dataset: upload.dataset.clone(),
+            media: upload.media,
+            size: upload.size,
+            sent: upload.progress.bytes(),
+            started_at: Stamp(upload.started_at),
+            probe: upload.probe,
+        }
+    }
+}
+
+impl RateView {
+    /// As scripts see it.
+    pub fn of(rate: &Rate) -> RateView {
+        RateView {
+            over_s: rate.over.as_secs(),
+            files: rate.tally.files,
+            bytes: rate.tally.bytes,
+            failed: rate.tally.failed,
+        }
+    }
+}
+
+fn gates_that_are_closed(gates: &Gates, now: Timestamp) -> Vec<GateView> {
+    let closed = gates.iter().filter_map(|(key, gate)| {
+        let closed = gate.closed()?;
+        let probing = matches!(gate.status, Status::Probing { .. });
+        Some(GateView {
+            gate: key.spelled(),
+            status: if probing { "probing" } else { "closed" }.to_owned(),
+            code: closed.code.to_string(),
+            why: closed.why.clone(),
+            since: Stamp(closed.since),
+            until: Stamp(closed.until),
+            lifts: lifts(closed.lifts).to_owned(),
+            opens: opens(key, gate, now),
+        })
+    });
+    closed.collect()
+}
+
+fn left_behind(config: &Config, counts: &[ledger::Count]) -> Vec<LeftBehind> {
+    let left = dropped(config, counts).into_iter();
+    left.map(|left| LeftBehind {
+        why: format!("{left}; {REMEDY}"),
+        folder: left.folder,
+        queued: left.queued,
+        out: left.out,
+    })
+    .collect()
+}
+
+/// The folders of the configuration, and those whose files the ledger has.
+fn folders(config: &Config, counts: &[ledger::Count]) -> Vec<FolderView> {
+    let mut names: Vec<&FolderName> = config.folders.keys().collect();
+    names.extend(counts.iter().map(|count| &count.folder));
+    names.sort();
+    names.dedup();
+    let view = |name: &FolderName| {
+        let folder = config.folders.get(name);
+        let mine = || counts.iter().filter(|count| count.folder == *name);
+        FolderView {
+            folder: name.clone(),
+            dataset: folder.map(|folder| folder.dataset.clone()),
+            path: folder.map(|folder| folder.path.to_string_lossy().into_owned()),
+            configured: folder.is_some(),
+            files: mine().map(|count| (count.state, count.files)).collect(),
+            bytes: mine().map(|count| (count.state, count.bytes)).collect(),
+            offline: None,
+            shared: None,
+            live: None,
+        }
+    };
+    names.into_iter().map(view).collect()
+}

@@ -1,0 +1,169 @@
+//! What an operator can have done: files tried again, gates opened.
+//!
+//! Must not: do anything for a request that has not passed [`may`].
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::Site;
+use super::ask::{MOST, Matching, needy};
+use super::door::Entry;
+use super::refusal::Refusal;
+use crate::domain::gate::GateKey;
+use crate::domain::ids::FileId;
+use crate::ledger::Selection;
+
+/// Bytes of a body, at most.
+const BODY: usize = 64 << 10;
+
+/// `POST /api/retry`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Retry {
+    ids: Option<Vec<i64>>,
+    all: bool,
+    dry_run: bool,
+    #[serde(flatten)]
+    matching: serde_json::Map<String, Value>,
+}
+
+/// `POST /api/resume`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Resume {
+    gate: Option<String>,
+}
+
+/// Sends files again that came to a bad end.
+pub async fn retry(
+    State(site): State<Arc<Site>>,
+    request: Request<Body>,
+) -> Result<Json<Value>, Refusal> {
+    let asked: Retry = asked(&site, request).await?;
+    let at = site.back.world().moment();
+    let matching: Matching = serde_json::from_value(Value::Object(asked.matching))
+        .map_err(|why| Refusal::bad(format!("the body is not understood: {why}")))?;
+    let selection = match (asked.ids, matching.is_empty(), asked.all) {
+        (Some(ids), true, false) if ids.len() <= MOST => {
+            Selection::Ids(ids.into_iter().map(FileId).collect())
+        }
+        (Some(_), true, false) => {
+            return Err(Refusal::bad(format!("at most {MOST} `ids` at a time")));
+        }
+        (None, empty, all) if empty == all => {
+            let mut filter = matching.filter(at.now, usize::MAX)?;
+            if filter.states.is_empty() {
+                filter.states = needy();
+            }
+            Selection::Matching(filter)
+        }
+        _ => {
+            return Err(Refusal::bad(
+                "say which files, in one way: `ids`, a filter such as `state` and `code`, or `\"all\": true`",
+            ));
+        }
+    };
+    let ledger = site.back.ledger();
+    let retried = if asked.dry_run {
+        ledger.rehearse_retry(selection, at).await
+    } else {
+        ledger.retry(selection, at).await
+    };
+    let retried = retried.map_err(|error| Refusal::ledger(&error))?;
+    if !asked.dry_run {
+        tracing::info!(files = retried.retried.len(), "retried by hand, over HTTP");
+        site.back.wake();
+    }
+    Ok(Json(json!({
+        "retried": retried.retried,
+        "refused": retried.refused.iter()
+            .map(|(id, why)| json!({ "id": id, "why": why }))
+            .collect::<Vec<_>>(),
+    })))
+}
+
+/// Opens closed gates.
+pub async fn resume(
+    State(site): State<Arc<Site>>,
+    request: Request<Body>,
+) -> Result<Json<Value>, Refusal> {
+    let asked: Resume = asked(&site, request).await?;
+    let ledger = site.back.ledger();
+    let which = match &asked.gate {
+        None => None,
+        Some(gate) => {
+            let gates = ledger.gates();
+            let named = gates.keys().find(|key| key.spelled() == *gate);
+            let none = "no gate of this name is closed: /api/status names those that are";
+            let none = || Refusal::new(StatusCode::NOT_FOUND, none);
+            Some(named.cloned().ok_or_else(none)?)
+        }
+    };
+    let opened = ledger.resume(which).await;
+    let opened = opened.map_err(|error| Refusal::ledger(&error))?;
+    let opened: Vec<String> = opened.iter().map(GateKey::spelled).collect();
+    tracing::info!(gates = opened.join(", "), "opened by hand, over HTTP");
+    site.back.wake();
+    Ok(Json(json!({ "opened": opened })))
+}
+
+/// What is asked, if this request may ask for anything.
+async fn asked<T: DeserializeOwned>(site: &Site, request: Request<Body>) -> Result<T, Refusal> {
+    may(site, request.headers())?;
+    let body = axum::body::to_bytes(request.into_body(), BODY).await;
+    let body = body.map_err(|_| {
+        Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is cut short, or larger than {BODY} bytes"),
+        )
+    })?;
+    serde_json::from_slice(&body)
+        .map_err(|why| Refusal::bad(format!("the body is not understood: {why}")))
+}
+
+/// Whether who asks may have something done. A form of another web site can
+/// send neither this content type nor this header.
+fn may(site: &Site, headers: &HeaderMap) -> Result<(), Refusal> {
+    if site.entry != Entry::Socket {
+        let config = site.back.config();
+        let Some(token) = &config.http.token else {
+            return Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                "nothing can be done here without a token: set `http.token_file`, or use the command or the socket",
+            ));
+        };
+        if !bearer(headers).is_some_and(|given| token.is(given)) {
+            return Err(Refusal::new(
+                StatusCode::UNAUTHORIZED,
+                "send the token of `http.token_file`, as `Authorization: Bearer TOKEN`",
+            ));
+        }
+    }
+    let json = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        let kind = value.to_str().unwrap_or_default().split(';').next();
+        kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    });
+    if !json {
+        return Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "send the body as `Content-Type: application/json`",
+        ));
+    }
+    Ok(())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,99 @@
+//! The questions: how things stand, files, one file, the error table.
+//!
+//! Must not: change anything, or ask the ledger on the daemon's own lane.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use serde_json::Value;
+
+use super::door::Entry;
+use super::refusal::Refusal;
+use super::{Site, ask};
+use crate::domain::ids::FileId;
+use crate::ledger::FileRecord;
+use crate::view;
+use crate::view::standing::{DaemonView, RateView, Standing, UploadView, Watches};
+
+impl Site {
+    /// How things stand, the daemon included.
+    pub(super) async fn standing(&self) -> Result<Standing, Refusal> {
+        let (back, config) = (&self.back, self.back.config());
+        let now = back.world().clock.now();
+        let ledger = back.ledger();
+        let found = self.ask(ledger.standing(now)).await?;
+        let mut standing = Standing::of(&config, &found, &ledger.gates(), true, now);
+        standing.stopped = ledger.trouble().borrow().as_ref().map(ToString::to_string);
+        let (live, folders) = (back.live(), back.folders());
+        let daemon = DaemonView {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: view::Stamp(live.started_at),
+            in_flight: live.in_flight().iter().map(|u| UploadView::of(u)).collect(),
+            rates: live.rates().iter().map(RateView::of).collect(),
+            watches: Watches {
+                used: folders.values().map(|folder| folder.watches).sum(),
+                limit: back.watch_limit(),
+            },
+            may_act: self.entry == Entry::Socket || config.http.token.is_some(),
+        };
+        Ok(standing.with_daemon(daemon, &folders, &live.settling_now()))
+    }
+}
+
+/// `GET /api/status`.
+pub async fn status(State(site): State<Arc<Site>>) -> Result<Json<Standing>, Refusal> {
+    Ok(Json(site.standing().await?))
+}
+
+/// `GET /api/files`.
+pub async fn files(
+    State(site): State<Arc<Site>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Vec<Value>>, Refusal> {
+    let now = site.back.world().clock.now();
+    let filter = ask::filter(query.as_deref().unwrap_or_default(), now)?;
+    let ledger = site.back.ledger();
+    let (found, attempts) = site
+        .ask(async {
+            let found = ledger.list(filter).await?;
+            let ids = found.iter().map(|file| file.id).collect();
+            let attempts: BTreeMap<FileId, u64> = ledger.attempt_counts(ids).await?;
+            Ok((found, attempts))
+        })
+        .await?;
+    let config = site.back.config();
+    let one = |file: &FileRecord| {
+        let attempts = attempts.get(&file.id).copied().unwrap_or(0);
+        view::as_json(&config, file, attempts, now)
+    };
+    Ok(Json(found.iter().map(one).collect()))
+}
+
+/// `GET /api/files/{id}`.
+pub async fn file(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let unknown = || Refusal::new(StatusCode::NOT_FOUND, "there is no such file in the ledger");
+    let id = id.parse().map(FileId).map_err(|_| unknown())?;
+    let story = site.ask(site.back.ledger().show(id)).await?;
+    let story = story.ok_or_else(unknown)?;
+    let now = site.back.world().clock.now();
+    Ok(Json(view::story_json(&site.back.config(), &story, now)))
+}
+
+/// `GET /api/errors`.
+pub async fn errors(State(site): State<Arc<Site>>) -> Json<Vec<Value>> {
+    let config = site.back.config();
+    Json(
+        config
+            .errors
+            .rows()
+            .iter()
+            .map(view::errors::as_json)
+            .collect(),
+    )
+}

@@ -1,0 +1,140 @@
+//! What stands before every request: its `Host`, the time it may take, and the
+//! headers of its answer.
+//!
+//! The TCP port is open to any browser of this machine, and so to any page that
+//! one shows. Such a page can't read an answer without CORS, unless its name is
+//! made to lead to this machine (DNS rebinding): then the `Host` gives it away.
+//! Must not: let anything through that has not passed it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Site;
+use super::door::Entry;
+use super::refusal::Refusal;
+
+/// The longest time for a request.
+const REQUEST: Duration = Duration::from_secs(10);
+
+/// Scripts, styles, pictures and questions of this server alone; in no frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The middleware.
+pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let mut answer = match host_is_ours(site.entry, request.headers()) {
+        false => Refusal::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "the request is for another host: use a loopback address, such as 127.0.0.1, and the port of `http.listen`",
+        )
+        .into_response(),
+        true => match tokio::time::timeout(REQUEST, next.run(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the answer took too long: ask for less, or later",
+            )
+            .into_response(),
+        },
+    };
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    let own = header::HeaderName::from_static("cross-origin-resource-policy");
+    headers.insert(own, HeaderValue::from_static("same-origin"));
+    answer
+}
+
+/// Whether a request is meant for this server, by what it calls it.
+fn host_is_ours(entry: Entry, headers: &HeaderMap) -> bool {
+    let Entry::Tcp(address) = entry else {
+        // No browser can open the socket.
+        return true;
+    };
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
+        (Some(Ok(host)), None) => names_loopback(host, address),
+        _ => false,
+    }
+}
+
+fn names_loopback(host: &str, address: SocketAddr) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        // The last colon of `[::1]` is no port's.
+        Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()),
+        _ => (host, Some(80)),
+    };
+    let ip = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
+    let is_loopback = name.eq_ignore_ascii_case("localhost")
+        || ip.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    is_loopback && port == Some(address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_loopback_with_our_port_is_us() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        for host in [
+            "127.0.0.1:8398",
+            "localhost:8398",
+            "LOCALHOST:8398",
+            "[::1]:8398",
+            "127.0.0.2:8398",
+        ] {
+            assert!(names_loopback(host, at(8398)), "{host}");
+        }
+        for host in [
+            "",
+            "127.0.0.1",
+            "localhost",
+            "127.0.0.1:8399",
+            "localhost:",
+            "localhost:x",
+            "localhost.:8398",
+            "evil.example:8398",
+            "localhost.evil.example:8398",
+            "127.0.0.1.evil.example:8398",
+            "evil.example@127.0.0.1:8398",
+            "10.0.0.1:8398",
+            "0.0.0.0:8398",
+            "[::1]",
+            "[::]:8398",
+            "::1:8398x",
+        ] {
+            assert!(!names_loopback(host, at(8398)), "{host}");
+        }
+        assert!(names_loopback("localhost", at(80)) && names_loopback("[::1]", at(80)));
+    }
+
+    #[test]
+    fn a_host_must_be_given_once() {
+        let tcp = Entry::Tcp(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let mut headers = HeaderMap::new();
+        assert!(!host_is_ours(tcp, &headers));
+        assert!(host_is_ours(Entry::Socket, &headers));
+        headers.append(header::HOST, HeaderValue::from_static("localhost:1"));
+        assert!(host_is_ours(tcp, &headers));
+        headers.append(header::HOST, HeaderValue::from_static("localhost:1"));
+        assert!(!host_is_ours(tcp, &headers));
+    }
+}

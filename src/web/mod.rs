@@ -1,0 +1,116 @@
+//! What a running daemon tells over HTTP, and the few things that it can be
+//! asked to do: on a Unix socket beside the ledger, and, where the configuration
+//! says so, on a TCP port of this machine. `docs/http.md` is the contract.
+//!
+//! ```text
+//!   door (socket, listener) ─► serve (bounds) ─► guard (Host, headers, time)
+//!        ─► api · act · health · metrics · page ─► the ledger's cold reads, `live`
+//! ```
+//!
+//! It looks over the daemon's shoulder through [`Backstage`], and nothing waits
+//! for it: who is slow here is slow alone. Must not: spawn (all of it is one
+//! future of the daemon's), decide about a file, or show a key.
+
+mod act;
+mod api;
+mod ask;
+pub mod client;
+pub mod door;
+mod guard;
+mod health;
+mod metrics;
+mod page;
+mod refusal;
+mod serve;
+mod socket;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio::sync::Mutex;
+
+use self::door::{Door, Entry};
+use self::refusal::Refusal;
+use crate::config::valid::Config;
+use crate::domain::ids::FolderName;
+use crate::ledger::{Ledger, LedgerError};
+use crate::live::{FolderFacts, Live};
+use crate::ports::World;
+
+pub use socket::path as socket_path;
+
+/// What is wanted of the daemon that this stands in front of.
+pub trait Backstage: Send + Sync + 'static {
+    /// The configuration in force.
+    fn config(&self) -> Arc<Config>;
+    /// The ledger.
+    fn ledger(&self) -> &Ledger;
+    /// Time and chance.
+    fn world(&self) -> &World;
+    /// What is going on.
+    fn live(&self) -> &Live;
+    /// How each folder is doing.
+    fn folders(&self) -> BTreeMap<FolderName, FolderFacts>;
+    /// Kernel watches that this user may have, where the system tells.
+    fn watch_limit(&self) -> Option<u64>;
+    /// Has everybody look for work: something was changed in the ledger.
+    fn wake(&self);
+}
+
+/// What a request is answered from.
+struct Site {
+    back: Arc<dyn Backstage>,
+    entry: Entry,
+    /// One question to the ledger at a time: the next of them is still here,
+    /// and gone with its client, while one takes long.
+    turn: Mutex<()>,
+}
+
+impl Site {
+    /// Asks the ledger a question of people's.
+    async fn ask<T>(
+        &self,
+        question: impl Future<Output = Result<T, LedgerError>>,
+    ) -> Result<T, Refusal> {
+        let _turn = self.turn.lock().await;
+        question.await.map_err(|error| Refusal::ledger(&error))
+    }
+}
+
+/// Answers at all doors for as long as it is polled.
+pub async fn run(back: Arc<dyn Backstage>, doors: Vec<Door>) {
+    let all = doors.into_iter().map(|door| {
+        let site = Arc::new(Site {
+            back: back.clone(),
+            entry: door.entry(),
+            turn: Mutex::new(()),
+        });
+        serve::serve(door, router(site))
+    });
+    futures_util::future::join_all(all).await;
+    // No door could be opened; that was said, and the files matter more.
+    std::future::pending().await
+}
+
+fn router(site: Arc<Site>) -> Router {
+    page::routes()
+        .route("/api/status", get(api::status))
+        .route("/api/files", get(api::files))
+        .route("/api/files/{id}", get(api::file))
+        .route("/api/errors", get(api::errors))
+        // What acts: each goes through `act::may`.
+        .route("/api/retry", post(act::retry))
+        .route("/api/resume", post(act::resume))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .fallback(refusal::unknown)
+        .method_not_allowed_fallback(refusal::wrong_method)
+        .layer(axum::middleware::from_fn_with_state(
+            site.clone(),
+            guard::guard,
+        ))
+        .with_state(site)
+}

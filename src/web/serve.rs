@@ -1,0 +1,69 @@
+//! Connections, and their bounds: how many, how long, how large.
+//!
+//! All of a door is one future: its requests never take more than one thread,
+//! and a connection that is slow, or panics, is alone in that. Must not: know
+//! what is asked.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use axum::Router;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+
+use super::door::{Door, Stream};
+
+/// Connections at a time, for each door; more wait to be accepted.
+const CONNECTIONS: usize = 32;
+
+/// The longest time for a request's headers, and for the pause before them.
+const HEADERS: Duration = Duration::from_secs(10);
+
+/// The longest life of a connection: also for a client that reads slowly.
+const CONNECTION: Duration = Duration::from_secs(60);
+
+/// Bytes of a request's head, and what is read ahead of a body.
+const HEAD: usize = 16 << 10;
+
+/// Header lines.
+const LINES: usize = 64;
+
+/// How long nobody is accepted when that can't be done, such as for want of
+/// file handles.
+const TROUBLE: Duration = Duration::from_millis(100);
+
+/// Answers those who come in by this door.
+pub async fn serve(door: Door, app: Router) {
+    let mut open = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            Some(()) = open.next(), if !open.is_empty() => {}
+            accepted = door.accept(), if open.len() < CONNECTIONS => match accepted {
+                Ok(stream) => open.push(connection(stream, app.clone())),
+                Err(error) => {
+                    tracing::debug!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(TROUBLE).await;
+                }
+            }
+        }
+    }
+}
+
+async fn connection(stream: Stream, app: Router) {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(HEAD)
+        .max_headers(LINES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let served = tokio::time::timeout(CONNECTION, served);
+    // A fault here must not stop uploads; the panic itself is in the log.
+    match AssertUnwindSafe(served).catch_unwind().await {
+        Ok(Ok(Err(error))) => tracing::trace!(%error, "a connection broke off"),
+        Ok(_) => {}
+        Err(_) => tracing::error!("a request panicked: a fault of the program, report it"),
+    }
+}
