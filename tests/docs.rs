@@ -252,6 +252,7 @@ fn links_between_the_papers_lead_somewhere() {
     for paper in [
         "README.md",
         "CHANGELOG.md",
+        "docs/configuration.md",
         "docs/design.md",
         "docs/error-table.md",
         "docs/guarantees.md",

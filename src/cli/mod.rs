@@ -18,6 +18,7 @@ mod filter;
 mod find;
 mod finding;
 mod forget;
+mod generate;
 mod guard;
 mod import;
 mod list;
@@ -116,6 +117,7 @@ pub enum Command {
     ExplainCode(explain_code::Args),
     Sandbox(sandbox::Args),
     Try(try_it::Args),
+    Generate(generate::Args),
 }
 
 /// Parses the command line and does what it says.
@@ -156,6 +158,7 @@ pub fn main() -> Exit {
         Command::ExplainCode(args) => explain_code::main(&cli.config, args),
         Command::Sandbox(args) => sandbox::main(args),
         Command::Try(args) => try_it::main(args),
+        Command::Generate(args) => generate::main(args),
     };
     done.unwrap_or_else(|failed| {
         out::remark(&format!("supametas-sync: {}", told(&failed.error)));

@@ -11,7 +11,7 @@ use supametas_sync::sandbox::{Fault, SandboxConfig};
 
 use crate::support::{PROGRAM, Stage, words};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "run",
     "scan",
     "check",
@@ -32,6 +32,7 @@ const COMMANDS: [&str; 20] = [
     "explain-code",
     "sandbox",
     "try",
+    "generate",
 ];
 
 /// Without a stage, and without the surroundings of whoever runs the tests.
