@@ -60,7 +60,12 @@ fn totals(facts: &Facts, dir: &DirFacts) -> Explanation {
         .sum();
     if attention > 0 {
         explained = explained.advised(format!(
-            "{attention} need attention: `supametas-sync list --attention --folder {}`",
+            "{} attention: `supametas-sync list --attention --folder {}`",
+            if attention == 1 {
+                "1 file needs".to_owned()
+            } else {
+                format!("{attention} files need")
+            },
             dir.folder.name
         ));
     }
