@@ -11,6 +11,7 @@
 pub mod admit;
 pub mod answer;
 pub mod backoff;
+pub mod clock;
 pub mod content;
 pub mod error_table;
 pub mod gate;
