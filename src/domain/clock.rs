@@ -139,9 +139,11 @@ impl Jump {
         if from > to {
             return self.ahead();
         }
+        // What is nearer to the old reading than to the new one: clocks that
+        // differ by less than a jump leave times a little ahead of them.
         Move {
             first: i64::MIN,
-            last: from.0,
+            last: from.0.saturating_add(self.by() / 2),
             by: self.by(),
         }
     }
