@@ -65,12 +65,11 @@ type Shape = Box<dyn Layer<Registry> + Send + Sync>;
 fn begin(layer: Shape, filter: &str) -> Result<(), LogError> {
     let text = asked().unwrap_or_else(|| filter.to_owned());
     // Before what was asked for, which may so name notify, too.
-    let filter = EnvFilter::try_new(format!("{QUIET},{text}")).map_err(|source| {
-        LogError::Filter {
+    let filter =
+        EnvFilter::try_new(format!("{QUIET},{text}")).map_err(|source| LogError::Filter {
             text: text.clone(),
             source,
-        }
-    })?;
+        })?;
     // A second start in one process (tests) keeps the first.
     let _ = tracing_subscriber::registry()
         .with(layer.with_filter(filter))

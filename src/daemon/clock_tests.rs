@@ -259,7 +259,10 @@ async fn set_by_a_year_while_running_nothing_waits_longer_or_is_given_up() {
         {
             // A second has gone by. What ends after a small jump forward is
             // left as it is, if it has no beginning, and ends early.
-            assert!((before - after - S).abs() <= S, "{by}: {what}: {before} {after}");
+            assert!(
+                (before - after - S).abs() <= S,
+                "{by}: {what}: {before} {after}"
+            );
         }
         assert_eq!(after[4], before[4] + S, "{by}: the age");
         assert!(!rig.look().await, "said once");
@@ -271,7 +274,10 @@ async fn set_by_a_year_while_running_nothing_waits_longer_or_is_given_up() {
 
         // And another failure gives nothing up.
         rig.pass(1800 * S);
-        let _ = rig.ledger().resume(|_| true, |_| true, rig.clock.now()).await;
+        let _ = rig
+            .ledger()
+            .resume(|_| true, |_| true, rig.clock.now())
+            .await;
         rig.sent(failed, answer(503, "503", None)).await;
         assert_eq!(rig.state(failed).await.kind(), StateKind::Queued, "{by}");
     }
@@ -330,7 +336,10 @@ async fn an_idle_ledger_is_not_written_for_the_time() {
         rig.look().await;
     }
     assert_eq!(rig.ledger().commits(), commits);
-    assert_eq!(rig.ledger().last_seen().await.unwrap(), Some(Timestamp(START)));
+    assert_eq!(
+        rig.ledger().last_seen().await.unwrap(),
+        Some(Timestamp(START))
+    );
     rig.enqueue(1).await;
     rig.look().await;
     assert_eq!(

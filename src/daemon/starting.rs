@@ -46,10 +46,7 @@ pub async fn open(
     }
 }
 
-async fn try_open(
-    path: &std::path::Path,
-    world: &World,
-) -> Result<(Ledger, Minder), LedgerError> {
+async fn try_open(path: &std::path::Path, world: &World) -> Result<(Ledger, Minder), LedgerError> {
     let (owned, at) = (path.to_owned(), Arc::clone(&world.clock));
     // Blocks for as long as it waits for the lock.
     let opening = tokio::task::spawn_blocking(move || Ledger::open_owner(&owned));

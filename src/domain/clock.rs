@@ -73,9 +73,7 @@ pub struct Move {
 
 /// What two looks of one process say.
 pub fn between(before: Look, now: Look) -> Option<Jump> {
-    let from = before
-        .wall
-        .plus(now.ticks.saturating_sub(before.ticks));
+    let from = before.wall.plus(now.ticks.saturating_sub(before.ticks));
     let to = now.wall;
     let apart = from.since(to).max(to.since(from));
     (apart > TOLERANCE).then_some(Jump::Set { from, to })
@@ -150,7 +148,11 @@ impl Jump {
 
     /// A wait that is known with its beginning: where it lies now. It keeps its
     /// length.
-    pub fn span(self, since: Timestamp, until: Option<Timestamp>) -> (Timestamp, Option<Timestamp>) {
+    pub fn span(
+        self,
+        since: Timestamp,
+        until: Option<Timestamp>,
+    ) -> (Timestamp, Option<Timestamp>) {
         let moves = match self {
             Jump::Away { .. } => false,
             Jump::Set { from, to } if from > to => {

@@ -88,7 +88,11 @@ pub(super) struct News {
 
 impl News {
     fn any(&self) -> bool {
-        self.lost.is_some() || self.no_watch_left || self.asked || self.check_root || self.hindered
+        self.lost.is_some()
+            || self.no_watch_left
+            || self.asked
+            || self.check_root
+            || self.hindered
             || self.unhindered
     }
 }

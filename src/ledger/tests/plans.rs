@@ -114,7 +114,10 @@ async fn what_looks_through_an_index_looks_through_a_small_one() {
         (due::SOURCES, "files_sources"),
         (recovery::UPLOADING, "files_uploading"),
         (recovery::UNTOLD, "files_awaiting"),
-        (clock::QUEUED, "files_waiting (not_before>? AND not_before<?)"),
+        (
+            clock::QUEUED,
+            "files_waiting (not_before>? AND not_before<?)",
+        ),
         (
             clock::POLLS,
             "files_polls (dataset=? AND next_poll>? AND next_poll<?)",
