@@ -1,5 +1,5 @@
 //! Small things that come round every second: changes that an operator's
-//! command made to the ledger from outside, signs of life for systemd, a line
+//! command made to the ledger from outside, a clock that was set, signs of life for systemd, a line
 //! of status, and a word about each gate that closes or opens, and each operator's pause.
 //!
 //! Must not: do a file's work.
@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Minder;
 use super::context::{Context, LOOK_EVERY};
 use super::service_manager;
 use super::supervise::TaskFailure;
@@ -23,7 +24,11 @@ use crate::domain::time::Timestamp;
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 
 /// Runs until `stop`.
-pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskFailure> {
+pub async fn run(
+    ctx: Arc<Context>,
+    mut minder: Minder,
+    stop: CancellationToken,
+) -> Result<(), TaskFailure> {
     let watchdog = service_manager::watchdog_interval();
     let mut tick = tokio::time::interval(LOOK_EVERY.min(watchdog.unwrap_or(LOOK_EVERY)));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -46,6 +51,11 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
             Ok(true) => ctx.wake_all(),
             Ok(false) => {}
             Err(error) => tracing::debug!(%error, "the ledger can't be looked at"),
+        }
+        match minder.look(&ctx.ledger, &*ctx.world.clock).await {
+            Ok(true) => ctx.wake_all(),
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%error, "the time can't be recorded"),
         }
         tell_gates(&ctx, &mut closed);
         tell_halts(&ctx, &mut halted);

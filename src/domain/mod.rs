@@ -3,7 +3,8 @@
 //! What a file is ([`media`], [`naming`]), when it is finished ([`settle`]),
 //! where it is ([`state`], [`lifecycle`], [`policy`], [`place`]), what an answer
 //! means ([`answer`], [`error_table`]), who has to wait ([`gate`], [`halt`],
-//! [`backoff`]), and whether it may go now ([`admit`]).
+//! [`backoff`]), whether it may go now ([`admit`]), and what a clock that was set
+//! means to all that waits ([`clock`]).
 //!
 //! Must not: import tokio, the file system, SQLite, HTTP, a clock or chance.
 //! `tests/architecture.rs` checks it.
@@ -11,6 +12,7 @@
 pub mod admit;
 pub mod answer;
 pub mod backoff;
+pub mod clock;
 pub mod content;
 pub mod error_table;
 pub mod gate;

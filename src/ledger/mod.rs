@@ -20,6 +20,7 @@
 //! Must not: read a clock, touch a source, or talk to the service.
 
 mod backup;
+mod clock;
 mod due;
 mod erase;
 mod error;

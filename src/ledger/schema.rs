@@ -22,7 +22,7 @@ pub const BIG_FILE: u64 = 64 * 1024 * 1024;
 const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// One SQL script for each version of the schema, in order.
-pub(super) const MIGRATIONS: &[&str] = &[FILES, COUNTS, PLACES, HALTS, TAKEN];
+pub(super) const MIGRATIONS: &[&str] = &[FILES, COUNTS, PLACES, HALTS, TAKEN, CLOCK];
 
 /// Version 1. A state owns exactly its data: the CHECKs say the same as the
 /// enum `domain::state::State`. The partial indices hold only what their query
@@ -250,6 +250,15 @@ CREATE TABLE taken (
     succeeded INTEGER NOT NULL CHECK (succeeded IN (0, 1)),
     PRIMARY KEY (dataset, size, hash, options)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// The time of day as last seen by a daemon: how a start knows that the clock
+/// was set back.
+const CLOCK: &str = "
+CREATE TABLE clock (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seen INTEGER NOT NULL
+) STRICT;
 ";
 
 /// The schema that this program works with.

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::ledger::{
-    due, erase, intake, operator, questions, recovery, rows, sources, tasks, uploads, work,
+    clock, due, erase, intake, operator, questions, recovery, rows, sources, tasks, uploads, work,
 };
 
 /// Each step of the plan, as SQLite words it.
@@ -114,6 +114,20 @@ async fn what_looks_through_an_index_looks_through_a_small_one() {
         (due::SOURCES, "files_sources"),
         (recovery::UPLOADING, "files_uploading"),
         (recovery::UNTOLD, "files_awaiting"),
+        (
+            clock::QUEUED,
+            "files_waiting (not_before>? AND not_before<?)",
+        ),
+        (
+            clock::POLLS,
+            "files_polls (dataset=? AND next_poll>? AND next_poll<?)",
+        ),
+        (
+            clock::SOURCES,
+            "files_sources (source_due>? AND source_due<?)",
+        ),
+        (clock::QUEUED_AGES, "files_waiting"),
+        (clock::UPLOADING_AGES, "files_uploading"),
     ] {
         let steps = unbound(&conn, sql);
         assert!(
