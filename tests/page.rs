@@ -57,10 +57,14 @@ fn assert_quiet(browser: &Browser, origin: &str) {
     assert_eq!(browser.console(), json!([]));
     let asked = browser.requests();
     assert!(asked.len() > 5, "{asked:?}");
-    // `data:` is what the tab begins with.
+    // `data:` and `chrome:` are what the tab begins with.
     let foreign: Vec<_> = asked
         .iter()
-        .filter(|url| !url.starts_with(origin) && !url.starts_with("data:"))
+        .filter(|url| {
+            ![origin, "data:", "chrome:"]
+                .iter()
+                .any(|own| url.starts_with(own))
+        })
         .collect();
     assert!(foreign.is_empty(), "{foreign:?}");
 }

@@ -134,7 +134,7 @@ async fn a_gate_is_shown_and_opened() {
         "not today",
         "Since",
         "until in 1",
-        "a probe goes out in",
+        "A probe goes out in",
         "check in the console",
     ] {
         assert!(told.contains(words), "no {words:?} in\n{told}");

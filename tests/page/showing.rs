@@ -33,7 +33,10 @@ async fn hostile_names_and_answers_are_text() {
         b"&lt;b&gt; {{7*7}} ${1} `x` javascript:0.txt",
     ];
     for name in names {
-        stage.drop_file(Path::new(OsStr::from_bytes(name)), "words");
+        stage.drop_file(
+            Path::new(OsStr::from_bytes(name)),
+            [b"words of ", name].concat(),
+        );
     }
     daemon.until("all have ended", || {
         let states = stage.states();
@@ -140,7 +143,7 @@ async fn a_file_tells_its_story_on_a_click_and_by_its_address() {
         "Verdict: done",
         "uploading → queued",
         "submitted → succeeded",
-        "/text-task",
+        "/file-task",
     ] {
         assert!(told.contains(words), "no {words:?} in\n{told}");
     }

@@ -10,7 +10,7 @@ const MOST = 1000;
 
 /** What can be chosen as a state, beside each alone. */
 const CHOICES = {
-  "": "all, those that need attention first",
+  "": "all, attention first",
   attention: "need attention",
   "queued,uploading,submitted": "on their way",
   "cancelled,untracked,duplicate,superseded,gone": "other ends",
@@ -209,7 +209,7 @@ function tell(file) {
       "div",
       { className: `todo ${file.needs_attention ? "bad" : ""}` },
       el("p", {}, bdi(file.detail)),
-      known?.meaning && file.code !== "0" && el("p", {}, el("code", { text: file.code }), `: ${known.meaning}`),
+      known?.meaning && file.code !== "0" && !file.detail.includes(known.meaning) && el("p", {}, el("code", { text: file.code }), `: ${known.meaning}`),
       el("p", {}, el("strong", { textContent: "To do: " }), state.do ?? ""),
       known?.advice && file.needs_attention && el("p", {}, `For this answer: ${known.advice}.`),
       mayAct && w.RETRIED.includes(file.state) && retryButton(file),

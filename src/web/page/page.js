@@ -25,6 +25,8 @@ async function look() {
   let answer, why;
   try {
     answer = await ask("/api/status");
+    // Another daemon, another table; what is shown below needs it.
+    if (last?.daemon?.started_at !== answer.daemon?.started_at) await errorTable();
   } catch (error) {
     why = error;
   }
@@ -38,7 +40,6 @@ document.addEventListener("visibilitychange", () => !document.hidden && look());
 addEventListener("online", look);
 
 function heard(status) {
-  const isOther = last?.daemon?.started_at !== status.daemon?.started_at;
   w.setClock(status.now);
   last = status;
   heardAt = Date.now();
@@ -47,7 +48,6 @@ function heard(status) {
   byId("gone").hidden = true;
   byId("all").classList.remove("stale");
   pulse("live", "live");
-  if (isOther) errorTable();
   know(status.folders.map((folder) => folder.folder), Boolean(status.daemon?.may_act));
   show(status);
   const facts = JSON.stringify([status.totals, status.pending, status.gates, status.daemon?.in_flight.map((one) => one.id)]);
@@ -87,8 +87,7 @@ function pulse(is, text) {
 }
 
 async function errorTable() {
-  const rows = await ask("/api/errors").catch(() => []);
-  w.setTable(rows);
+  w.setTable(await ask("/api/errors"));
   byId("codes").replaceChildren(...w.codes().map((code) => new Option(code)));
 }
 
@@ -162,7 +161,9 @@ function lately({ daemon, oldest_waiting: oldest, pending }) {
     ? { name: "Oldest waiting", id: oldest.id, text: `${oldest.folder}/${oldest.file}`, stamp: oldest.seen_at }
     : { name: "Oldest waiting", text: "none" };
   const sources = pending.sources && { name: "Sources to move or delete", text: number(pending.sources) };
-  tellFacts(byId("lately"), [...(daemon?.rates ?? []).map(rate).map((one, n) => ({ key: n, ...one })), waiting, sources]);
+  // A young daemon's windows are as long as its life, and so the same.
+  const rates = (daemon?.rates ?? []).filter((one, n, all) => n === 0 || one.over_s > all[n - 1].over_s);
+  tellFacts(byId("lately"), [...rates.map(rate).map((one, n) => ({ key: n, ...one })), waiting, sources]);
 }
 
 /** Each fact: its name, with a text, a file's number to link to, a time. */
@@ -200,25 +201,26 @@ function troubles({ stopped, gates, folders, left_behind, totals, daemon }) {
   }
   for (const state of w.NEEDY) {
     const total = totals[state];
-    if (total?.files) all.push({ key: `state ${state}`, look: "bad", head: `${files(total.files)} ${state}`, why: `It ${w.STATES[state].means}.`, todo: w.STATES[state].do, state, many: total.files > 1 });
+    if (total?.files) all.push({ key: `state ${state}`, look: "bad", head: `${files(total.files)} ${state}`, why: `${sentence(w.STATES[state].means)}.`, todo: w.STATES[state].do, state });
   }
   return all;
 }
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function card(need) {
   const known = w.row(need.code);
   const buttons = [];
   if (need.state) buttons.push(["show", "Show", () => choose({ state: need.state })]);
   if (need.acts) buttons.push(["resume", "Open now", () => resume(need.gate).then((done) => done && look())]);
-  const why = need.many ? need.why.replace(/^It /, "Each ").replace(/ it /, " it ") : need.why;
   return el(
     "li",
     { className: `card ${need.look}` },
     el("h3", {}, bdi(need.head)),
-    el("p", {}, need.code && [el("code", { text: need.code }), " "], bdi(why)),
-    need.since && el("p", { className: "quiet" }, "Since ", when(need.since), need.until && [" · until ", when(need.until)], need.lifts && need.lifts !== "time" && ` · opens at a ${need.lifts}`),
-    need.opens && el("p", {}, bdi(need.opens)),
-    known?.advice && el("p", {}, el("strong", { textContent: "To do: " }), known.advice),
+    el("p", {}, need.code && [el("code", { text: need.code }), " "], bdi(need.why)),
+    need.since && el("p", { className: "quiet" }, "Since ", when(need.since), need.until && [" · until ", when(need.until)]),
+    need.opens && el("p", {}, bdi(sentence(need.opens))),
+    known?.advice && el("p", {}, el("strong", { textContent: "To do: " }), sentence(known.advice)),
     need.todo && el("p", {}, el("strong", { textContent: "To do: " }), need.todo),
     buttons.length > 0 &&
       el(
@@ -255,6 +257,7 @@ function upload(facts, old) {
 
 function folder(one) {
   const { folder: name, dataset, path, configured, files: counts, offline, live } = one;
+  const there = live?.online ? live : null;
   let look = "flat";
   let is = "not looked for yet";
   if (!configured) [is, look] = ["not configured", "wait"];
@@ -275,15 +278,15 @@ function folder(one) {
       facts([
         ["Dataset", dataset && bdi(dataset)],
         [live?.online === false ? "Offline since" : "Online since", live?.since && when(live.since)],
-        ["Watch", live && (live.watch === "events" ? `events, ${number(live.watches)} watches` : "polling")],
-        ["Settling", live && number(live.settling)],
+        ["Watch", there && (live.watch === "events" ? `events, ${number(live.watches)} watches` : "polling")],
+        ["Settling", there && number(live.settling)],
         [
           "Last scan",
           scan
             ? el("span", {}, when(scan.at), ` · ${files(scan.files)}${scan.skipped ? `, ${number(scan.skipped)} passed over` : ""}${scan.troubles ? `, ${number(scan.troubles)} unreadable` : ""} in ${scan.took_s < 10 ? `${scan.took_s.toFixed(1)} s` : span(scan.took_s)}`)
             : live?.scanning
               ? el("span", {}, "the first began ", when(live.scan_began_at))
-              : live && "none yet",
+              : there && "none yet",
         ],
         ["Files", by.length ? by.map((state) => `${number(counts[state])} ${state}`).join(", ") : "none yet"],
       ]),

@@ -139,9 +139,11 @@ export function when(stamp) {
   return el("time", { dateTime: stamp, title: `${clock(at)} (${stamp})`, textContent: relative(at) });
 }
 
-/** A time of day first: for a story. */
+const SHORT = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+
+/** A time as such: for a story. */
 export function exactly(stamp) {
-  return el("time", { dateTime: stamp, title: stamp, textContent: clock(Date.parse(stamp)), data: { exact: "" } });
+  return el("time", { dateTime: stamp, title: `${clock(Date.parse(stamp))} (${stamp})`, textContent: new Date(stamp).toLocaleString(undefined, SHORT), data: { exact: "" } });
 }
 
 setInterval(() => {
@@ -157,7 +159,7 @@ export function badge(state) {
 /** Pairs for a `dl`; those without a value are left out. */
 export function facts(pairs) {
   return pairs
-    .filter(([, value]) => value !== null && value !== undefined && value !== "")
+    .filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false)
     .map(([name, value]) => el("div", {}, el("dt", { textContent: name }), el("dd", {}, value)));
 }
 
