@@ -4,6 +4,8 @@
 //! Must not: send anything off this machine, or touch what it did not make.
 
 use std::fs;
+use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,9 +21,10 @@ use crate::sandbox::{Sandbox, SandboxConfig};
 /// Try it now: an emulated service and a daemon on a fresh drop folder
 ///
 /// Drop files into the folder that it names and see each being taken, uploaded,
-/// given a task, followed and finished. A few samples are dropped for a start
-/// if the folder is empty. Nothing leaves this machine. Ctrl-C stops it, and
-/// it says where the ledger is. SUPAMETAS_LOG=info shows the daemon's full log.
+/// given a task, followed and finished: here, and on the status page whose
+/// address it prints. A few samples are dropped for a start if the folder is
+/// empty. Nothing leaves this machine. Ctrl-C stops it, and it says where the
+/// ledger is. SUPAMETAS_LOG=info shows the daemon's full log.
 ///
 /// Examples:
 ///   supametas-sync try
@@ -64,6 +67,9 @@ const SAMPLES: [(&str, &[u8]); 7] = [
     ("old.doc", include_bytes!("../../tests/samples/old.doc")),
 ];
 
+/// Where the word is that lets the page act.
+const TOKEN: &str = "token";
+
 struct Place {
     drop: PathBuf,
     /// Ledger, key and configuration.
@@ -89,10 +95,11 @@ pub fn main(args: Args) -> Outcome {
             "Drop files into  {}\n\
              The ledger is    {}\n\
              The service is   {} (emulated; nothing leaves this machine)\n\
-             Ctrl-C stops it.\n\n",
+             The token is in  {} (to retry from the page)",
             place.drop.display(),
             ledger.display(),
-            sandbox.base_url()
+            sandbox.base_url(),
+            place.beside.join(TOKEN).display()
         ));
         if drop_samples {
             samples(&place)?;
@@ -104,6 +111,7 @@ pub fn main(args: Args) -> Outcome {
         let options = Options {
             config_path: Some(config_path.clone()),
             until_idle: args.once.then_some(Duration::from_secs(60)),
+            listening: Some(say_where),
             ..Options::default()
         };
         daemon::run(loaded.config, options).await?;
@@ -148,6 +156,11 @@ fn write_config(place: &Place, sandbox: &Sandbox) -> Result<PathBuf, Failed> {
     let key = place.beside.join("key");
     fs::write(&key, "an-emulated-key\n")?;
     private(&key)?;
+    let token = place.beside.join(TOKEN);
+    // Private before there is anything in it.
+    fs::write(&token, "")?;
+    private(&token)?;
+    fs::write(&token, random_word()?)?;
     let path = place.beside.join("config.toml");
     let text = |path: &Path| -> Result<String, Failed> {
         let text = path
@@ -159,16 +172,33 @@ fn write_config(place: &Place, sandbox: &Sandbox) -> Result<PathBuf, Failed> {
         "# Written by `supametas-sync try`; made anew at each start.\n\
          [service]\nbase_url = \"{}\"\n\n\
          [daemon]\nledger = {}\n\n\
+         [http]\nlisten = \"127.0.0.1:0\"\ntoken_file = {}\n\n\
          [log]\nfilter = \"info\"\nformat = \"human\"\n\n\
          [[dataset]]\nname = \"try\"\nkey_file = {}\n\n\
          [[folder]]\nname = \"drop\"\npath = {}\ndataset = \"try\"\n",
         sandbox.base_url(),
         text(&place.beside.join("ledger.sqlite"))?,
+        text(&token)?,
         text(&key)?,
         text(&place.drop)?,
     );
     fs::write(&path, config)?;
     Ok(path)
+}
+
+/// Before the samples go: a newcomer can open the page and see them.
+fn say_where(page: SocketAddr) {
+    out::print(&format!(
+        "The page is at   http://{page}/\n\
+         Ctrl-C stops it.\n\n"
+    ));
+}
+
+/// A token that can't be guessed.
+fn random_word() -> std::io::Result<String> {
+    let mut bytes = [0; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn private(path: &Path) -> std::io::Result<()> {

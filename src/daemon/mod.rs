@@ -28,6 +28,7 @@ pub mod starting;
 pub mod supervise;
 pub mod upload;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub struct Options {
     pub until_idle: Option<Duration>,
     /// Ends it from within the process, as SIGTERM does.
     pub stop: CancellationToken,
+    /// Told where the page is, once the port is open.
+    pub listening: Option<fn(SocketAddr)>,
 }
 
 /// Why the daemon did not start, or ended.
@@ -145,6 +148,11 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
         );
     }
     let doors = showing::doors(&ctx.running().config);
+    for door in &doors {
+        if let (web::door::Entry::Tcp(address), Some(tell)) = (door.entry(), options.listening) {
+            tell(address);
+        }
+    }
     let showing = web::run(ctx.clone(), doors);
     // What an earlier run has left, in every stage.
     ctx.wake_all();

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::support::http::by_tcp;
 use crate::support::{PROGRAM, until};
 
 fn program(args: &[&str], dir: &Path) -> Command {
@@ -91,6 +93,16 @@ fn try_takes_a_folder_and_stops_at_ctrl_c() {
     until("the upload of mine.txt", || {
         fs::read_to_string(&log).unwrap().contains("submitted")
     });
+    while !line.starts_with("The page is at") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it names no page");
+    }
+    let page = line.split("http://").nth(1).unwrap().split('/').next();
+    let page = by_tcp(page.unwrap(), "GET", "/", "", "");
+    assert!(page.body.contains("supametas-sync"), "{page:?}");
+    let token = dir.path().join("some folder.supametas/token");
+    let token = fs::metadata(token).unwrap();
+    assert_eq!((token.len(), token.mode() & 0o777), (32, 0o600));
     signal(&child, Signal::INT);
     let mut rest = String::new();
     said.read_to_string(&mut rest).unwrap();

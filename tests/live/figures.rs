@@ -188,5 +188,74 @@ async fn figures_are_right_and_well_formed() {
         there.iter().map(String::as_str).collect::<BTreeSet<_>>(),
         written
     );
+    monitored(&types, &told.body);
     assert_eq!(daemon.terminate().code(), Some(0));
+}
+
+/// What the dashboard and the alerts ask for is there, labels included.
+fn monitored(types: &BTreeMap<String, String>, told: &str) {
+    let read = |name: &str| {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/monitoring/");
+        std::fs::read_to_string(format!("{dir}{name}")).unwrap()
+    };
+    let dashboard: serde_json::Value =
+        serde_json::from_str(&read("grafana-dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let mut asked: Vec<String> = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().unwrap())
+        .map(|target| target["expr"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(asked.len() > 20, "{asked:#?}");
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    asked.extend(variables.iter().map(|v| v["query"].to_string()));
+    for (name, least) in [("alerts.yml", 9), ("alerts_test.yml", 15)] {
+        let text = read(name);
+        assert!(named(&text).len() >= least, "{name}: {:?}", named(&text));
+        asked.push(text);
+    }
+    let mut series = BTreeSet::new();
+    for (name, kind) in types {
+        let ends: &[&str] = match kind.as_str() {
+            "counter" => &["_total"],
+            "info" => &["_info"],
+            "histogram" => &["_bucket", "_sum", "_count"],
+            _ => &[""],
+        };
+        series.extend(ends.iter().map(|end| format!("{name}{end}")));
+    }
+    for text in &asked {
+        for name in named(text) {
+            assert!(
+                series.contains(name),
+                "no metric {name}, asked for in {text}"
+            );
+        }
+        // Labels that only the scrape or the alert gives are not the daemon's.
+        for labels in text
+            .split("by (")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            for label in labels.split(", ") {
+                let given = ["job", "instance", "le", "alertname", "gate"].contains(&label);
+                assert!(
+                    given || told.contains(&format!("{label}=\"")),
+                    "no label {label}: {text}"
+                );
+            }
+        }
+    }
+    assert_eq!(
+        named("rate(supametas_x[5m]) + supametas_y_total{a=\"b\"}"),
+        ["supametas_x", "supametas_y_total"]
+    );
+}
+
+/// The metrics of ours that a text names.
+fn named(text: &str) -> Vec<&str> {
+    let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    text.split(word)
+        .filter(|word| word.starts_with("supametas_"))
+        .collect()
 }
