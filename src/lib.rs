@@ -46,6 +46,7 @@ pub mod daemon;
 pub mod domain;
 pub mod explain;
 pub mod failpoint;
+pub mod hooks;
 pub mod ledger;
 pub mod live;
 pub mod media;

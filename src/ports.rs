@@ -139,6 +139,28 @@ impl fmt::Debug for Token {
     }
 }
 
+/// A secret of a hook's receiver. Shows nowhere but in its header.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Holds the secret as read.
+    pub fn new(secret: String) -> Secret {
+        Secret(secret.into())
+    }
+
+    /// The secret itself: for the `Authorization` header, and nothing else.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
 /// The service, as the daemon calls it. One call is one request: it neither
 /// retries nor follows a redirect.
 pub trait ImportApi: Send + Sync + 'static {

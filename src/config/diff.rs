@@ -194,6 +194,9 @@ fn folder(old: &Folder, new: &Folder, to: &mut Lines<'_>) {
         a.backoff.ceiling(u32::MAX),
         b.backoff.ceiling(u32::MAX),
     );
+    if old.hooks != new.hooks {
+        to.say("its hooks changed".to_owned());
+    }
     for media in Media::ALL {
         if old.types.get(&media) != new.types.get(&media) {
             to.say(format!("the extensions of {media} changed"));

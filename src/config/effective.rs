@@ -11,11 +11,11 @@ use std::path::Path;
 use toml::Value;
 
 use super::problem::{ConfigErrors, Plain};
-use super::raw::{RawCustomKey, RawDataset, RawError, RawFolder, RawRoute};
+use super::raw::{RawCustomKey, RawDataset, RawError, RawFolder, RawHook, RawRoute};
 use super::source::{self, Lines, join};
 use super::surroundings::{Machine, Surroundings};
 use super::units::{show_size, show_time};
-use super::valid::{Config, Folder, LogFormat};
+use super::valid::{By, Config, Folder, Hook, LogFormat};
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::lifecycle::OnUnconfirmed;
 use crate::domain::media::Media;
@@ -279,6 +279,43 @@ fn folder(out: &mut Writer<'_>, n: usize, raw: &RawFolder, valid: &Folder) {
     ] {
         route(out, &format!("{here}.{media}"), media, raw, valid);
     }
+    for (at, (raw, valid)) in (1..).zip(raw.hook.iter().zip(&valid.hooks)) {
+        hook(out, &format!("{here}.hook[{at}]"), raw, valid);
+    }
+}
+
+fn hook(out: &mut Writer<'_>, here: &str, raw: &RawHook, valid: &Hook) {
+    out.table("[[folder.hook]]", here);
+    out.key("name", valid.name.0.as_str());
+    out.key("on", list(&raw.on));
+    match &valid.by {
+        By::Command(argv) => {
+            out.key("command", list(argv));
+            out.unset("url", "a command is run in its place");
+        }
+        By::Post(to) => {
+            out.unset("command", "a POST is sent in its place");
+            // What is behind the host may be all that lets one speak there.
+            let line = out.line(&join(here, "url"));
+            let origin = to.url.origin().ascii_serialization();
+            out.text.push_str(&format!(
+                "#url =  # {line}: hidden but for its host, {origin}\n"
+            ));
+        }
+    }
+    match &raw.secret_file {
+        Some(file) if is_place("key_file", file, &Machine) => {
+            out.key("secret_file", file.as_str());
+        }
+        Some(_) => {
+            let line = out.line(&join(here, "secret_file"));
+            out.text.push_str(&format!(
+                "#secret_file =  # {line}: hidden, since no file is found there by this user\n"
+            ));
+        }
+        None => out.unset("secret_file", "none"),
+    }
+    out.key("timeout", show_time(valid.timeout));
 }
 
 fn route(out: &mut Writer<'_>, here: &str, media: Media, raw: &RawRoute, valid: &Folder) {
@@ -404,6 +441,9 @@ custom_keys = [{ key = 'k', desc = 'a \"desc\"' }]
 extra_extensions = ['log']
 [folder.text.extra]
 'odd name' = { deep = [1, 2.5] }
+[[folder.hook]]
+on = ['attention']
+command = ['/bin/true', 'a']
 
 [[error]]
 on = '409'
@@ -449,7 +489,7 @@ limit = 5
             "unconfirmed = \"hold\"  # line 24",
             "unconfirmed = \"resend\"  # default",
             "\"odd name\" = { deep = [1, 2.5] }  # line 30",
-            "limit = 5  # line 35",
+            "limit = 5  # line 38",
         ] {
             assert!(shown.lines().any(|l| l == line), "no {line}\n{shown}");
         }
@@ -469,6 +509,7 @@ limit = 5
             keys_of::<RawDataset>(),
             keys_of::<RawFolder>(),
             keys_of::<RawRoute>(),
+            keys_of::<RawHook>(),
             keys_of::<RawError>(),
         ]
         .concat();

@@ -128,11 +128,24 @@ pub struct RawFolder {
     pub on_reject: Option<String>,
     pub done_dir: Option<String>,
     pub rejected_dir: Option<String>,
+    pub hook: Vec<RawHook>,
     pub text: RawRoute,
     pub image: RawRoute,
     pub audio: RawRoute,
     pub video: RawRoute,
     pub web: RawRoute,
+}
+
+/// One `[[folder.hook]]`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawHook {
+    pub name: Option<String>,
+    pub on: Vec<String>,
+    pub command: Vec<String>,
+    pub url: Option<String>,
+    pub secret_file: Option<String>,
+    pub timeout: Option<String>,
 }
 
 /// `[folder.text]` and its like. One shape for all five, so that a key under

@@ -23,6 +23,7 @@ mod due;
 mod error;
 mod gates;
 mod intake;
+mod notices;
 mod open;
 mod operator;
 mod place;
@@ -50,7 +51,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Builder;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub use due::Pending;
 pub use error::LedgerError;
@@ -58,6 +59,7 @@ pub use gates::{Fingerprints, Gates};
 pub use intake::{
     Enqueued, NewFile, NewSorted, PickRequest, Queued, UNREADABLE, UNREADABLE_WAIT, Unsorted,
 };
+pub use notices::{About, Notice};
 pub use open::{is_owned, lock_path, owner};
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
 pub use policies::Policies;
@@ -96,6 +98,7 @@ pub struct Ledger {
     commits: Arc<AtomicU64>,
     commit_times: Arc<Histogram>,
     gates: watch::Receiver<Arc<Gates>>,
+    noticed: Arc<Notify>,
     trouble: watch::Sender<Option<LedgerError>>,
 }
 
@@ -157,6 +160,7 @@ impl Ledger {
         let gates_now = gates::load_all(&conn).map_err(wrong)?;
         let (show, gates) = watch::channel(Arc::new(gates_now));
         let commits = Arc::new(AtomicU64::new(0));
+        let noticed = Arc::new(Notify::new());
         let (trouble, _) = watch::channel(None);
         let commit_times = Arc::new(Histogram::new(COMMITS));
         let thread = Writer {
@@ -169,6 +173,7 @@ impl Ledger {
             commits: Arc::clone(&commits),
             commit_times: Arc::clone(&commit_times),
             gates: show,
+            noticed: Arc::clone(&noticed),
             requests,
             kept: Kept::default(),
         };
@@ -187,6 +192,7 @@ impl Ledger {
             commits,
             commit_times,
             gates,
+            noticed,
             trouble,
         })
     }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Gates};
@@ -69,6 +69,8 @@ pub(super) struct Writer {
     pub commits: Arc<AtomicU64>,
     pub commit_times: Arc<Histogram>,
     pub gates: watch::Sender<Arc<Gates>>,
+    /// Rung after a commit that has left a notice.
+    pub noticed: Arc<Notify>,
     pub requests: mpsc::Receiver<Write>,
     pub kept: Kept,
     /// Whether the files that were opened are still at their paths.
@@ -144,6 +146,9 @@ impl Writer {
             self.commits.fetch_add(1, Ordering::Relaxed);
             if std::mem::take(&mut self.kept.gates_changed) {
                 self.show_gates();
+            }
+            if std::mem::take(&mut self.kept.noticed) {
+                self.noticed.notify_one();
             }
         } else {
             if !self.conn.is_autocommit() {

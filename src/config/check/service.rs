@@ -116,7 +116,7 @@ fn base_url(raw: &RawService, to: &mut Report<'_>) -> Option<Url> {
     Some(url)
 }
 
-fn plain_is_fine(url: &Url, allowed: &[String]) -> bool {
+pub(super) fn plain_is_fine(url: &Url, allowed: &[String]) -> bool {
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
