@@ -139,7 +139,8 @@ impl fmt::Debug for Token {
     }
 }
 
-/// A secret of a hook's receiver. Shows nowhere but in its header.
+/// A secret of a hook's receiver, or of the path that pushes come by. Shows
+/// nowhere but there.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
@@ -149,9 +150,16 @@ impl Secret {
         Secret(secret.into())
     }
 
-    /// The secret itself: for the `Authorization` header, and nothing else.
+    /// The secret itself: for the `Authorization` header or the path, and
+    /// nothing else.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+
+    /// Whether it is `given`; how long that takes says nothing of it, as with
+    /// [`Token::is`].
+    pub fn is(&self, given: &str) -> bool {
+        blake3::hash(self.expose().as_bytes()) == blake3::hash(given.as_bytes())
     }
 }
 
@@ -178,6 +186,15 @@ pub trait ImportApi: Send + Sync + 'static {
         key: &'a AccessKey,
         task: &'a TaskId,
         to: Option<&'a str>,
+    ) -> BoxFuture<'a, Outcome>;
+
+    /// Tells the service where to push what it has cleaned; `path` is the
+    /// call's, behind the base URL.
+    fn set_webhook<'a>(
+        &'a self,
+        key: &'a AccessKey,
+        path: &'a str,
+        url: &'a str,
     ) -> BoxFuture<'a, Outcome>;
 
     /// Gets the result of an import that lies at another address (303).

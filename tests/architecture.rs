@@ -59,7 +59,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "domain", "ports", "config", "ledger", "watch", "media", "api", "view", "web",
+            "domain", "ports", "config", "ledger", "watch", "media", "api", "hooks", "view", "web",
             "sandbox", "daemon", "explain",
         ],
     ),

@@ -32,6 +32,7 @@ mod standing;
 mod status;
 mod table;
 mod try_it;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -98,6 +99,7 @@ pub enum Command {
     Retry(retry::Args),
     Resume(resume::Args),
     Rebuild(rebuild::Args),
+    Webhook(webhook::Args),
     Errors(errors::Args),
     ExplainCode(explain_code::Args),
     Sandbox(sandbox::Args),
@@ -131,6 +133,7 @@ pub fn main() -> Exit {
         Command::Retry(args) => retry::main(&cli.config, args),
         Command::Resume(args) => resume::main(&cli.config, args),
         Command::Rebuild(args) => rebuild::main(&cli.config, args),
+        Command::Webhook(args) => webhook::main(&cli.config, args),
         Command::Errors(args) => errors::main(&cli.config, args),
         Command::Explain(args) => explain::main(&cli.config, args),
         Command::ExplainCode(args) => explain_code::main(&cli.config, args),

@@ -45,6 +45,11 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
     if !same_token {
         top.say("the token of http.token_file changed".to_owned());
     }
+    top.plain(
+        "webhook_max_size",
+        units::show_size(old.http.push_max as u64),
+        units::show_size(new.http.push_max as u64),
+    );
     if old.errors != new.errors {
         top.say("the error table changed: `supametas-sync errors` shows it".to_owned());
     }
@@ -107,6 +112,7 @@ fn service(old: &Config, new: &Config, said: &mut Vec<String>) {
         to.plain(&format!("paths.{media}"), path(old), path(new));
     }
     to.plain("paths.query", &old.query_path, &new.query_path);
+    to.plain("paths.webhook", &old.webhook_path, &new.webhook_path);
     to.time("connect_timeout", old.connect_timeout, new.connect_timeout);
     to.time("stall_timeout", old.stall_timeout, new.stall_timeout);
     to.time("answer_timeout", old.answer_timeout, new.answer_timeout);
@@ -137,6 +143,13 @@ fn each<K: Ord + Display, V>(
 fn dataset(old: &Dataset, new: &Dataset, to: &mut Lines<'_>) {
     if old.key.fingerprint() != new.key.fingerprint() {
         to.say("the Access-Key changed".to_owned());
+    }
+    let way = |d: &Dataset| {
+        let pushes = d.pushes.as_ref();
+        pushes.map(|p| (p.secret.expose().to_owned(), p.results.clone()))
+    };
+    if way(old) != way(new) {
+        to.say("the way of its pushes changed".to_owned());
     }
     to.plain("concurrency", old.concurrency, new.concurrency);
     to.plain(

@@ -187,6 +187,7 @@ fn service(out: &mut Writer<'_>, config: &Config, http_hosts: &[String]) {
         out.key(media.as_str(), path.as_str());
     }
     out.key("query", service.query_path.as_str());
+    out.key("webhook", service.webhook_path.as_str());
 }
 
 fn dataset(
@@ -227,6 +228,21 @@ fn dataset(
     match valid.bytes_per_second {
         Some(rate) => out.key("bytes_per_second", show_size(rate)),
         None => out.unset("bytes_per_second", "no limit"),
+    }
+    for (key, path) in [
+        ("webhook_path_file", &raw.webhook_path_file),
+        ("results_dir", &raw.results_dir),
+    ] {
+        match path {
+            Some(path) if is_place("key_file", path, on) => out.key(key, path.as_str()),
+            Some(_) => {
+                let line = out.line(&join(&out.table, key));
+                out.text.push_str(&format!(
+                    "#{key} =  # {line}: hidden, since nothing is found there by this user\n"
+                ));
+            }
+            None => out.unset(key, "pushes are not taken"),
+        }
     }
 }
 

@@ -29,6 +29,10 @@ fn machine() -> Fake {
         .var("CREDENTIALS_DIRECTORY", "/run/creds")
         .var("SUPAMETAS_KEY", "k")
         .key("/run/creds/main-key", "k")
+        .key(
+            "/etc/supametas-sync/keys/main-webhook",
+            "0123456789abcdef\n",
+        )
         .key("/etc/supametas-sync/keys/chat", "s\n")
         .key("/etc/supametas-sync/token", "0123456789abcdef\n")
 }
@@ -156,6 +160,8 @@ fn what_it_calls_a_default_is_one() {
         "key_env",
         "listen",
         "token_file",
+        "webhook_path_file",
+        "results_dir",
         "[[folder.hook]]",
         "name = \"mail\"",
         "name = \"chat\"",

@@ -44,6 +44,7 @@ pub struct RawPaths {
     pub video: Option<String>,
     pub web: Option<String>,
     pub query: Option<String>,
+    pub webhook: Option<String>,
 }
 
 /// `[daemon]`.
@@ -88,6 +89,7 @@ pub struct RawLog {
 pub struct RawHttp {
     pub listen: Option<String>,
     pub token_file: Option<String>,
+    pub webhook_max_size: Option<String>,
 }
 
 /// One `[[dataset]]`.
@@ -104,6 +106,8 @@ pub struct RawDataset {
     pub polls_per_second: Option<f64>,
     pub requests_per_second: Option<f64>,
     pub bytes_per_second: Option<String>,
+    pub webhook_path_file: Option<String>,
+    pub results_dir: Option<String>,
 }
 
 /// One `[[folder]]`.

@@ -57,6 +57,8 @@ pub struct Service {
     pub paths: BTreeMap<Media, String>,
     /// Path of the query.
     pub query_path: String,
+    /// Path of the call that sets the webhook.
+    pub webhook_path: String,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
     /// Longest time without a chunk being taken while a body is sent.
@@ -82,6 +84,17 @@ pub struct Dataset {
     pub requests_per_second: Option<f64>,
     /// Bytes a second, at most, over all its uploads.
     pub bytes_per_second: Option<u64>,
+    /// How the service's pushes are taken; `None`: they are not.
+    pub pushes: Option<Pushes>,
+}
+
+/// How the service's pushes are taken.
+#[derive(Debug, Clone)]
+pub struct Pushes {
+    /// The last part of the path that they come by.
+    pub secret: Secret,
+    /// Where they are put. Absolute.
+    pub results: PathBuf,
 }
 
 impl Dataset {
@@ -236,6 +249,8 @@ pub struct Http {
     pub listen: Option<SocketAddr>,
     /// Who has it may have something done there; `None`: nobody.
     pub token: Option<Token>,
+    /// Bytes of a push, at most.
+    pub push_max: usize,
 }
 
 /// Logging.

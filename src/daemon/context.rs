@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::folders::Folders;
+use super::pushes::Pushed;
 use super::upload::pausing::Pausing;
 use crate::config::valid::Config;
 use crate::domain::gate::GateKey;
@@ -35,6 +36,8 @@ pub struct Context {
     pub polls: Notify,
     /// Wakes the task that moves and deletes sources.
     pub sources: Notify,
+    /// What the service has pushed.
+    pub pushed: Pushed,
     /// Wakes the task that tells hooks: the configuration may be another.
     pub hooks: Notify,
     /// Wakes the task that sorts what an operator wants sorted again.
@@ -66,6 +69,7 @@ impl Context {
             uploads: Notify::new(),
             polls: Notify::new(),
             sources: Notify::new(),
+            pushed: Pushed::default(),
             hooks: Notify::new(),
             unsorted: Notify::new(),
             pausing: Pausing::default(),

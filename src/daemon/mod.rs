@@ -19,6 +19,7 @@ pub mod housekeeping;
 pub mod idle;
 pub mod intake;
 pub mod poll;
+pub mod pushes;
 pub mod report;
 pub mod service_manager;
 pub mod showing;
@@ -122,6 +123,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     tasks.spawn("poll", poll::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("source", source::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("hooks", hooks::run(ctx.clone(), stop.drain.clone()));
+    tasks.spawn("pushes", pushes::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("watch", watched(ctx.clone(), stop.drain.clone()));
     tasks.spawn(
         "housekeeping",

@@ -44,7 +44,9 @@ impl Poster {
             .timeout(timeout)
             .header(CONTENT_TYPE, "application/json")
             .body(body);
-        if let Ok(id) = HeaderValue::from_str(event_id) {
+        if !event_id.is_empty()
+            && let Ok(id) = HeaderValue::from_str(event_id)
+        {
             request = request.header(EVENT_ID, id);
         }
         if let Some(secret) = secret {

@@ -15,6 +15,7 @@ mod hook;
 mod http;
 mod options;
 mod overlap;
+mod pushes;
 mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +74,7 @@ pub(super) fn check(
     let going = folder::going(&raw.retry, &raw.poll, to);
     let (http, token_file) = http::check(&raw.http, keys, on, to);
     let (datasets, mut key_files) = dataset::check(&raw.dataset, keys, on, to);
+    pushes::can_come(&datasets, &http, to);
     let with = hook::With {
         keys,
         plain_hosts: &raw.service.allow_http_hosts,
@@ -82,6 +84,7 @@ pub(super) fn check(
     key_files.extend(token_file);
     key_files.extend(hook::secret_files(&raw.folder));
     overlap::check(&folders, &daemon.ledger, &key_files, on, to);
+    overlap::results(&folders, &datasets, on, to);
     let errors = errors::check(&raw.error, to);
 
     let service = service.map(|service| Config {

@@ -36,6 +36,12 @@ pub(super) fn check(raw: &RawService, to: &mut Report<'_>) -> Option<Service> {
     let service = |base_url, to: &mut Report<'_>| Service {
         base_url,
         paths: paths(&raw.paths, to),
+        webhook_path: path(
+            "service.paths.webhook",
+            &raw.paths.webhook,
+            "/set-webhook",
+            to,
+        ),
         query_path: path("service.paths.query", &raw.paths.query, "/query-task", to),
         connect_timeout: to.time(
             "service.connect_timeout",
