@@ -20,7 +20,7 @@
 //! # Who may use whom
 //!
 //! ```text
-//!   domain ◄─ ports ◄─ live ◄─ { config, ledger, watch, media, api } ◄─ daemon ◄─ explain ◄─ cli ◄─ main
+//!   domain ◄─ ports ◄─ live ◄─ { config, ledger, watch, media, api, hooks } ◄─ daemon ◄─ explain ◄─ cli ◄─ main
 //!                                     └─────┴─ view ◄─ web ◄──┴───────────────────────┘
 //! ```
 //!

@@ -257,6 +257,7 @@ fn links_between_the_papers_lead_somewhere() {
         "docs/guarantees.md",
         "docs/security.md",
         "docs/http.md",
+        "docs/hooks.md",
     ] {
         let text = read(paper);
         let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(paper);

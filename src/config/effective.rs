@@ -11,7 +11,7 @@ use std::path::Path;
 use toml::Value;
 
 use super::problem::{ConfigErrors, Plain};
-use super::raw::{RawCustomKey, RawDataset, RawError, RawFolder, RawHook, RawRoute};
+use super::raw::{RawCustomKey, RawDataset, RawError, RawFolder, RawHook, RawHttp, RawRoute};
 use super::source::{self, Lines, join};
 use super::surroundings::{Machine, Surroundings};
 use super::units::{show_size, show_time};
@@ -92,6 +92,7 @@ fn written(path: &Path, text: &str, config: &Config, on: &dyn Surroundings) -> S
     };
     out.key("format", format);
 
+    http(&mut out, config, &raw.http, on);
     for (at, raw) in raw.dataset.iter().enumerate() {
         dataset(&mut out, at + 1, raw, config, on);
     }
@@ -149,6 +150,21 @@ impl Writer<'_> {
         }
     }
 
+    /// A file or directory that belongs to a secret. A secret that was pasted in
+    /// its place leads nowhere, and is not shown.
+    fn secret(&mut self, name: &str, place: &Option<String>, unset: &str, on: &dyn Surroundings) {
+        match place {
+            Some(place) if is_place("key_file", place, on) => self.key(name, place.as_str()),
+            Some(_) => {
+                let line = self.line(&join(&self.table, name));
+                self.text.push_str(&format!(
+                    "#{name} =  # {line}: hidden, since nothing is found there by this user\n"
+                ));
+            }
+            None => self.unset(name, unset),
+        }
+    }
+
     /// A key without a value.
     fn unset(&mut self, name: &str, what: &str) {
         self.text
@@ -188,6 +204,22 @@ fn service(out: &mut Writer<'_>, config: &Config, http_hosts: &[String]) {
     }
     out.key("query", service.query_path.as_str());
     out.key("webhook", service.webhook_path.as_str());
+}
+
+fn http(out: &mut Writer<'_>, config: &Config, raw: &RawHttp, on: &dyn Surroundings) {
+    out.table("[http]", "http");
+    match config.http.listen {
+        Some(address) => out.key("listen", address.to_string()),
+        None => out.unset("listen", "the socket alone"),
+    }
+    out.secret(
+        "token_file",
+        &raw.token_file,
+        "nothing can be done by TCP",
+        on,
+    );
+    let most = u64::try_from(config.http.push_max).unwrap_or(u64::MAX);
+    out.key("webhook_max_size", show_size(most));
 }
 
 fn dataset(
@@ -233,16 +265,7 @@ fn dataset(
         ("webhook_path_file", &raw.webhook_path_file),
         ("results_dir", &raw.results_dir),
     ] {
-        match path {
-            Some(path) if is_place("key_file", path, on) => out.key(key, path.as_str()),
-            Some(_) => {
-                let line = out.line(&join(&out.table, key));
-                out.text.push_str(&format!(
-                    "#{key} =  # {line}: hidden, since nothing is found there by this user\n"
-                ));
-            }
-            None => out.unset(key, "pushes are not taken"),
-        }
+        out.secret(key, path, "pushes are not taken", on);
     }
 }
 
@@ -319,18 +342,7 @@ fn hook(out: &mut Writer<'_>, here: &str, raw: &RawHook, valid: &Hook) {
             ));
         }
     }
-    match &raw.secret_file {
-        Some(file) if is_place("key_file", file, &Machine) => {
-            out.key("secret_file", file.as_str());
-        }
-        Some(_) => {
-            let line = out.line(&join(here, "secret_file"));
-            out.text.push_str(&format!(
-                "#secret_file =  # {line}: hidden, since no file is found there by this user\n"
-            ));
-        }
-        None => out.unset("secret_file", "none"),
-    }
+    out.secret("secret_file", &raw.secret_file, "none", &Machine);
     out.key("timeout", show_time(valid.timeout));
 }
 
@@ -526,6 +538,7 @@ limit = 5
             keys_of::<RawFolder>(),
             keys_of::<RawRoute>(),
             keys_of::<RawHook>(),
+            keys_of::<RawHttp>(),
             keys_of::<RawError>(),
         ]
         .concat();

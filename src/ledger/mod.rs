@@ -210,12 +210,12 @@ impl Ledger {
         for reader in [&self.hot, &self.cold] {
             let (reply, closed) = oneshot::channel();
             if reader.send(Read::Close(reply)).await.is_ok() {
-                let _ = closed.await;
+                let _ = heard(reader, closed).await;
             }
         }
         let (reply, closed) = oneshot::channel();
         if self.writer.send(Write::Close(reply)).await.is_ok() {
-            let _ = closed.await;
+            let _ = heard(&self.writer, closed).await;
         }
     }
 
@@ -233,7 +233,7 @@ impl Ledger {
             .send(Write::Refresh(reply))
             .await
             .map_err(|_| LedgerError::Closed)?;
-        answer.await.map_err(|_| LedgerError::Closed)?
+        heard(&self.writer, answer).await?
     }
 
     /// Does `work` in the next shared transaction, and answers when that is
@@ -266,7 +266,7 @@ impl Ledger {
             .send(Write::Run { weight, run })
             .await
             .map_err(|_| LedgerError::Closed)?;
-        answer.await.map_err(|_| LedgerError::Closed)?
+        heard(&self.writer, answer).await?
     }
 
     /// Asks a question about what is committed.
@@ -295,7 +295,21 @@ impl Ledger {
             .send(Read::Run(run))
             .await
             .map_err(|_| LedgerError::Closed)?;
-        answer.await.map_err(|_| LedgerError::Closed)?
+        heard(reader, answer).await?
+    }
+}
+
+/// Waits for an answer. A request that was on its way into the channel just as
+/// the thread at its other end closed is never looked at, nor dropped while
+/// anybody can still ask: so the end of that thread is waited for as well.
+async fn heard<T, R>(
+    asked: &mpsc::Sender<R>,
+    mut answer: oneshot::Receiver<T>,
+) -> Result<T, LedgerError> {
+    tokio::select! {
+        biased;
+        heard = &mut answer => heard.map_err(|_| LedgerError::Closed),
+        () = asked.closed() => answer.try_recv().map_err(|_| LedgerError::Closed),
     }
 }
 

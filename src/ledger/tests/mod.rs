@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod groups;
+mod notices;
 mod opening;
 mod people;
 mod plans;

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::ledger::{
-    due, intake, operator, questions, recovery, rows, sources, tasks, uploads, work,
+    due, intake, notices, operator, questions, recovery, rows, sources, tasks, uploads, work,
 };
 
 /// Each step of the plan, as SQLite words it.
@@ -35,7 +35,8 @@ async fn no_hot_query_looks_through_a_table() {
     );
     let (pick, sources_due) = (intake::pick_sql(), sources::due_sql());
     let versions = operator::versions_sql();
-    let hot: [(&str, &str); 20] = [
+    let hot: [(&str, &str); 21] = [
+        (notices::NEXT, "notices_due (folder=? AND hook=?)"),
         (&one, "USING INTEGER PRIMARY KEY"),
         (
             intake::IDENTIFY,
@@ -89,7 +90,13 @@ async fn no_hot_query_looks_through_a_table() {
             "{sql}\n{steps:#?}"
         );
     }
-    for sql in [&*pick, tasks::DUE_POLLS, &*sources_due, intake::UNSORTED] {
+    for sql in [
+        notices::NEXT,
+        &*pick,
+        tasks::DUE_POLLS,
+        &*sources_due,
+        intake::UNSORTED,
+    ] {
         let steps = unbound(&conn, sql);
         assert!(
             !steps.iter().any(|step| step.contains("TEMP B-TREE")),
