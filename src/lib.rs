@@ -20,7 +20,7 @@
 //! # Who may use whom
 //!
 //! ```text
-//!   domain ◄─ ports ◄─ live ◄─ { config, ledger, watch, media, api } ◄─ daemon ◄─ explain ◄─ cli ◄─ main
+//!   domain ◄─ ports ◄─ live ◄─ { config, ledger, watch, media, api, hooks } ◄─ daemon ◄─ explain ◄─ cli ◄─ main
 //!                                     └─────┴─ view ◄─ web ◄──┴───────────────────────┘
 //! ```
 //!
@@ -46,6 +46,7 @@ pub mod daemon;
 pub mod domain;
 pub mod explain;
 pub mod failpoint;
+pub mod hooks;
 pub mod ledger;
 pub mod live;
 pub mod media;

@@ -150,6 +150,36 @@ impl fmt::Debug for Token {
     }
 }
 
+/// A secret of a hook's receiver, or of the path that pushes come by. Shows
+/// nowhere but there.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Holds the secret as read.
+    pub fn new(secret: String) -> Secret {
+        Secret(secret.into())
+    }
+
+    /// The secret itself: for the `Authorization` header or the path, and
+    /// nothing else.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Whether it is `given`; how long that takes says nothing of it, as with
+    /// [`Token::is`].
+    pub fn is(&self, given: &str) -> bool {
+        blake3::hash(self.expose().as_bytes()) == blake3::hash(given.as_bytes())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
 /// The service, as the daemon calls it. One call is one request: it neither
 /// retries nor follows a redirect.
 pub trait ImportApi: Send + Sync + 'static {
@@ -171,6 +201,15 @@ pub trait ImportApi: Send + Sync + 'static {
 
     /// Has a task deleted.
     fn delete<'a>(&'a self, key: &'a AccessKey, task: &'a TaskId) -> BoxFuture<'a, Outcome>;
+
+    /// Tells the service where to push what it has cleaned; `path` is the
+    /// call's, behind the base URL.
+    fn set_webhook<'a>(
+        &'a self,
+        key: &'a AccessKey,
+        path: &'a str,
+        url: &'a str,
+    ) -> BoxFuture<'a, Outcome>;
 
     /// Gets the result of an import that lies at another address (303).
     fn see_other<'a>(&'a self, key: &'a AccessKey, at: &'a str) -> BoxFuture<'a, Outcome>;

@@ -26,6 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("watch", &["domain", "ports"]),
     ("media", &["domain", "ports"]),
     ("api", &["domain", "ports"]),
+    ("hooks", &["domain", "ports"]),
     ("sandbox", &[]),
     ("view", &["domain", "ports", "live", "config", "ledger"]),
     (
@@ -43,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "watch",
             "media",
             "api",
+            "hooks",
             "view",
             "web",
             "failpoint",
@@ -57,7 +59,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "domain", "ports", "config", "ledger", "watch", "media", "api", "view", "web",
+            "domain", "ports", "config", "ledger", "watch", "media", "api", "hooks", "view", "web",
             "sandbox", "daemon", "explain",
         ],
     ),

@@ -268,6 +268,7 @@ fn links_between_the_papers_lead_somewhere() {
         "docs/quick-start.zh-CN.md",
         "README.zh-CN.md",
         "docs/monitoring/README.md",
+        "docs/hooks.md",
     ] {
         let text = read(paper);
         let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(paper);

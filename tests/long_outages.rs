@@ -108,6 +108,15 @@ impl ImportApi for Script {
         unreachable!("no task is deleted here")
     }
 
+    fn set_webhook<'a>(
+        &'a self,
+        _: &'a AccessKey,
+        _: &'a str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Outcome> {
+        unreachable!("no webhook is set here")
+    }
+
     fn see_other<'a>(&'a self, _: &'a AccessKey, _: &'a str) -> BoxFuture<'a, Outcome> {
         unreachable!("nothing is redirected here")
     }

@@ -278,6 +278,18 @@ impl ImportApi for HttpApi {
         Box::pin(self.send(key, url, json(&ask, Arc::default())))
     }
 
+    fn set_webhook<'a>(
+        &'a self,
+        key: &'a AccessKey,
+        path: &'a str,
+        url: &'a str,
+    ) -> BoxFuture<'a, Outcome> {
+        let tell = wire::WebhookUrl {
+            url: url.to_owned(),
+        };
+        Box::pin(self.send(key, self.behind_base(path), json(&tell, Arc::default())))
+    }
+
     fn see_other<'a>(&'a self, key: &'a AccessKey, at: &'a str) -> BoxFuture<'a, Outcome> {
         Box::pin(self.send(key, self.checked(at), Payload::Nothing))
     }

@@ -41,6 +41,7 @@ mod standing;
 mod status;
 mod table;
 mod try_it;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -113,6 +114,7 @@ pub enum Command {
     Prune(prune::Args),
     Backup(backup::Args),
     Rebuild(rebuild::Args),
+    Webhook(webhook::Args),
     Errors(errors::Args),
     ExplainCode(explain_code::Args),
     Sandbox(sandbox::Args),
@@ -153,6 +155,7 @@ pub fn main() -> Exit {
         Command::Prune(args) => prune::main(&cli.config, args),
         Command::Backup(args) => backup::main(&cli.config, args),
         Command::Rebuild(args) => rebuild::main(&cli.config, args),
+        Command::Webhook(args) => webhook::main(&cli.config, args),
         Command::Errors(args) => errors::main(&cli.config, args),
         Command::Explain(args) => explain::main(&cli.config, args),
         Command::ExplainCode(args) => explain_code::main(&cli.config, args),

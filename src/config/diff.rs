@@ -45,6 +45,11 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
     if !same_token {
         top.say("the token of http.token_file changed".to_owned());
     }
+    top.plain(
+        "webhook_max_size",
+        units::show_size(old.http.push_max as u64),
+        units::show_size(new.http.push_max as u64),
+    );
     if old.errors != new.errors {
         top.say("the error table changed: `supametas-sync errors` shows it".to_owned());
     }
@@ -108,6 +113,7 @@ fn service(old: &Config, new: &Config, said: &mut Vec<String>) {
     }
     to.plain("paths.query", &old.query_path, &new.query_path);
     to.plain("paths.delete", &old.delete_path, &new.delete_path);
+    to.plain("paths.webhook", &old.webhook_path, &new.webhook_path);
     to.time("connect_timeout", old.connect_timeout, new.connect_timeout);
     to.time("stall_timeout", old.stall_timeout, new.stall_timeout);
     to.time("answer_timeout", old.answer_timeout, new.answer_timeout);
@@ -138,6 +144,13 @@ fn each<K: Ord + Display, V>(
 fn dataset(old: &Dataset, new: &Dataset, to: &mut Lines<'_>) {
     if old.key.fingerprint() != new.key.fingerprint() {
         to.say("the Access-Key changed".to_owned());
+    }
+    let way = |d: &Dataset| {
+        let pushes = d.pushes.as_ref();
+        pushes.map(|p| (p.secret.expose().to_owned(), p.results.clone()))
+    };
+    if way(old) != way(new) {
+        to.say("the way of its pushes changed".to_owned());
     }
     to.plain("concurrency", old.concurrency, new.concurrency);
     to.plain(
@@ -195,6 +208,9 @@ fn folder(old: &Folder, new: &Folder, to: &mut Lines<'_>) {
         a.backoff.ceiling(u32::MAX),
         b.backoff.ceiling(u32::MAX),
     );
+    if old.hooks != new.hooks {
+        to.say("its hooks changed".to_owned());
+    }
     for media in Media::ALL {
         if old.types.get(&media) != new.types.get(&media) {
             to.say(format!("the extensions of {media} changed"));

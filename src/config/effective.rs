@@ -11,11 +11,11 @@ use std::path::Path;
 use toml::Value;
 
 use super::problem::{ConfigErrors, Plain};
-use super::raw::{RawCustomKey, RawDataset, RawError, RawFolder, RawRoute};
+use super::raw::{RawCustomKey, RawDataset, RawError, RawFolder, RawHook, RawHttp, RawRoute};
 use super::source::{self, Lines, join};
 use super::surroundings::{Machine, Surroundings};
 use super::units::{show_size, show_time};
-use super::valid::{Config, Folder, LogFormat};
+use super::valid::{By, Config, Folder, Hook, LogFormat};
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::lifecycle::OnUnconfirmed;
 use crate::domain::media::Media;
@@ -60,18 +60,6 @@ fn written(path: &Path, text: &str, config: &Config, on: &dyn Surroundings) -> S
     out.key("rescan_every", show_time(config.rescan_every));
     out.key("poll_every", show_time(config.poll_every));
 
-    out.table("[http]", "http");
-    match config.http.listen {
-        Some(address) => out.key("listen", address.to_string()),
-        None => out.unset("listen", "the Unix socket alone"),
-    }
-    match &raw.http.token_file {
-        // A token that was pasted in place of a path is not repeated.
-        Some(path) if is_place("key_file", path, on) => out.key("token_file", path.clone()),
-        Some(_) => out.unset("token_file", "set, and not shown: there is no such file"),
-        None => out.unset("token_file", "nothing can be done over HTTP"),
-    }
-
     // One for all folders, and there is one: a configuration has a folder.
     if let Some(policy) = config.folders.values().next().map(|f| &f.policy) {
         out.table("[retry]", "retry");
@@ -104,6 +92,7 @@ fn written(path: &Path, text: &str, config: &Config, on: &dyn Surroundings) -> S
     };
     out.key("format", format);
 
+    http(&mut out, config, &raw.http, on);
     for (at, raw) in raw.dataset.iter().enumerate() {
         dataset(&mut out, at + 1, raw, config, on);
     }
@@ -161,6 +150,21 @@ impl Writer<'_> {
         }
     }
 
+    /// A file or directory that belongs to a secret. A secret that was pasted in
+    /// its place leads nowhere, and is not shown.
+    fn secret(&mut self, name: &str, place: &Option<String>, unset: &str, on: &dyn Surroundings) {
+        match place {
+            Some(place) if is_place("key_file", place, on) => self.key(name, place.as_str()),
+            Some(_) => {
+                let line = self.line(&join(&self.table, name));
+                self.text.push_str(&format!(
+                    "#{name} =  # {line}: hidden, since nothing is found there by this user\n"
+                ));
+            }
+            None => self.unset(name, unset),
+        }
+    }
+
     /// A key without a value.
     fn unset(&mut self, name: &str, what: &str) {
         self.text
@@ -200,6 +204,23 @@ fn service(out: &mut Writer<'_>, config: &Config, http_hosts: &[String]) {
     }
     out.key("query", service.query_path.as_str());
     out.key("delete", service.delete_path.as_str());
+    out.key("webhook", service.webhook_path.as_str());
+}
+
+fn http(out: &mut Writer<'_>, config: &Config, raw: &RawHttp, on: &dyn Surroundings) {
+    out.table("[http]", "http");
+    match config.http.listen {
+        Some(address) => out.key("listen", address.to_string()),
+        None => out.unset("listen", "the socket alone"),
+    }
+    out.secret(
+        "token_file",
+        &raw.token_file,
+        "nothing can be done by TCP",
+        on,
+    );
+    let most = u64::try_from(config.http.push_max).unwrap_or(u64::MAX);
+    out.key("webhook_max_size", show_size(most));
 }
 
 fn dataset(
@@ -240,6 +261,12 @@ fn dataset(
     match valid.bytes_per_second {
         Some(rate) => out.key("bytes_per_second", show_size(rate)),
         None => out.unset("bytes_per_second", "no limit"),
+    }
+    for (key, path) in [
+        ("webhook_path_file", &raw.webhook_path_file),
+        ("results_dir", &raw.results_dir),
+    ] {
+        out.secret(key, path, "pushes are not taken", on);
     }
 }
 
@@ -292,6 +319,32 @@ fn folder(out: &mut Writer<'_>, n: usize, raw: &RawFolder, valid: &Folder) {
     ] {
         route(out, &format!("{here}.{media}"), media, raw, valid);
     }
+    for (at, (raw, valid)) in (1..).zip(raw.hook.iter().zip(&valid.hooks)) {
+        hook(out, &format!("{here}.hook[{at}]"), raw, valid);
+    }
+}
+
+fn hook(out: &mut Writer<'_>, here: &str, raw: &RawHook, valid: &Hook) {
+    out.table("[[folder.hook]]", here);
+    out.key("name", valid.name.0.as_str());
+    out.key("on", list(&raw.on));
+    match &valid.by {
+        By::Command(argv) => {
+            out.key("command", list(argv));
+            out.unset("url", "a command is run in its place");
+        }
+        By::Post(to) => {
+            out.unset("command", "a POST is sent in its place");
+            // What is behind the host may be all that lets one speak there.
+            let line = out.line(&join(here, "url"));
+            let origin = to.url.origin().ascii_serialization();
+            out.text.push_str(&format!(
+                "#url =  # {line}: hidden but for its host, {origin}\n"
+            ));
+        }
+    }
+    out.secret("secret_file", &raw.secret_file, "none", &Machine);
+    out.key("timeout", show_time(valid.timeout));
 }
 
 fn route(out: &mut Writer<'_>, here: &str, media: Media, raw: &RawRoute, valid: &Folder) {
@@ -417,6 +470,9 @@ custom_keys = [{ key = 'k', desc = 'a \"desc\"' }]
 extra_extensions = ['log']
 [folder.text.extra]
 'odd name' = { deep = [1, 2.5] }
+[[folder.hook]]
+on = ['attention']
+command = ['/bin/true', 'a']
 
 [[error]]
 on = '409'
@@ -462,7 +518,7 @@ limit = 5
             "unconfirmed = \"hold\"  # line 24",
             "unconfirmed = \"resend\"  # default",
             "\"odd name\" = { deep = [1, 2.5] }  # line 30",
-            "limit = 5  # line 35",
+            "limit = 5  # line 38",
         ] {
             assert!(shown.lines().any(|l| l == line), "no {line}\n{shown}");
         }
@@ -483,6 +539,8 @@ limit = 5
             keys_of::<RawDataset>(),
             keys_of::<RawFolder>(),
             keys_of::<RawRoute>(),
+            keys_of::<RawHook>(),
+            keys_of::<RawHttp>(),
             keys_of::<RawError>(),
         ]
         .concat();

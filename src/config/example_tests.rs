@@ -29,6 +29,11 @@ fn machine() -> Fake {
         .var("CREDENTIALS_DIRECTORY", "/run/creds")
         .var("SUPAMETAS_KEY", "k")
         .key("/run/creds/main-key", "k")
+        .key(
+            "/etc/supametas-sync/keys/main-webhook",
+            "0123456789abcdef\n",
+        )
+        .key("/etc/supametas-sync/keys/chat", "s\n")
         .key("/etc/supametas-sync/token", "0123456789abcdef\n")
 }
 
@@ -78,6 +83,7 @@ fn known() -> BTreeSet<String> {
     add("http", keys_of::<RawHttp>());
     add("dataset", keys_of::<RawDataset>());
     add("folder", keys_of::<RawFolder>());
+    add("folder.hook", keys_of::<RawHook>());
     add("error", keys_of::<RawError>());
     for media in ["text", "image", "audio", "video", "web"] {
         let table = format!("folder.{media}");
@@ -154,6 +160,15 @@ fn what_it_calls_a_default_is_one() {
         "key_env",
         "listen",
         "token_file",
+        "webhook_path_file",
+        "results_dir",
+        "[[folder.hook]]",
+        "name = \"mail\"",
+        "name = \"chat\"",
+        "command",
+        "url",
+        "secret_file",
+        "timeout",
         "[[error]]",
         "on =",
         "calls",

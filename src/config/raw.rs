@@ -45,6 +45,7 @@ pub struct RawPaths {
     pub web: Option<String>,
     pub query: Option<String>,
     pub delete: Option<String>,
+    pub webhook: Option<String>,
 }
 
 /// `[daemon]`.
@@ -89,6 +90,7 @@ pub struct RawLog {
 pub struct RawHttp {
     pub listen: Option<String>,
     pub token_file: Option<String>,
+    pub webhook_max_size: Option<String>,
 }
 
 /// One `[[dataset]]`.
@@ -105,6 +107,8 @@ pub struct RawDataset {
     pub polls_per_second: Option<f64>,
     pub requests_per_second: Option<f64>,
     pub bytes_per_second: Option<String>,
+    pub webhook_path_file: Option<String>,
+    pub results_dir: Option<String>,
 }
 
 /// One `[[folder]]`.
@@ -129,11 +133,24 @@ pub struct RawFolder {
     pub on_reject: Option<String>,
     pub done_dir: Option<String>,
     pub rejected_dir: Option<String>,
+    pub hook: Vec<RawHook>,
     pub text: RawRoute,
     pub image: RawRoute,
     pub audio: RawRoute,
     pub video: RawRoute,
     pub web: RawRoute,
+}
+
+/// One `[[folder.hook]]`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawHook {
+    pub name: Option<String>,
+    pub on: Vec<String>,
+    pub command: Vec<String>,
+    pub url: Option<String>,
+    pub secret_file: Option<String>,
+    pub timeout: Option<String>,
 }
 
 /// `[folder.text]` and its like. One shape for all five, so that a key under

@@ -29,6 +29,21 @@ pub enum Look {
     },
 }
 
+/// What is where a program should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// Nothing that this user can look at.
+    Missing,
+    /// A directory, a device or the like.
+    NotAFile,
+    /// A file that this user can't run.
+    NotExecutable,
+    /// One that can be run, and that anybody can change.
+    Writable,
+    /// One that can be run.
+    Fine,
+}
+
 /// A file that a key is in.
 pub struct KeyFile {
     /// At most `MAX_KEY_FILE` and one byte of it.
@@ -50,6 +65,8 @@ pub trait Surroundings {
     fn resolve(&self, path: &Path) -> PathBuf;
     /// The file system that the path is on, or would be on.
     fn device(&self, path: &Path) -> Option<u64>;
+    /// What is where a program should be.
+    fn program(&self, path: &Path) -> Program;
     /// Reads the file that a key is in.
     fn key_file(&self, path: &Path) -> io::Result<KeyFile>;
 }
@@ -97,6 +114,26 @@ impl Surroundings for Machine {
         path.ancestors()
             .find_map(|base| fs::metadata(base).ok())
             .map(|about| about.dev())
+    }
+
+    fn program(&self, path: &Path) -> Program {
+        let Ok(about) = fs::metadata(path) else {
+            return Program::Missing;
+        };
+        if !about.is_file() {
+            return Program::NotAFile;
+        }
+        if accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_err() {
+            return Program::NotExecutable;
+        }
+        // Who may write to the directory can put another file in its place;
+        // the sticky bit keeps them from that.
+        let above = path.parent().and_then(|dir| fs::metadata(dir).ok());
+        let open_above = above.is_some_and(|dir| dir.mode() & 0o1002 == 0o002);
+        if about.mode() & 0o002 != 0 || open_above {
+            return Program::Writable;
+        }
+        Program::Fine
     }
 
     fn key_file(&self, path: &Path) -> io::Result<KeyFile> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::keys::Keys;
 use super::load::Loaded;
 use super::problem::{ConfigErrors, Problem};
-use super::surroundings::{KeyFile, Look, Surroundings};
+use super::surroundings::{KeyFile, Look, Program, Surroundings};
 use super::valid::Config;
 
 /// Every path is a writable directory on one file system, but those that are
@@ -19,6 +19,7 @@ pub struct Fake {
     looks: BTreeMap<PathBuf, Look>,
     links: BTreeMap<PathBuf, PathBuf>,
     devices: BTreeMap<PathBuf, u64>,
+    programs: BTreeMap<PathBuf, Program>,
 }
 
 impl Fake {
@@ -40,6 +41,10 @@ impl Fake {
     }
     pub fn link(mut self, path: &str, to: &str) -> Fake {
         self.links.insert(path.into(), to.into());
+        self
+    }
+    pub fn program(mut self, path: &str, program: Program) -> Fake {
+        self.programs.insert(path.into(), program);
         self
     }
     pub fn device(mut self, path: &str, number: u64) -> Fake {
@@ -64,6 +69,9 @@ impl Surroundings for Fake {
     fn device(&self, path: &Path) -> Option<u64> {
         let found = |p: &Path| self.devices.get(p).copied();
         path.ancestors().find_map(found).or(Some(1))
+    }
+    fn program(&self, path: &Path) -> Program {
+        self.programs.get(path).copied().unwrap_or(Program::Fine)
     }
     fn key_file(&self, path: &Path) -> io::Result<KeyFile> {
         let (content, open) = self

@@ -4,7 +4,7 @@
 //!
 //! Must not: hold anything as text that a type could hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,8 +19,9 @@ use crate::domain::error_table::ErrorTable;
 use crate::domain::ids::{DatasetName, FolderName, Route};
 use crate::domain::lifecycle::Policy;
 use crate::domain::media::{Media, TypeLists};
+use crate::domain::notice::{HookName, Listener, Occasion};
 use crate::domain::settle::SettleRules;
-use crate::ports::{AccessKey, Token};
+use crate::ports::{AccessKey, Secret, Token};
 
 /// Everything.
 #[derive(Debug, Clone)]
@@ -58,6 +59,8 @@ pub struct Service {
     pub query_path: String,
     /// Path of the deletion, which only `cancel` asks for.
     pub delete_path: String,
+    /// Path of the call that sets the webhook.
+    pub webhook_path: String,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
     /// Longest time without a chunk being taken while a body is sent.
@@ -83,6 +86,17 @@ pub struct Dataset {
     pub requests_per_second: Option<f64>,
     /// Bytes a second, at most, over all its uploads.
     pub bytes_per_second: Option<u64>,
+    /// How the service's pushes are taken; `None`: they are not.
+    pub pushes: Option<Pushes>,
+}
+
+/// How the service's pushes are taken.
+#[derive(Debug, Clone)]
+pub struct Pushes {
+    /// The last part of the path that they come by.
+    pub secret: Secret,
+    /// Where they are put. Absolute.
+    pub results: PathBuf,
 }
 
 impl Dataset {
@@ -134,6 +148,52 @@ pub struct Folder {
     pub done_dir: PathBuf,
     /// Where sources go after a rejection. Absolute.
     pub rejected_dir: PathBuf,
+    /// Who is told of what becomes of its files.
+    pub hooks: Vec<Arc<Hook>>,
+}
+
+/// Somebody who is told of ends and pauses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hook {
+    /// Unique in its folder.
+    pub name: HookName,
+    /// What it is told of.
+    pub on: BTreeSet<Occasion>,
+    /// How it is told.
+    pub by: By,
+    /// The longest time for one try.
+    pub timeout: Duration,
+}
+
+/// How a hook is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum By {
+    /// A program, absolute, and its arguments.
+    Command(Vec<String>),
+    /// A POST.
+    Post(Receiver),
+}
+
+/// Where a POST goes.
+#[derive(Clone)]
+pub struct Receiver {
+    /// `https`, or `http` where that is fine. Its path may be a secret.
+    pub url: Url,
+    /// Goes along as a bearer token.
+    pub secret: Option<Secret>,
+}
+
+impl PartialEq for Receiver {
+    fn eq(&self, other: &Receiver) -> bool {
+        let secret = |of: &Receiver| of.secret.as_ref().map(|s| s.expose().to_owned());
+        self.url == other.url && secret(self) == secret(other)
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Receiver({}…)", self.url.origin().ascii_serialization())
+    }
 }
 
 impl Folder {
@@ -143,6 +203,16 @@ impl Folder {
             folder: self.name.clone(),
             media,
         }
+    }
+
+    /// Its hooks, as the ledger wants them.
+    pub fn listeners(&self) -> impl Iterator<Item = Listener> {
+        self.hooks.iter().map(|hook| Listener {
+            folder: self.name.clone(),
+            dataset: self.dataset.clone(),
+            hook: hook.name.clone(),
+            on: hook.on.clone(),
+        })
     }
 
     /// How long its files have to be quiet.
@@ -181,6 +251,8 @@ pub struct Http {
     pub listen: Option<SocketAddr>,
     /// Who has it may have something done there; `None`: nobody.
     pub token: Option<Token>,
+    /// Bytes of a push, at most.
+    pub push_max: usize,
 }
 
 /// Logging.

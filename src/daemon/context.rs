@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::folders::Folders;
+use super::pushes::Pushed;
 use super::upload::pausing::Pausing;
 use crate::config::valid::Config;
 use crate::domain::gate::GateKey;
@@ -35,6 +36,10 @@ pub struct Context {
     pub polls: Notify,
     /// Wakes the task that moves and deletes sources.
     pub sources: Notify,
+    /// What the service has pushed.
+    pub pushed: Pushed,
+    /// Wakes the task that tells hooks: the configuration may be another.
+    pub hooks: Notify,
     /// Wakes the task that sorts what an operator wants sorted again.
     pub unsorted: Notify,
     /// Answers that may close a gate and are not in the ledger yet.
@@ -64,6 +69,8 @@ impl Context {
             uploads: Notify::new(),
             polls: Notify::new(),
             sources: Notify::new(),
+            pushed: Pushed::default(),
+            hooks: Notify::new(),
             unsorted: Notify::new(),
             pausing: Pausing::default(),
             now: watch::Sender::new(Arc::new(running)),
@@ -103,6 +110,7 @@ impl Context {
         self.uploads.notify_one();
         self.polls.notify_one();
         self.sources.notify_one();
+        self.hooks.notify_one();
         self.unsorted.notify_one();
     }
 }
@@ -114,7 +122,10 @@ impl Running {
             .folders
             .values()
             .map(|f| (f.name.clone(), f.policy.clone()));
-        let policies = Arc::new(Policies::new(policies.collect()));
+        let listeners = config.folders.values().flat_map(|f| f.listeners());
+        let listeners = listeners.collect();
+        let policies = Policies::new(policies.collect()).with_listeners(listeners);
+        let policies = Arc::new(policies);
         Running {
             config: Arc::new(config),
             api,

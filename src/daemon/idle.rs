@@ -103,6 +103,9 @@ async fn ledger_is_idle(ctx: &Context, patience: Duration) -> Result<bool, Ledge
         }
     }
     let now = ctx.world.clock.now();
+    if ctx.ledger.notices_due(now).await? {
+        return Ok(false);
+    }
     Ok(ctx.ledger.due_source_actions(now, 1).await?.is_empty())
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Each stage is a task under one supervisor: [`intake`] settles and queues
 //! what the folders show, [`upload`] sends it, [`poll`] follows the tasks,
-//! [`source`] moves or deletes sources, [`control`] hears signals and reloads,
+//! [`source`] moves or deletes sources, [`hooks`] tells who wants to know,
+//! [`control`] hears signals and reloads,
 //! [`idle`] ends a `scan` run when nothing is left to do, [`showing`] tells
 //! people what is going on. They meet in the
 //! ledger; the bells between them ([`context`]) are hints.
@@ -14,10 +15,12 @@ pub mod clock;
 pub mod context;
 pub mod control;
 pub mod folders;
+pub mod hooks;
 pub mod housekeeping;
 pub mod idle;
 pub mod intake;
 pub mod poll;
+pub mod pushes;
 pub mod report;
 pub mod service_manager;
 pub mod showing;
@@ -127,6 +130,8 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     tasks.spawn("upload", upload::dispatch::run(ctx.clone(), stop.clone()));
     tasks.spawn("poll", poll::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("source", source::run(ctx.clone(), stop.drain.clone()));
+    tasks.spawn("hooks", hooks::run(ctx.clone(), stop.drain.clone()));
+    tasks.spawn("pushes", pushes::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("watch", watched(ctx.clone(), stop.drain.clone()));
     tasks.spawn(
         "housekeeping",

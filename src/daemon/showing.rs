@@ -6,15 +6,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::context::Context;
-use crate::config::valid::Config;
+use super::pushes;
+use crate::config::valid::{Config, Dataset};
 use crate::domain::ids::FolderName;
 use crate::ledger::Ledger;
 use crate::live::{FolderFacts, Live, ScanFacts};
-use crate::ports::World;
+use crate::ports::{BoxFuture, World};
 use crate::watch::{Mode, WatchStatus, budget};
 use crate::web::door::Door;
-use crate::web::{self, Backstage};
+use crate::web::{self, Backstage, Unstored};
 
 /// Opens the doors that there should be. To be called within a tokio runtime,
 /// while the ledger's lock is held: a socket that is there is then nobody's.
@@ -72,6 +75,14 @@ impl Backstage for Context {
 
     fn wake(&self) {
         self.wake_all();
+    }
+
+    fn pushed<'a>(
+        &'a self,
+        dataset: &'a Arc<Dataset>,
+        body: Bytes,
+    ) -> BoxFuture<'a, Result<(), Unstored>> {
+        Box::pin(pushes::take(self, dataset, body))
     }
 }
 

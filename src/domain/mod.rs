@@ -23,6 +23,7 @@ pub mod lifecycle;
 pub mod media;
 pub mod misses;
 pub mod naming;
+pub mod notice;
 pub mod pace;
 pub mod place;
 pub mod policy;

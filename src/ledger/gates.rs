@@ -12,6 +12,8 @@ use tokio::sync::watch;
 
 use super::Ledger;
 use super::error::{Fail, LedgerError};
+use super::notices;
+use super::policies::Policies;
 use super::rows::{FileRecord, bounded};
 use super::work::Work;
 use crate::domain::answer::Code;
@@ -100,6 +102,7 @@ pub(super) fn weigh_answer(
     prints: &Fingerprints,
     judgement: Judgement,
     at: Moment,
+    policies: &Policies,
 ) -> Result<Weighed, Fail> {
     let (mut way, [service, dataset], route) = way(work.conn, &file.dataset, route, prints)?;
     let before = way.clone();
@@ -114,6 +117,9 @@ pub(super) fn weigh_answer(
             && before != after
         {
             save(work, &key, &after)?;
+            if let (None, Some(closed)) = (before.closed(), after.closed()) {
+                notices::of_pause(work, &key, closed, policies)?;
+            }
         }
     }
     Ok(weighed)
@@ -259,7 +265,7 @@ fn gate_of(row: &Row<'_>) -> Result<(GateKey, Gate), rusqlite::Error> {
     Ok((key, Gate { status, streak }))
 }
 
-fn key_text(key: &GateKey) -> String {
+pub(super) fn key_text(key: &GateKey) -> String {
     match key {
         GateKey::Service => "service".to_owned(),
         GateKey::Dataset(name) => format!("dataset:{name}"),

@@ -27,6 +27,7 @@ mod error;
 mod gates;
 mod halts;
 mod intake;
+mod notices;
 mod open;
 mod operator;
 mod place;
@@ -54,7 +55,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Builder;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub use backup::{BackupError, backup, compact, unused};
 pub use due::Pending;
@@ -65,6 +66,7 @@ pub use halts::Resumed;
 pub use intake::{
     Enqueued, NewFile, NewSorted, PickRequest, Queued, UNREADABLE, UNREADABLE_WAIT, Unsorted,
 };
+pub use notices::{About, Notice};
 pub use open::{is_owned, lock_path, owner};
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
 pub use policies::Policies;
@@ -104,6 +106,7 @@ pub struct Ledger {
     commits: Arc<AtomicU64>,
     commit_times: Arc<Histogram>,
     gates: watch::Receiver<Arc<Gates>>,
+    noticed: Arc<Notify>,
     trouble: watch::Sender<Option<LedgerError>>,
     halts: watch::Receiver<Arc<Halts>>,
 }
@@ -168,6 +171,7 @@ impl Ledger {
         let halts_now = halts::load_all(&conn).map_err(wrong)?;
         let (show_halts, halts) = watch::channel(Arc::new(halts_now));
         let commits = Arc::new(AtomicU64::new(0));
+        let noticed = Arc::new(Notify::new());
         let (trouble, _) = watch::channel(None);
         let commit_times = Arc::new(Histogram::new(COMMITS));
         let thread = Writer {
@@ -181,6 +185,7 @@ impl Ledger {
             commit_times: Arc::clone(&commit_times),
             gates: show,
             halts: show_halts,
+            noticed: Arc::clone(&noticed),
             requests,
             kept: Kept::default(),
         };
@@ -199,6 +204,7 @@ impl Ledger {
             commits,
             commit_times,
             gates,
+            noticed,
             trouble,
             halts,
         })
@@ -217,12 +223,12 @@ impl Ledger {
         for reader in [&self.hot, &self.cold] {
             let (reply, closed) = oneshot::channel();
             if reader.send(Read::Close(reply)).await.is_ok() {
-                let _ = closed.await;
+                let _ = heard(reader, closed).await;
             }
         }
         let (reply, closed) = oneshot::channel();
         if self.writer.send(Write::Close(reply)).await.is_ok() {
-            let _ = closed.await;
+            let _ = heard(&self.writer, closed).await;
         }
     }
 
@@ -240,7 +246,7 @@ impl Ledger {
             .send(Write::Refresh(reply))
             .await
             .map_err(|_| LedgerError::Closed)?;
-        answer.await.map_err(|_| LedgerError::Closed)?
+        heard(&self.writer, answer).await?
     }
 
     /// Does `work` in the next shared transaction, and answers when that is
@@ -273,7 +279,7 @@ impl Ledger {
             .send(Write::Run { weight, run })
             .await
             .map_err(|_| LedgerError::Closed)?;
-        answer.await.map_err(|_| LedgerError::Closed)?
+        heard(&self.writer, answer).await?
     }
 
     /// Asks a question about what is committed.
@@ -302,7 +308,21 @@ impl Ledger {
             .send(Read::Run(run))
             .await
             .map_err(|_| LedgerError::Closed)?;
-        answer.await.map_err(|_| LedgerError::Closed)?
+        heard(reader, answer).await?
+    }
+}
+
+/// Waits for an answer. A request that was on its way into the channel just as
+/// the thread at its other end closed is never looked at, nor dropped while
+/// anybody can still ask: so the end of that thread is waited for as well.
+async fn heard<T, R>(
+    asked: &mpsc::Sender<R>,
+    mut answer: oneshot::Receiver<T>,
+) -> Result<T, LedgerError> {
+    tokio::select! {
+        biased;
+        heard = &mut answer => heard.map_err(|_| LedgerError::Closed),
+        () = asked.closed() => answer.try_recv().map_err(|_| LedgerError::Closed),
     }
 }
 

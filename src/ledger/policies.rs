@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::domain::backoff::Backoff;
 use crate::domain::ids::FolderName;
 use crate::domain::lifecycle::{AfterSuccess, OnReject, OnUnconfirmed, Policy, PollPace};
+use crate::domain::notice::Listener;
 
 /// The policy of every folder. One answer can move files of several folders
 /// (a success settles its duplicates elsewhere), so calls take them all.
@@ -17,6 +18,7 @@ use crate::domain::lifecycle::{AfterSuccess, OnReject, OnUnconfirmed, Policy, Po
 pub struct Policies {
     by_folder: BTreeMap<FolderName, Arc<Policy>>,
     dropped: Policy,
+    listeners: Vec<Listener>,
 }
 
 impl Policies {
@@ -41,7 +43,19 @@ impl Policies {
                 after: AfterSuccess::Keep,
                 on_reject: OnReject::Keep,
             },
+            listeners: Vec::new(),
         }
+    }
+
+    /// With these to be told of ends and pauses.
+    #[must_use]
+    pub fn with_listeners(self, listeners: Vec<Listener>) -> Policies {
+        Policies { listeners, ..self }
+    }
+
+    /// Who is told of ends and pauses.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
     }
 
     /// What holds for a folder's files.

@@ -22,7 +22,7 @@ pub const BIG_FILE: u64 = 64 * 1024 * 1024;
 const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// One SQL script for each version of the schema, in order.
-pub(super) const MIGRATIONS: &[&str] = &[FILES, COUNTS, PLACES, HALTS, TAKEN, CLOCK];
+pub(super) const MIGRATIONS: &[&str] = &[FILES, COUNTS, PLACES, HALTS, TAKEN, CLOCK, NOTICES];
 
 /// Version 1. A state owns exactly its data: the CHECKs say the same as the
 /// enum `domain::state::State`. The partial indices hold only what their query
@@ -259,6 +259,34 @@ CREATE TABLE clock (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     seen INTEGER NOT NULL
 ) STRICT;
+";
+
+/// What hooks are still to be told: written with the change that it tells of.
+const NOTICES: &str = "
+CREATE TABLE notices (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    folder INTEGER NOT NULL REFERENCES folders(id),
+    hook TEXT NOT NULL,
+    occasion TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    -- of a file: which, and the number of the change in its history
+    file INTEGER REFERENCES files(id) ON DELETE CASCADE,
+    change INTEGER,
+    -- of a pause: what it was like when it began
+    gate TEXT,
+    code TEXT,
+    why TEXT,
+    until INTEGER,
+    CHECK ((file IS NULL) = (change IS NULL)),
+    CHECK ((gate IS NULL) = (file IS NOT NULL)),
+    CHECK ((gate IS NULL) = (code IS NULL)),
+    CHECK ((gate IS NULL) = (why IS NULL)),
+    CHECK ((gate IS NULL) = (until IS NULL))
+) STRICT;
+CREATE INDEX notices_due ON notices (folder, hook, due, id);
+CREATE INDEX notices_of_file ON notices (file) WHERE file IS NOT NULL;
 ";
 
 /// The schema that this program works with.

@@ -11,7 +11,7 @@ use super::error::{Fail, LedgerError};
 use super::operator::{Count, Filter, counts, list_sql};
 use super::rows::{self, FileRecord};
 use super::thread::Write;
-use super::{Lane, Ledger};
+use super::{Lane, Ledger, heard};
 use crate::domain::ids::FileId;
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
@@ -53,7 +53,7 @@ impl Ledger {
             .send(Write::Hello(reply))
             .await
             .map_err(|_| LedgerError::Closed)?;
-        answer.await.map_err(|_| LedgerError::Closed)
+        heard(&self.writer, answer).await
     }
 
     /// How long commits took since it was opened.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Gates};
@@ -72,6 +72,8 @@ pub(super) struct Writer {
     pub commit_times: Arc<Histogram>,
     pub gates: watch::Sender<Arc<Gates>>,
     pub halts: watch::Sender<Arc<Halts>>,
+    /// Rung after a commit that has left a notice.
+    pub noticed: Arc<Notify>,
     pub requests: mpsc::Receiver<Write>,
     pub kept: Kept,
     /// Whether the files that were opened are still at their paths.
@@ -147,6 +149,9 @@ impl Writer {
             self.commits.fetch_add(1, Ordering::Relaxed);
             if std::mem::take(&mut self.kept.gates_changed) {
                 self.show_gates();
+            }
+            if std::mem::take(&mut self.kept.noticed) {
+                self.noticed.notify_one();
             }
         } else {
             if !self.conn.is_autocommit() {

@@ -391,7 +391,7 @@ pub(super) fn judged(
     at: Moment,
     policies: &Arc<Policies>,
 ) -> Result<Finished, Fail> {
-    let weighed = gates::weigh_answer(work, file, route, prints, judgement, at)?;
+    let weighed = gates::weigh_answer(work, file, route, prints, judgement, at, policies)?;
     // The flag stays with the file for good; here it is to be said whether
     // this very answer raised it (again).
     let raised_before = std::mem::take(&mut file.possible_duplicate);

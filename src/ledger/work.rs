@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fail, LedgerError};
+use super::notices;
 use super::policies::Policies;
 use super::rows::{self, FileRecord, Source, bounded};
 use crate::domain::answer::Code;
@@ -42,6 +43,8 @@ pub(super) struct Kept {
     datasets: HashMap<DatasetName, i64>,
     /// Work that is left over for the next transaction.
     pub untold: VecDeque<Untold>,
+    /// Notices were left since their bell was last rung.
+    pub noticed: bool,
     /// A gate or a pause was written since they were last shown.
     pub gates_changed: bool,
     /// A request came upon something that no waiting mends.
@@ -122,6 +125,9 @@ impl Work<'_> {
         let moved = go.next.kind() != file.state.kind();
         if moved || matches!(event, Event::Retry) {
             self.record(file, &go.next, event, at)?;
+        }
+        if moved {
+            notices::of_end(self, file, go.next.kind(), at, policies)?;
         }
         let goes_round_again =
             original_end(&file.state).is_some() && original_end(&go.next).is_none();

@@ -7,6 +7,7 @@
 //! the number of files.
 
 pub mod attempts;
+pub mod calls;
 pub mod histogram;
 pub mod rates;
 
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use self::attempts::{Attempts, Counted};
+use self::calls::{Call as HookCall, Calls};
 use self::histogram::Histogram;
 use self::rates::{Rate, Rates, Tally};
 use crate::domain::answer::Call;
@@ -52,6 +54,7 @@ pub struct Live {
     settling: Mutex<BTreeMap<FolderName, u64>>,
     rates: Mutex<Rates>,
     attempts: Mutex<Attempts>,
+    calls: Mutex<Calls>,
 }
 
 #[derive(Debug, Default)]
@@ -150,6 +153,7 @@ impl Live {
             settling: Mutex::default(),
             rates: Mutex::new(Rates::new()),
             attempts: Mutex::default(),
+            calls: Mutex::default(),
         }
     }
 
@@ -186,6 +190,16 @@ impl Live {
     /// A question about a task was answered.
     pub fn asked(&self, judgement: &Judgement) {
         lock(&self.attempts).count(Call::Query, judgement);
+    }
+
+    /// A call of a hook has ended.
+    pub fn called(&self, call: HookCall) {
+        *lock(&self.calls).entry(call).or_default() += 1;
+    }
+
+    /// Calls of hooks since the start.
+    pub fn calls(&self) -> Calls {
+        lock(&self.calls).clone()
     }
 
     /// How many files settle in each folder.

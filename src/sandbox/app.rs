@@ -4,7 +4,7 @@
 //! Must not: hold an Access-Key as text (hashes only), or speak HTTP beyond
 //! reading the key's header.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use globset::GlobMatcher;
 use tokio::time::Instant;
+use url::Url;
 
 use super::record::{Outcome, Recorder};
 use super::script::Script;
@@ -33,6 +34,8 @@ pub(super) struct Settings {
     pub(super) keys: HashSet<[u8; 32]>,
     /// The number of the first task.
     pub(super) first_task: u64,
+    /// How long a task is pending.
+    pub(super) pending_for: Duration,
 }
 
 impl Settings {
@@ -56,6 +59,8 @@ pub(super) struct App {
     script: Mutex<Script>,
     records: Mutex<Recorder>,
     tasks: Mutex<Tasks>,
+    /// Where each key's results are pushed.
+    webhooks: Mutex<HashMap<Arc<str>, Url>>,
 }
 
 impl App {
@@ -67,10 +72,11 @@ impl App {
             script: Mutex::new(script),
             records: Mutex::new(records),
             tasks: Mutex::new(tasks),
+            webhooks: Mutex::default(),
         }
     }
 
-    /// The fault script in force. None of the three locks is held while
+    /// The fault script in force. None of the locks is held while
     /// another is taken, or across an await.
     pub(super) fn script(&self) -> MutexGuard<'_, Script> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
@@ -84,6 +90,11 @@ impl App {
     /// The tasks.
     pub(super) fn tasks(&self) -> MutexGuard<'_, Tasks> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where each key's results are pushed.
+    pub(super) fn webhooks(&self) -> MutexGuard<'_, HashMap<Arc<str>, Url>> {
+        self.webhooks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When the sandbox was started.

@@ -25,6 +25,7 @@ mod exchange;
 pub mod faults;
 mod intake;
 mod names;
+mod push;
 pub mod record;
 pub mod rules;
 mod script;
@@ -171,6 +172,7 @@ impl Sandbox {
                 .map(|key| *blake3::hash(key.expose_secret().as_bytes()).as_bytes())
                 .collect(),
             first_task,
+            pending_for: config.pending_for,
         };
         let script = Script::new(config.faults).map_err(|e| invalid(e.to_string()))?;
         let records = Recorder::new(config.request_cap, config.upload_cap);

@@ -94,7 +94,7 @@ impl From<Broken> for Early {
 }
 
 async fn exchange(
-    app: &App,
+    app: &Arc<App>,
     parts: &Parts,
     call: Result<Call, Refusal>,
     mut source: Source,

@@ -8,9 +8,11 @@ pub mod errors;
 mod file;
 mod gate;
 pub mod halt;
+mod notice;
 mod stamp;
 pub mod standing;
 
 pub use file::{as_json, detail, path_of, source, span, story_json};
 pub use gate::{lifts, opens};
+pub use notice::notice_json;
 pub use stamp::Stamp;

@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Site;
 use super::door::Entry;
+use super::push;
 use super::refusal::Refusal;
 
 /// The longest time for a request.
@@ -28,7 +29,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// The middleware.
 pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let mut answer = match host_is_ours(site.entry, request.headers()) {
+    // A proxy in front passes its own name on, and a secret guards that path.
+    let any_host = request.uri().path().starts_with(push::PREFIX);
+    let mut answer = match any_host || host_is_ours(site.entry, request.headers()) {
         false => Refusal::new(
             StatusCode::MISDIRECTED_REQUEST,
             "the request is for another host: use a loopback address, such as 127.0.0.1, and the port of `http.listen`",

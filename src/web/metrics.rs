@@ -20,6 +20,7 @@ use super::refusal::Refusal;
 use crate::domain::ids::FolderName;
 use crate::live::FolderFacts;
 use crate::live::attempts::Counted;
+use crate::live::calls::Calls;
 use crate::live::histogram::Snapshot;
 use crate::live::rates::Tally;
 use crate::view::standing::Standing;
@@ -37,6 +38,8 @@ pub async fn metrics(State(site): State<Arc<Site>>) -> Result<impl IntoResponse,
         settling: live.settling_now(),
         total: live.total(),
         attempts: live.attempts(),
+        calls: live.calls(),
+        notices: site.ask(site.back.ledger().notices_waiting()).await?,
         uploads: live.uploads.snapshot(),
         tasks: live.tasks.snapshot(),
         commits: site.back.ledger().commit_times(),
@@ -59,6 +62,8 @@ struct Figures {
     settling: BTreeMap<FolderName, u64>,
     total: Tally,
     attempts: Vec<(Counted, u64)>,
+    calls: Calls,
+    notices: u64,
     uploads: Snapshot,
     tasks: Snapshot,
     commits: Snapshot,
@@ -117,11 +122,37 @@ impl Collector for Figures {
         info?.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
         self.ledger(&mut to)?;
         self.network(&mut to)?;
-        self.folders(&mut to)
+        self.folders(&mut to)?;
+        self.hooks(&mut to)
     }
 }
 
 impl Figures {
+    fn hooks(&self, to: &mut To<'_>) -> fmt::Result {
+        to.gauge(
+            "supametas_hook_notices",
+            "Notices that hooks are still to be told.",
+            self.notices as f64,
+        )?;
+        let mut calls = to.0.encode_descriptor(
+            "supametas_hook_calls",
+            "Calls of hooks.",
+            None,
+            MetricType::Counter,
+        )?;
+        for ((folder, hook, called), count) in &self.calls {
+            let labels = [
+                ("folder", folder.0.as_str()),
+                ("hook", hook.0.as_str()),
+                ("result", called.as_str()),
+            ];
+            calls
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, u64, u64>(count, None)?;
+        }
+        Ok(())
+    }
+
     fn ledger(&self, to: &mut To<'_>) -> fmt::Result {
         let standing = &self.standing;
         to.gauge(

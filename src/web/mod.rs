@@ -20,6 +20,7 @@ mod guard;
 mod health;
 mod metrics;
 mod page;
+mod push;
 mod refusal;
 mod serve;
 mod socket;
@@ -28,17 +29,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
-use tokio::sync::Mutex;
+use axum::routing::{any, get, post};
+use bytes::Bytes;
+use tokio::sync::{Mutex, Semaphore};
 
 use self::door::{Door, Entry};
 use self::refusal::Refusal;
-use crate::config::valid::Config;
+use crate::config::valid::{Config, Dataset};
 use crate::domain::ids::FolderName;
 use crate::ledger::{Ledger, LedgerError};
 use crate::live::{FolderFacts, Live};
-use crate::ports::World;
+use crate::ports::{BoxFuture, World};
 
+pub use push::PREFIX as WEBHOOK_PREFIX;
 pub use socket::path as socket_path;
 
 /// What is wanted of the daemon that this stands in front of.
@@ -57,6 +60,21 @@ pub trait Backstage: Send + Sync + 'static {
     fn watch_limit(&self) -> Option<u64>;
     /// Has everybody look for work: something was changed in the ledger.
     fn wake(&self);
+    /// Keeps what the service has pushed, and has its tasks asked about.
+    fn pushed<'a>(
+        &'a self,
+        dataset: &'a Arc<Dataset>,
+        body: Bytes,
+    ) -> BoxFuture<'a, Result<(), Unstored>>;
+}
+
+/// Why a push was not kept; the log has the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unstored {
+    /// The disk is full, or nearly so.
+    Full,
+    /// Something else.
+    Other,
 }
 
 /// What a request is answered from.
@@ -66,6 +84,8 @@ struct Site {
     /// One question to the ledger at a time: the next of them is still here,
     /// and gone with its client, while one takes long.
     turn: Mutex<()>,
+    /// Pushes that may be read at a time.
+    pushes: Semaphore,
 }
 
 impl Site {
@@ -86,6 +106,7 @@ pub async fn run(back: Arc<dyn Backstage>, doors: Vec<Door>) {
             back: back.clone(),
             entry: door.entry(),
             turn: Mutex::new(()),
+            pushes: Semaphore::new(push::AT_ONCE),
         });
         serve::serve(door, router(site))
     });
@@ -104,6 +125,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/api/retry", post(act::retry))
         .route("/api/pause", post(act::pause))
         .route("/api/resume", post(act::resume))
+        .route(&format!("{}{{*secret}}", push::PREFIX), any(push::push))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))

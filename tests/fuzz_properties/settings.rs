@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use supametas_sync::config::{Config, KeyFile, Keys, Look, Problem, Surroundings};
+use supametas_sync::config::{Config, KeyFile, Keys, Look, Problem, Program, Surroundings};
 
 use super::assert_shown;
 
@@ -96,6 +96,16 @@ impl Surroundings for Fine {
 
     fn device(&self, path: &Path) -> Option<u64> {
         Some(path.components().count() as u64)
+    }
+
+    fn program(&self, path: &Path) -> Program {
+        match path.as_os_str().len() % 5 {
+            0 => Program::Missing,
+            1 => Program::NotAFile,
+            2 => Program::NotExecutable,
+            3 => Program::Writable,
+            _ => Program::Fine,
+        }
     }
 
     fn key_file(&self, path: &Path) -> io::Result<KeyFile> {

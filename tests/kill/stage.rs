@@ -234,6 +234,17 @@ impl Stage {
 
     /// SIGTERM; the daemon must end by itself and without an error.
     pub fn stop(&mut self) {
+        // Before it listens to signals, one ends it as it does any program.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self
+            .said()
+            .rsplit("---- started")
+            .next()
+            .is_some_and(|s| s.contains(" running "))
+        {
+            assert!(Instant::now() < deadline, "it never ran\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let pid = self.daemon.as_ref().expect("it was started").id();
         let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::Report;
+use super::{Report, pushes};
 use crate::config::keys::Keys;
 use crate::config::keys::{self, KeySource};
 use crate::config::raw::RawDataset;
@@ -47,6 +47,13 @@ pub(super) fn check(
         if let Some(path) = raw.key_file.as_deref().filter(|p| p.starts_with('/')) {
             key_files.push((format!("{here}.key_file"), PathBuf::from(path)));
         }
+        if let Some(path) = raw
+            .webhook_path_file
+            .as_deref()
+            .filter(|p| p.starts_with('/'))
+        {
+            key_files.push((format!("{here}.webhook_path_file"), PathBuf::from(path)));
+        }
         let key = key(&here, raw, keys, on, to);
         let rest = Dataset {
             name: DatasetName(name.clone().unwrap_or_default()),
@@ -60,6 +67,7 @@ pub(super) fn check(
                 raw.requests_per_second,
             ),
             bytes_per_second: bytes_per_second(&here, raw, to),
+            pushes: pushes::check(&here, raw, keys, on, to),
         };
         if let (Some(_), Some(key)) = (name, key) {
             let same = |other: &&Dataset| {
@@ -70,6 +78,21 @@ pub(super) fn check(
                     &here,
                     format!("has the same Access-Key as the dataset {}", other.name),
                     "use one [[dataset]] for both: the service sees one, and limits and pauses count for each",
+                );
+            }
+            let secret = |dataset: &Dataset| dataset.pushes.as_ref().map(|p| p.secret.clone());
+            let taken = |other: &Dataset| match (secret(other), secret(&rest)) {
+                (Some(other), Some(secret)) => keys == Keys::Read && other.is(secret.expose()),
+                _ => false,
+            };
+            if let Some(other) = found.iter().find(|other| taken(other)) {
+                to.error(
+                    &format!("{here}.webhook_path_file"),
+                    format!(
+                        "leads to the same path as that of the dataset {}",
+                        other.name
+                    ),
+                    "give each dataset a path of its own: it is what tells whose a push is",
                 );
             }
             found.push(rest);

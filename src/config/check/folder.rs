@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::{DAY, HOUR, MINUTE, Report, options};
+use super::{DAY, HOUR, MINUTE, Report, hook, options};
 use crate::config::raw::{RawDataset, RawFolder, RawPoll, RawRetry};
 use crate::config::surroundings::{Look, Surroundings};
 use crate::config::valid::{Duplicates, Folder, WatchMode};
@@ -112,6 +112,7 @@ pub(super) fn check(
     raw: &[RawFolder],
     datasets: &[RawDataset],
     going: &Going,
+    with: hook::With<'_>,
     on: &dyn Surroundings,
     to: &mut Report<'_>,
 ) -> Vec<Found> {
@@ -136,7 +137,7 @@ pub(super) fn check(
                 "give each folder a name of its own",
             );
         }
-        found.extend(one(here, raw, &names, going, on, to));
+        found.extend(one(here, raw, &names, going, with, on, to));
     }
     found
 }
@@ -146,6 +147,7 @@ fn one(
     raw: &RawFolder,
     datasets: &[&str],
     going: &Going,
+    with: hook::With<'_>,
     on: &dyn Surroundings,
     to: &mut Report<'_>,
 ) -> Option<Found> {
@@ -246,6 +248,8 @@ fn one(
     let done_dir = to.path(&at("done_dir"), &raw.done_dir);
     let rejected_dir = to.path(&at("rejected_dir"), &raw.rejected_dir);
 
+    let hooks = hook::check(&here, raw, with, on, to);
+
     let path = path?;
     // Inside the folder, so that a move is a rename on one file system; and
     // hidden, so that it is never taken for new files.
@@ -278,6 +282,7 @@ fn one(
             policy: Arc::new(policy),
             done_dir,
             rejected_dir,
+            hooks,
         },
         key: here,
     })

@@ -16,6 +16,10 @@ use crate::ports::Token;
 /// Characters of a token, at least: it must not be found by trying.
 const SHORTEST: usize = 16;
 
+/// Bytes of a push if nothing is said; and at most, since it is held in memory.
+const PUSH: usize = 16 << 20;
+const MOST_PUSH: usize = 256 << 20;
+
 const MAKE_ONE: &str = "put a long random word there, alone, such as `openssl rand -hex 32` makes";
 
 /// What is told over HTTP; and the token's file, with the key that names it.
@@ -33,7 +37,25 @@ pub(super) fn check(
         (Some(path), Keys::Read) => token(key, path, on, to),
         _ => None,
     };
-    (Http { listen, token }, file)
+    let push_max = to.size("http.webhook_max_size", &raw.webhook_max_size);
+    let push_max = match push_max.map(usize::try_from) {
+        None => PUSH,
+        Some(Ok(size @ 1..=MOST_PUSH)) => size,
+        Some(_) => {
+            to.error(
+                "http.webhook_max_size",
+                "is more than is taken into memory",
+                "write at most \"256MiB\"",
+            );
+            PUSH
+        }
+    };
+    let http = Http {
+        listen,
+        token,
+        push_max,
+    };
+    (http, file)
 }
 
 fn listen(raw: &RawHttp, to: &mut Report<'_>) -> Option<SocketAddr> {

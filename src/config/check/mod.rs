@@ -11,9 +11,11 @@
 mod dataset;
 mod errors;
 mod folder;
+mod hook;
 mod http;
 mod options;
 mod overlap;
+mod pushes;
 mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,9 +74,17 @@ pub(super) fn check(
     let going = folder::going(&raw.retry, &raw.poll, to);
     let (http, token_file) = http::check(&raw.http, keys, on, to);
     let (datasets, mut key_files) = dataset::check(&raw.dataset, keys, on, to);
-    let folders = folder::check(&raw.folder, &raw.dataset, &going, on, to);
+    pushes::can_come(&datasets, &http, to);
+    let with = hook::With {
+        keys,
+        plain_hosts: &raw.service.allow_http_hosts,
+        datasets: &datasets,
+    };
+    let folders = folder::check(&raw.folder, &raw.dataset, &going, with, on, to);
     key_files.extend(token_file);
+    key_files.extend(hook::secret_files(&raw.folder));
     overlap::check(&folders, &daemon.ledger, &key_files, on, to);
+    overlap::results(&folders, &datasets, on, to);
     let errors = errors::check(&raw.error, to);
 
     let service = service.map(|service| Config {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::Report;
 use super::folder::Found;
 use crate::config::surroundings::Surroundings;
-use crate::config::valid::Folder;
+use crate::config::valid::{Dataset, Folder};
 use crate::domain::lifecycle::{AfterSuccess, OnReject};
 
 /// Checks each pair.
@@ -44,8 +44,10 @@ pub(super) fn check(
             if takes_from(&found.folder, real, path.parent().unwrap_or(&path)) {
                 let secret = if key.starts_with("http.") {
                     "token"
-                } else {
+                } else if key.ends_with(".key_file") {
                     "Access-Key"
+                } else {
+                    "secret"
                 };
                 to.error(
                     key,
@@ -57,6 +59,33 @@ pub(super) fn check(
     }
     for found in folders {
         targets(found, folders, &real, on, to);
+    }
+}
+
+/// What the service pushes must not be taken for new files, and sent to it.
+pub(super) fn results(
+    folders: &[Found],
+    datasets: &[Dataset],
+    on: &dyn Surroundings,
+    to: &mut Report<'_>,
+) {
+    for (at, dataset) in (1..).zip(datasets) {
+        let Some(pushes) = &dataset.pushes else {
+            continue;
+        };
+        let results = on.resolve(&pushes.results);
+        for found in folders {
+            if takes_from(&found.folder, &on.resolve(&found.folder.path), &results) {
+                to.error(
+                    &format!("dataset[{at}].results_dir"),
+                    format!(
+                        "lies in the drop folder {}: results would be uploaded",
+                        found.folder.name
+                    ),
+                    "keep results elsewhere, such as /var/lib/supametas-sync/results",
+                );
+            }
+        }
     }
 }
 

@@ -36,6 +36,12 @@ pub(super) fn check(raw: &RawService, to: &mut Report<'_>) -> Option<Service> {
     let service = |base_url, to: &mut Report<'_>| Service {
         base_url,
         paths: paths(&raw.paths, to),
+        webhook_path: path(
+            "service.paths.webhook",
+            &raw.paths.webhook,
+            "/set-webhook",
+            to,
+        ),
         query_path: path("service.paths.query", &raw.paths.query, "/query-task", to),
         delete_path: path(
             "service.paths.delete",
@@ -122,7 +128,7 @@ fn base_url(raw: &RawService, to: &mut Report<'_>) -> Option<Url> {
     Some(url)
 }
 
-fn plain_is_fine(url: &Url, allowed: &[String]) -> bool {
+pub(super) fn plain_is_fine(url: &Url, allowed: &[String]) -> bool {
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),

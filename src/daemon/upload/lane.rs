@@ -204,6 +204,7 @@ mod tests {
             polls_per_second: 1.0,
             requests_per_second: None,
             bytes_per_second: None,
+            pushes: None,
         })
     }
 

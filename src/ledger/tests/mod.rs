@@ -4,6 +4,7 @@
 mod erasing;
 mod groups;
 mod halts;
+mod notices;
 mod opening;
 mod people;
 mod plans;

@@ -3,7 +3,8 @@
 
 use super::*;
 use crate::ledger::{
-    clock, due, erase, intake, operator, questions, recovery, rows, sources, tasks, uploads, work,
+    clock, due, erase, intake, notices, operator, questions, recovery, rows, sources, tasks,
+    uploads, work,
 };
 
 /// Each step of the plan, as SQLite words it.
@@ -35,7 +36,8 @@ async fn no_hot_query_looks_through_a_table() {
     );
     let (pick, sources_due) = (intake::pick_sql(), sources::due_sql());
     let versions = operator::versions_sql();
-    let hot: [(&str, &str); 21] = [
+    let hot: [(&str, &str); 22] = [
+        (notices::NEXT, "notices_due (folder=? AND hook=?)"),
         (&one, "USING INTEGER PRIMARY KEY"),
         (
             intake::IDENTIFY,
@@ -93,7 +95,13 @@ async fn no_hot_query_looks_through_a_table() {
             "{sql}\n{steps:#?}"
         );
     }
-    for sql in [&*pick, tasks::DUE_POLLS, &*sources_due, intake::UNSORTED] {
+    for sql in [
+        notices::NEXT,
+        &*pick,
+        tasks::DUE_POLLS,
+        &*sources_due,
+        intake::UNSORTED,
+    ] {
         let steps = unbound(&conn, sql);
         assert!(
             !steps.iter().any(|step| step.contains("TEMP B-TREE")),

@@ -1,0 +1,175 @@
+//! What the service pushes: put into a file, and taken as a hint that tasks
+//! have ended. The tasks are asked about at once, at the dataset's own rate; a
+//! push itself changes no state, since nobody can say who sent it.
+//!
+//! Must not: use anything of a push's content as a name, or as an answer.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::context::Context;
+use super::report;
+use super::supervise::TaskFailure;
+use crate::config::valid::Dataset;
+use crate::domain::ids::DatasetName;
+use crate::web::Unstored;
+
+/// The least time between two rounds of asking because of pushes, however many
+/// come: each makes all tasks of the dataset due.
+const APART: Duration = Duration::from_secs(5);
+
+/// Bytes that are left free on the file system of the results: the ledger may
+/// be on it.
+const KEEP_FREE: u64 = 256 << 20;
+
+/// Pushes that came and were not acted on yet.
+#[derive(Debug, Default)]
+pub struct Pushed {
+    datasets: Mutex<BTreeSet<DatasetName>>,
+    bell: Notify,
+    /// One file at a time: so two of the same content don't meet.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Has tasks asked about after pushes, until `stop`.
+pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskFailure> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = ctx.pushed.bell.notified() => {}
+        }
+        let datasets = std::mem::take(
+            &mut *ctx
+                .pushed
+                .datasets
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        for dataset in datasets {
+            let now = ctx.world.clock.now();
+            match ctx.ledger.poll_now(dataset.clone(), now).await {
+                Ok(0) => {}
+                Ok(tasks) => {
+                    tracing::debug!(%dataset, tasks, "asking about tasks: the service has pushed");
+                    ctx.polls.notify_one();
+                }
+                Err(error) => report::ledger_trouble(&error, "tasks are asked about at their time"),
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(APART) => {}
+        }
+    }
+}
+
+/// Keeps what was pushed, and has the dataset's tasks asked about.
+///
+/// # Errors
+/// It is not on the disk.
+pub async fn take(ctx: &Context, dataset: &Arc<Dataset>, body: Bytes) -> Result<(), Unstored> {
+    let name = &dataset.name;
+    if let (Some(pushes), false) = (&dataset.pushes, body.is_empty()) {
+        let (dir, bytes) = (pushes.results.clone(), body.len());
+        let turn = ctx.pushed.turn.lock().await;
+        let stored = tokio::task::spawn_blocking(move || store(&dir, &body)).await;
+        drop(turn);
+        match stored.unwrap_or_else(|error| Err(io::Error::other(error.to_string()))) {
+            Ok(Some(file)) => {
+                tracing::info!(dataset = %name, file, bytes, "a result was pushed");
+            }
+            Ok(None) => tracing::debug!(dataset = %name, bytes, "a result was pushed again"),
+            Err(error) => {
+                let results = pushes.results.display();
+                tracing::error!(
+                    dataset = %name, %results, %error,
+                    "a pushed result could not be stored, and was refused: make room, or let the daemon's user write there"
+                );
+                return Err(match error.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Unstored::Full,
+                    _ => Unstored::Other,
+                });
+            }
+        }
+    }
+    let mut datasets = ctx
+        .pushed
+        .datasets
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    datasets.insert(name.clone());
+    ctx.pushed.bell.notify_one();
+    Ok(())
+}
+
+/// Puts `body` into a file that is called after its hash, whole or not at all.
+/// Gives its name; `None`: it was there.
+fn store(dir: &Path, body: &[u8]) -> io::Result<Option<String>> {
+    let hash = blake3::hash(body).to_hex();
+    let name = format!("{hash}.json");
+    let target = dir.join(&name);
+    let there = fs::symlink_metadata(&target);
+    if there.is_ok_and(|about| about.is_file() && about.len() == body.len() as u64) {
+        return Ok(None);
+    }
+    let space = rustix::fs::statvfs(dir)?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    if free < KEEP_FREE.saturating_add(body.len() as u64) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    let part = dir.join(format!(".{hash}.part"));
+    // What a crash has left.
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o640)
+        .open(&part)
+        .and_then(|mut file| {
+            file.write_all(body)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&part, &target))
+        .and_then(|()| File::open(dir)?.sync_all());
+    if written.is_err() {
+        // Nothing more can be done about it.
+        let _ = fs::remove_file(&part);
+    }
+    written.map(|()| Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn one_content_is_one_file_and_what_a_crash_left_is_no_hindrance() {
+        let dir = tempfile::tempdir().unwrap();
+        let hash = blake3::hash(b"{}").to_hex();
+        fs::write(dir.path().join(format!(".{hash}.part")), "half").unwrap();
+        // A file that was cut short is none.
+        fs::write(dir.path().join(format!("{hash}.json")), "{").unwrap();
+        let name = store(dir.path(), b"{}").unwrap().unwrap();
+        assert_eq!(name, format!("{hash}.json"));
+        assert_eq!(store(dir.path(), b"{}").unwrap(), None);
+        assert_eq!(fs::read(dir.path().join(&name)).unwrap(), b"{}");
+        let mode = fs::metadata(dir.path().join(&name)).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o137, 0);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(store(&dir.path().join("no"), b"{}").is_err());
+    }
+}
