@@ -8,9 +8,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use rustix::time::{ClockId, clock_gettime};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
@@ -25,6 +27,10 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Clock: Send + Sync + 'static {
     /// Now.
     fn now(&self) -> Timestamp;
+
+    /// Since the machine was started, suspended time included. Nobody can set
+    /// it: what tells that the time of day was set.
+    fn ticks(&self) -> Duration;
 }
 
 /// Chance.
@@ -67,6 +73,11 @@ impl Clock for SystemClock {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         // A clock set before 1970 reads as 1970.
         Timestamp(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    fn ticks(&self) -> Duration {
+        let now = clock_gettime(ClockId::Boottime);
+        Duration::try_from(now).unwrap_or_default()
     }
 }
 
@@ -157,6 +168,9 @@ pub trait ImportApi: Send + Sync + 'static {
         task: &'a TaskId,
         to: Option<&'a str>,
     ) -> BoxFuture<'a, Outcome>;
+
+    /// Has a task deleted.
+    fn delete<'a>(&'a self, key: &'a AccessKey, task: &'a TaskId) -> BoxFuture<'a, Outcome>;
 
     /// Gets the result of an import that lies at another address (303).
     fn see_other<'a>(&'a self, key: &'a AccessKey, at: &'a str) -> BoxFuture<'a, Outcome>;

@@ -10,4 +10,6 @@ mod daemon;
 mod demo;
 #[path = "cli/explain.rs"]
 mod explain;
+#[path = "cli/steer.rs"]
+mod steer;
 mod support;

@@ -145,27 +145,29 @@ fn a_paper_that_has_fallen_behind_is_noticed() {
 
 #[test]
 fn the_readme_names_every_state() {
-    let readme = read("README.md");
-    let table = rows(section(&readme, "## States"));
-    for kind in StateKind::ALL {
-        let cells = table
+    for (paper, heading) in [("README.md", "## States"), ("README.zh-CN.md", "## 状态")] {
+        let text = read(paper);
+        let table = rows(section(&text, heading));
+        for kind in StateKind::ALL {
+            let cells = table
+                .iter()
+                .find(|cells| cells[0] == format!("`{kind}`"))
+                .unwrap_or_else(|| panic!("{paper}, {heading}: no row for `{kind}`"));
+            assert!(
+                cells.iter().all(|cell| !cell.is_empty()),
+                "{paper}, {heading}: `{kind}` has an empty cell"
+            );
+        }
+        let states = table
             .iter()
-            .find(|cells| cells[0] == format!("`{kind}`"))
-            .unwrap_or_else(|| panic!("README.md, States: no row for `{kind}`"));
-        assert!(
-            cells.iter().all(|cell| !cell.is_empty()),
-            "README.md, States: `{kind}` has an empty cell"
+            .filter(|cells| cells[0].starts_with('`'))
+            .count();
+        assert_eq!(
+            states,
+            StateKind::ALL.len(),
+            "{paper} names a state that there is not"
         );
     }
-    let states = table
-        .iter()
-        .filter(|cells| cells[0].starts_with('`'))
-        .count();
-    assert_eq!(
-        states,
-        StateKind::ALL.len(),
-        "README.md names a state that there is not"
-    );
 }
 
 /// The exit codes, from the source text: `Exit::Name => 3,`, and the one of a
@@ -252,12 +254,20 @@ fn links_between_the_papers_lead_somewhere() {
     for paper in [
         "README.md",
         "CHANGELOG.md",
+        "docs/configuration.md",
         "docs/design.md",
         "docs/error-table.md",
         "docs/guarantees.md",
         "docs/security.md",
         "docs/http.md",
         "docs/monitoring/README.md",
+        "docs/testing.md",
+        "docs/recipes.md",
+        "docs/operations.md",
+        "docs/troubleshooting.md",
+        "docs/quick-start.md",
+        "docs/quick-start.zh-CN.md",
+        "README.zh-CN.md",
     ] {
         let text = read(paper);
         let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(paper);

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::Map;
-use supametas_sync::daemon::upload::admit::{Admit, admit, way};
+use supametas_sync::domain::admit::{Admit, admit, way};
 use supametas_sync::domain::answer::{Answer, Body, Call, Outcome};
 use supametas_sync::domain::backoff::Backoff;
 use supametas_sync::domain::error_table::{ErrorTable, Trail};
@@ -102,6 +102,10 @@ impl ImportApi for Script {
         _: Option<&'a str>,
     ) -> BoxFuture<'a, Outcome> {
         unreachable!("no task is followed here")
+    }
+
+    fn delete<'a>(&'a self, _: &'a AccessKey, _: &'a TaskId) -> BoxFuture<'a, Outcome> {
+        unreachable!("no task is deleted here")
     }
 
     fn see_other<'a>(&'a self, _: &'a AccessKey, _: &'a str) -> BoxFuture<'a, Outcome> {
@@ -272,7 +276,7 @@ impl World {
             let go = match admit(&way(&route(), &dataset()), &gates, &Default::default(), now) {
                 Admit::Go => free,
                 Admit::Probe(_) => 1,
-                Admit::Wait(until) => return until.map(|until| until.0),
+                Admit::Wait(until) | Admit::Halted(until) => return until.map(|until| until.0),
             };
             if self.shelf.is_empty() {
                 let due = self.ledger.next_due(now).await.unwrap();

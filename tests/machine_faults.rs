@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use supametas_sync::sandbox::Fault;
 
 use machine::Mounts;
@@ -360,6 +360,30 @@ async fn with_few_file_descriptors_all_files_go_up() {
         stage.states() == states(&[("succeeded", 150)])
     });
     assert_eq!(stage.sandbox.uploads().len(), 150, "each once");
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_while_no_file_descriptor_is_left_is_found_soon() {
+    let stage = Stage::new().await;
+    let daemon = stage.start();
+    daemon.until("the folder is watched", || {
+        daemon.log().contains("watching the folder") && daemon.log().contains("scanned the folder")
+    });
+    let pid = Pid::from_raw(i32::try_from(daemon.pid()).unwrap());
+    let usual = getrlimit(Resource::Nofile);
+    let limit = |current| Rlimit { current, ..usual };
+    // Nothing can be opened any more.
+    prlimit(pid, Resource::Nofile, limit(Some(3))).unwrap();
+    stage.drop_file("new/sub/a.txt", "words");
+    daemon.until("it is noticed", || {
+        daemon.log().contains("the folder will be scanned again")
+            || daemon.log().contains("the folder can't be reached")
+    });
+    prlimit(pid, Resource::Nofile, limit(usual.current)).unwrap();
+    // The next scan that is due by itself is an hour away.
+    daemon.until("it goes up", || stage.state("new/sub/a.txt") == "succeeded");
+    assert!(!daemon.log().contains("Unable to remove"));
     assert!(daemon.terminate().success());
 }
 

@@ -11,7 +11,7 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde_json::Value;
 
-use super::exchange::{Fetched, Raw};
+use super::raw::{Fetched, Raw};
 use super::{retry_after, text};
 use crate::domain::answer::{Answer, Body, Location, TaskState};
 use crate::domain::ids::TaskId;
@@ -29,7 +29,7 @@ const MAX_SHOWN: usize = 200;
 const MAX_QUOTE: usize = 80;
 
 /// What an answer is read against.
-pub(super) struct Asked<'a> {
+pub struct Asked<'a> {
     /// Where the request went.
     pub url: &'a Url,
     /// The service's base URL.
@@ -41,7 +41,7 @@ pub(super) struct Asked<'a> {
 }
 
 /// Reads an answer.
-pub(super) fn read(raw: &Raw, asked: &Asked<'_>) -> Answer {
+pub fn read(raw: &Raw, asked: &Asked<'_>) -> Answer {
     let retry_after = raw
         .headers
         .get(RETRY_AFTER)
@@ -150,14 +150,11 @@ pub(super) fn same_origin(a: &Url, b: &Url) -> bool {
 /// Where a redirect points. It is resolved against the address that was asked,
 /// as RFC 9110 has it; a login in it is not ours to use.
 fn location(value: &str, asked: &Asked<'_>) -> Location {
-    let elsewhere = |text: &str| {
-        Location::Elsewhere(text::visible(
-            &text::without_key(text, asked.key),
-            MAX_SHOWN,
-        ))
-    };
-    let Ok(mut url) = asked.url.join(value) else {
-        return elsewhere(without_login(value));
+    let elsewhere = |text: &str| Location::Elsewhere(text::visible(text, MAX_SHOWN));
+    // Before it is read: an address has its own ways of writing a character.
+    let value = text::without_key(value, asked.key);
+    let Ok(mut url) = asked.url.join(&value) else {
+        return elsewhere(without_login(&value));
     };
     // Refused only by schemes that have no login.
     let _ = url.set_username("").and_then(|()| url.set_password(None));

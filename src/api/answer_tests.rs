@@ -133,7 +133,7 @@ fn what_is_no_envelope_is_described() {
     for (body, begin) in [
         (
             "<!DOCTYPE html><html>\u{1b}[2J",
-            "a web page: “<!DOCTYPE html><html>\\u{1b}[2J”",
+            "a web page: “<!DOCTYPE html><html>\\x1b[2J”",
         ),
         (
             r#"{"code":"0","data":{"ta"#,

@@ -61,6 +61,8 @@ pub struct Settings {
     pub base_url: Url,
     /// Path of the task query, with a slash in front.
     pub query_path: String,
+    /// Path of the task deletion, with a slash in front.
+    pub delete_path: String,
     /// Whether `http` may be spoken to a host that is not this machine.
     pub allow_plain_http: bool,
     /// More certificate authorities, in PEM, beside the system's.
@@ -262,6 +264,14 @@ impl ImportApi for HttpApi {
             Some(address) => self.checked(address),
             None => self.behind_base(&self.settings.query_path),
         };
+        let ask = wire::TaskQuery {
+            task_id: task.as_str().to_owned(),
+        };
+        Box::pin(self.send(key, url, json(&ask, Arc::default())))
+    }
+
+    fn delete<'a>(&'a self, key: &'a AccessKey, task: &'a TaskId) -> BoxFuture<'a, Outcome> {
+        let url = self.behind_base(&self.settings.delete_path);
         let ask = wire::TaskQuery {
             task_id: task.as_str().to_owned(),
         };

@@ -9,37 +9,15 @@
 
 use std::sync::Arc;
 
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use reqwest::{Client, Request, Response};
 use tokio::time::Instant;
 
 use super::failure;
+use super::raw::{Coming, Fetched, Raw};
 use super::text;
 use super::valve::{Limits, Overrun, Valve};
 use crate::domain::answer::Outcome;
-
-/// The most that is read of an answer, in bytes. The service's are under a
-/// thousand; JSON takes up to sixteen times its length once it is parsed.
-pub(super) const MAX_ANSWER: usize = 256 * 1024;
-
-/// An answer, as it came over the wire.
-pub(super) struct Raw {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Fetched,
-}
-
-/// What could be had of an answer's body.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fetched {
-    /// All of it.
-    Whole(Vec<u8>),
-    /// Nothing, where no header said that there would be nothing: it can't be
-    /// told from an answer that broke off.
-    Unsaid,
-    /// Its beginning, and why there is no more.
-    Cut(String),
-}
 
 /// Shuts the valve however the exchange ends, also when it is dropped.
 struct ShutOnDrop(Option<Arc<Valve>>);
@@ -164,22 +142,20 @@ async fn fetch(mut response: Response, limits: Limits) -> Fetched {
         || response.headers().contains_key(CONTENT_LENGTH)
         || response.headers().contains_key(TRANSFER_ENCODING);
     let until = Instant::now() + limits.answer;
-    let mut body = Vec::new();
+    let mut body = Coming::default();
     loop {
         match tokio::time::timeout_at(until, response.chunk()).await {
-            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
-            Ok(Ok(None)) if body.is_empty() && !said => return Fetched::Unsaid,
-            Ok(Ok(None)) => return Fetched::Whole(body),
-            Ok(Err(_)) => {
-                return Fetched::Cut(format!("a body that broke off after {} bytes", body.len()));
+            Ok(Ok(Some(chunk))) => {
+                if let Err(too_much) = body.take(&chunk) {
+                    return too_much;
+                }
             }
+            Ok(Ok(None)) => return body.end(said),
+            Ok(Err(_)) => return body.broken(),
             Err(_) => {
                 let limit = failure::seconds(limits.answer);
                 return Fetched::Cut(format!("a body that had not ended after {limit}"));
             }
-        }
-        if body.len() > MAX_ANSWER {
-            return Fetched::Cut(format!("a body of more than {} KiB", MAX_ANSWER / 1024));
         }
     }
 }

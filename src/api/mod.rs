@@ -4,16 +4,18 @@
 //! - `multipart` puts an import's body together,
 //! - `valve` hands that body out, and can stop it for good at any byte,
 //! - `exchange` sends a request, watches over it and fetches the answer,
-//! - `answer` reads what came, `failure` says in words why nothing did.
+//! - [`raw`] is what came, bounded, and [`answer`] reads it;
+//! - `failure` says in words why nothing came.
 //!
 //! Must not: retry, follow a redirect, or decide what an answer means for a
 //! file (that is `domain::error_table`).
 
-mod answer;
+pub mod answer;
 pub mod client;
 mod exchange;
 mod failure;
-mod multipart;
+pub mod multipart;
+pub mod raw;
 mod retry_after;
 mod text;
 mod valve;

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 /// What surrounds a file's content.
-pub(super) struct Frame {
+pub struct Frame {
     /// The request's `Content-Type`.
     pub content_type: String,
     /// All bytes before the content.
@@ -31,7 +31,7 @@ pub(super) struct Frame {
 }
 
 /// The frame for a file of this name, with these options.
-pub(super) fn frame(name: &str, options: &Map<String, Value>) -> Frame {
+pub fn frame(name: &str, options: &Map<String, Value>) -> Frame {
     frame_with(&boundary(), name, options)
 }
 

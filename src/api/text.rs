@@ -3,39 +3,19 @@
 //!
 //! Must not: know where the text came from.
 
-/// At most `max` characters of `text`; what controls a terminal or turns the
-/// reading direction is written as an escape.
-pub(super) fn visible(text: &str, max: usize) -> String {
-    let mut out = String::new();
-    for (at, c) in text.chars().enumerate() {
-        if at == max {
-            out.push('…');
-            break;
-        }
-        if hidden(c) {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-/// Controls, line separators, and the marks that turn text around.
-fn hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
-}
+/// At most `max` characters, escapes counted, and `…` where it was cut.
+pub(super) use crate::domain::naming::shown_text as visible;
 
 /// `text` without the key: a proxy's error page may show the request's headers.
+/// Taken out as it is, and as a JSON text writes it.
 pub(super) fn without_key(text: &str, key: &str) -> String {
     if key.is_empty() {
-        text.to_owned()
-    } else {
-        text.replace(key, "[key]")
+        return text.to_owned();
+    }
+    let plain = text.replace(key, "[key]");
+    match key.replace('\\', "\\\\").replace('"', "\\\"") {
+        escaped if escaped == key => plain,
+        escaped => plain.replace(&escaped, "[key]"),
     }
 }
 
@@ -51,7 +31,7 @@ mod tests {
 
     #[test]
     fn what_steers_a_terminal_is_shown_and_the_length_is_bounded() {
-        assert_eq!(visible("a\n\u{1b}[31m", 99), "a\\u{a}\\u{1b}[31m");
+        assert_eq!(visible("a\n\u{1b}[31m", 99), "a\\n\\x1b[31m");
         assert_eq!(visible("gpj.\u{202e}exe", 99), "gpj.\\u{202e}exe");
         assert_eq!(visible("héllo", 3), "hél…");
         assert_eq!(visible("héllo", 5), "héllo");
@@ -67,5 +47,7 @@ mod tests {
     fn the_key_is_taken_out() {
         assert_eq!(without_key("bad key s3cret!", "s3cret"), "bad key [key]!");
         assert_eq!(without_key("abc", ""), "abc");
+        let json = r#"{"Access-Key": "a\"b\\c"}"#;
+        assert_eq!(without_key(json, "a\"b\\c"), r#"{"Access-Key": "[key]"}"#);
     }
 }

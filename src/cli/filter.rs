@@ -1,7 +1,9 @@
-//! The filters that `list` and `retry` share.
+//! Which files a command means: the filters and arguments that `list`,
+//! `retry`, `forget` and `prune` share.
 //!
 //! Must not: ask the ledger.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -15,7 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::ledger::Filter;
 
 /// Which files are meant; everything that is given must hold.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Matching {
     /// In this state; may be given several times, or as a list with commas.
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = states(), hide_possible_values = true)]
@@ -32,9 +34,30 @@ pub struct Matching {
     /// Whose state changed within this time: 1h, 2d …
     #[arg(long, value_name = "TIME", value_parser = units::time)]
     pub since: Option<Duration>,
+    /// Whose state has not changed for this time: 30d …
+    #[arg(long, value_name = "TIME", value_parser = units::time)]
+    pub older_than: Option<Duration>,
     /// With this in the path; with * or ? a pattern for all of it.
     #[arg(long, value_name = "TEXT")]
     pub name: Option<String>,
+}
+
+/// Files by name, or by what they have in common.
+#[derive(Debug, clap::Args)]
+pub struct Which {
+    /// Numbers, paths, or parts of names.
+    #[arg(value_name = "FILE", conflicts_with = "Matching")]
+    pub files: Vec<PathBuf>,
+    /// Or those that match.
+    #[command(flatten)]
+    pub filter: Matching,
+}
+
+impl Which {
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.filter.is_empty()
+    }
 }
 
 /// Knows all states by name, so that a mistyped one is answered with a better.
@@ -60,6 +83,7 @@ impl Matching {
             && self.dataset.is_none()
             && self.code.is_none()
             && self.since.is_none()
+            && self.older_than.is_none()
             && self.name.is_none()
     }
 
@@ -77,6 +101,7 @@ impl Matching {
             dataset: self.dataset.map(DatasetName),
             code: self.code,
             since: self.since.map(ago),
+            until: self.older_than.map(ago),
             name: self.name,
             limit,
         }

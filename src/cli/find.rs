@@ -69,6 +69,34 @@ pub async fn find(config: &Config, ledger: &Ledger, asked: &Path) -> Result<Foun
     ))
 }
 
+/// The files that are named, the latest version of each.
+pub async fn named(
+    config: &Config,
+    ledger: &Ledger,
+    asked: &[PathBuf],
+) -> Result<Vec<FileId>, Failed> {
+    let mut ids = Vec::new();
+    for asked in asked {
+        match find(config, ledger, asked).await? {
+            Found::One(versions) => ids.extend(versions.first().map(|file| file.id)),
+            Found::Several(files) => {
+                return Err(Failed::with(
+                    Exit::Usage,
+                    anyhow::anyhow!(
+                        "several files fit {}; nothing was done. Name each by its number or path, or all of them with --name:\n{}",
+                        crate::domain::naming::shown_text(&asked.to_string_lossy(), 200),
+                        choice(&files)
+                    ),
+                ));
+            }
+        }
+    }
+    // Twice the same file is once the same file.
+    let mut known = std::collections::BTreeSet::new();
+    ids.retain(|id| known.insert(*id));
+    Ok(ids)
+}
+
 /// The files of several paths, for a person to choose from.
 pub fn choice(found: &[FileRecord]) -> String {
     let mut table = Table::new(&["id", "state", "file"]);

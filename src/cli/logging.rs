@@ -12,6 +12,10 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 use super::compact::Compact;
 use crate::config::valid::{Log, LogFormat};
 
+/// notify warns of each watch that it takes off a folder that was removed: the
+/// kernel has done so before. What it has to tell us comes as an error.
+const QUIET: &str = "notify=error";
+
 /// Wins over the configured filter.
 const FILTER: &str = "SUPAMETAS_LOG";
 
@@ -60,10 +64,12 @@ type Shape = Box<dyn Layer<Registry> + Send + Sync>;
 
 fn begin(layer: Shape, filter: &str) -> Result<(), LogError> {
     let text = asked().unwrap_or_else(|| filter.to_owned());
-    let filter = EnvFilter::try_new(&text).map_err(|source| LogError::Filter {
-        text: text.clone(),
-        source,
-    })?;
+    // Before what was asked for, which may so name notify, too.
+    let filter =
+        EnvFilter::try_new(format!("{QUIET},{text}")).map_err(|source| LogError::Filter {
+            text: text.clone(),
+            source,
+        })?;
     // A second start in one process (tests) keeps the first.
     let _ = tracing_subscriber::registry()
         .with(layer.with_filter(filter))

@@ -4,6 +4,9 @@
 //! Must not: decide anything about a file. Commands ask the ledger and the
 //! configuration, and let the daemon do the work.
 
+mod ask;
+mod backup;
+mod cancel;
 mod check;
 mod compact;
 mod errors;
@@ -14,12 +17,18 @@ mod files;
 mod filter;
 mod find;
 mod finding;
+mod forget;
+mod generate;
 mod guard;
+mod import;
 mod list;
 pub mod logging;
 mod lookout;
+mod lying;
 mod out;
+mod pause;
 mod places;
+mod prune;
 mod rebuild;
 mod resume;
 mod retry;
@@ -96,12 +105,19 @@ pub enum Command {
     Show(show::Args),
     Explain(explain::Args),
     Retry(retry::Args),
+    Pause(pause::Args),
     Resume(resume::Args),
+    Cancel(cancel::Args),
+    Import(import::Args),
+    Forget(forget::Args),
+    Prune(prune::Args),
+    Backup(backup::Args),
     Rebuild(rebuild::Args),
     Errors(errors::Args),
     ExplainCode(explain_code::Args),
     Sandbox(sandbox::Args),
     Try(try_it::Args),
+    Generate(generate::Args),
 }
 
 /// Parses the command line and does what it says.
@@ -129,13 +145,20 @@ pub fn main() -> Exit {
         Command::List(args) => list::main(&cli.config, args),
         Command::Show(args) => show::main(&cli.config, args),
         Command::Retry(args) => retry::main(&cli.config, args),
+        Command::Pause(args) => pause::main(&cli.config, args),
         Command::Resume(args) => resume::main(&cli.config, args),
+        Command::Cancel(args) => cancel::main(&cli.config, args),
+        Command::Import(args) => import::main(&cli.config, args),
+        Command::Forget(args) => forget::main(&cli.config, args),
+        Command::Prune(args) => prune::main(&cli.config, args),
+        Command::Backup(args) => backup::main(&cli.config, args),
         Command::Rebuild(args) => rebuild::main(&cli.config, args),
         Command::Errors(args) => errors::main(&cli.config, args),
         Command::Explain(args) => explain::main(&cli.config, args),
         Command::ExplainCode(args) => explain_code::main(&cli.config, args),
         Command::Sandbox(args) => sandbox::main(args),
         Command::Try(args) => try_it::main(args),
+        Command::Generate(args) => generate::main(args),
     };
     done.unwrap_or_else(|failed| {
         out::remark(&format!("supametas-sync: {}", told(&failed.error)));

@@ -3,14 +3,13 @@
 //! Must not: decide which may be; the lifecycle does.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
 use super::exit::Exit;
-use super::find::{self, Found};
 use super::table::Table;
-use super::{Failed, Outcome, files, filter, out, runtime};
+use super::{Failed, Outcome, ask, files, filter, find, out, runtime};
 use crate::config::valid::Config;
 use crate::domain::ids::FileId;
 use crate::domain::state::StateKind;
@@ -20,7 +19,8 @@ use crate::ports::World;
 /// Send files again that came to a bad end
 ///
 /// By number, path or name, or by filter. Without a state, a filter means the
-/// files that need attention. A running daemon takes them up within a second.
+/// files that need attention; on a terminal more than 20 are counted first, and
+/// asked about. A running daemon takes them up within a second.
 /// Of a path with several versions the latest is meant.
 ///
 /// What was unsupported or rejected is sorted anew: mend the file or its
@@ -35,21 +35,22 @@ use crate::ports::World;
 ///   supametas-sync retry /srv/scans/invoice.pdf
 ///   supametas-sync retry --code OPS40002
 ///   supametas-sync retry --state unsupported --folder scans
-///   supametas-sync retry --all --dry-run
+///   supametas-sync retry --dataset invoices --since 2d
+///   supametas-sync retry --all --older-than 1h --dry-run
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Numbers, paths, or parts of names.
-    #[arg(value_name = "FILE", conflicts_with_all = ["all", "Matching"])]
-    files: Vec<PathBuf>,
     #[command(flatten)]
-    filter: filter::Matching,
+    which: filter::Which,
     /// Everything that needs attention.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "files")]
     all: bool,
     /// Say what would be retried, and do nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Don't ask, however many there are.
+    #[arg(long)]
+    yes: bool,
     /// For scripts.
     #[arg(long)]
     json: bool,
@@ -57,7 +58,7 @@ pub struct Args {
 
 /// Sends them round again.
 pub fn main(config: &Path, args: Args) -> Outcome {
-    if args.files.is_empty() && args.filter.is_empty() && !args.all {
+    if args.which.is_empty() && !args.all {
         return Err(Failed::with(
             Exit::Usage,
             anyhow::anyhow!(
@@ -69,9 +70,9 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let world = World::real();
     runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;
-        let selection = if args.files.is_empty() {
-            args.filter.remark_unknown(&config);
-            let mut filter = args.filter.filter(world.clock.now(), usize::MAX);
+        let selection = if args.which.files.is_empty() {
+            args.which.filter.remark_unknown(&config);
+            let mut filter = args.which.filter.filter(world.clock.now(), usize::MAX);
             if filter.states.is_empty() {
                 filter.states = StateKind::ALL
                     .into_iter()
@@ -80,11 +81,21 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             }
             Selection::Matching(filter)
         } else {
-            Selection::Ids(named(&config, &ledger, &args.files).await?)
+            Selection::Ids(find::named(&config, &ledger, &args.which.files).await?)
         };
         let retried = if args.dry_run {
             ledger.rehearse_retry(selection, world.moment()).await?
         } else {
+            if !args.yes && ask::somebody_is_there() {
+                let would = ledger
+                    .rehearse_retry(selection.clone(), world.moment())
+                    .await?;
+                let files = would.retried.len();
+                let question = format!("Send {} again?", out::count(files, "file"));
+                if files > MANY && !ask::agreed(&question)? {
+                    return Err(anyhow::anyhow!("nothing was done").into());
+                }
+            }
             ledger.retry(selection, world.moment()).await?
         };
         if args.json {
@@ -107,29 +118,8 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     })
 }
 
-/// The files that are named, the latest version of each.
-async fn named(config: &Config, ledger: &Ledger, asked: &[PathBuf]) -> Result<Vec<FileId>, Failed> {
-    let mut ids = Vec::new();
-    for asked in asked {
-        match find::find(config, ledger, asked).await? {
-            Found::One(versions) => ids.extend(versions.first().map(|file| file.id)),
-            Found::Several(files) => {
-                return Err(Failed::with(
-                    Exit::Usage,
-                    anyhow::anyhow!(
-                        "several files fit {}; nothing was done. Name each by its number or path, or all of them with --name:\n{}",
-                        crate::domain::naming::shown_text(&asked.to_string_lossy(), 200),
-                        find::choice(&files)
-                    ),
-                ));
-            }
-        }
-    }
-    // Twice the same file is once the same file.
-    let mut known = std::collections::BTreeSet::new();
-    ids.retain(|id| known.insert(*id));
-    Ok(ids)
-}
+/// More files than these are asked about on a terminal.
+const MANY: usize = 20;
 
 /// Files shown by name, at most.
 const SHOWN: usize = 20;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::table::Table;
 use super::{files, out};
 use crate::domain::naming::shown_text;
+use crate::view::halt::PauseView;
 use crate::view::span;
 use crate::view::standing::{DaemonView, FolderView, GateView, Standing, UploadView};
 
@@ -47,6 +48,11 @@ pub fn tell(standing: &Standing) -> String {
             "oldest",
             &format!("{}/{file}, waiting for {waiting}", oldest.folder),
         );
+    }
+    for pause in &standing.pauses {
+        let (why, ends) = held(standing, pause);
+        line("PAUSED", &why);
+        line("", &ends);
     }
     for gate in &standing.gates {
         let (why, opens) = paused(standing, gate);
@@ -130,6 +136,14 @@ fn lately(daemon: &DaemonView) -> String {
         told
     });
     told.collect::<Vec<_>>().join("; ")
+}
+
+fn held(standing: &Standing, pause: &PauseView) -> (String, String) {
+    let ago = span(standing.now.0.since(pause.since.0));
+    let why = pause.why.as_deref().unwrap_or("no reason given");
+    let (scope, who) = (shown_text(&pause.scope, 200), shown_text(&pause.who, 60));
+    let told = format!("{scope}, {ago} ago by {who}: {}", shown_text(why, 300));
+    (told, shown_text(&pause.ends, 400))
 }
 
 fn paused(standing: &Standing, gate: &GateView) -> (String, String) {

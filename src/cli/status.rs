@@ -28,8 +28,9 @@ use crate::web::client;
 ///
 /// With --json: running, now, service, ledger, pending (due, later, uploading,
 /// submitted, sources), attention, totals, oldest_waiting, oldest_waiting_s,
-/// stopped (null, or why nothing can be recorded), gates (gate, status, code,
-/// why, since, until, lifts, opens), folders (folder, dataset, path, configured,
+/// stopped (null, or why nothing can be recorded), pauses (scope, since, until,
+/// who, why, ends), gates (gate, status, code, why, since, until, lifts, opens),
+/// folders (folder, dataset, path, configured,
 /// files and bytes by state, offline and shared: null, or why, live), left_behind
 /// (folders with work that the configuration does not have: folder, queued, out)
 /// and daemon (version, started_at, in_flight, rates, watches); docs/http.md has
@@ -113,7 +114,14 @@ async fn look(config: &Config, ledger: &Ledger) -> Result<(Standing, Option<Stri
     ledger.refresh_gates().await?;
     let found = ledger.standing(now).await?;
     let running = ledger::is_owned(&config.ledger)?;
-    let mut standing = Standing::of(config, &found, &ledger.gates(), running, now);
+    let mut standing = Standing::of(
+        config,
+        &found,
+        &ledger.gates(),
+        &ledger.halts(),
+        running,
+        now,
+    );
     standing.stopped = lookout::no_room(&config.ledger);
     let mut seen = lookout::folders(config, ledger.places().await?);
     for folder in &mut standing.folders {

@@ -194,6 +194,7 @@ fn no_key_changes_in_silence() {
         "[service.paths]\ntext = '/x'",
         "[service.paths]\nweb = '/x'",
         "[service.paths]\nquery = '/x'",
+        "[service.paths]\ndelete = '/x'",
         "[daemon]\nledger = '/x.sqlite'",
         "[daemon]\nshutdown_grace = '11s'",
         "[daemon]\nrescan_every = '11s'",

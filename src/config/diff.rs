@@ -107,6 +107,7 @@ fn service(old: &Config, new: &Config, said: &mut Vec<String>) {
         to.plain(&format!("paths.{media}"), path(old), path(new));
     }
     to.plain("paths.query", &old.query_path, &new.query_path);
+    to.plain("paths.delete", &old.delete_path, &new.delete_path);
     to.time("connect_timeout", old.connect_timeout, new.connect_timeout);
     to.time("stall_timeout", old.stall_timeout, new.stall_timeout);
     to.time("answer_timeout", old.answer_timeout, new.answer_timeout);

@@ -60,6 +60,18 @@ fn written(path: &Path, text: &str, config: &Config, on: &dyn Surroundings) -> S
     out.key("rescan_every", show_time(config.rescan_every));
     out.key("poll_every", show_time(config.poll_every));
 
+    out.table("[http]", "http");
+    match config.http.listen {
+        Some(address) => out.key("listen", address.to_string()),
+        None => out.unset("listen", "the Unix socket alone"),
+    }
+    match &raw.http.token_file {
+        // A token that was pasted in place of a path is not repeated.
+        Some(path) if is_place("key_file", path, on) => out.key("token_file", path.clone()),
+        Some(_) => out.unset("token_file", "set, and not shown: there is no such file"),
+        None => out.unset("token_file", "nothing can be done over HTTP"),
+    }
+
     // One for all folders, and there is one: a configuration has a folder.
     if let Some(policy) = config.folders.values().next().map(|f| &f.policy) {
         out.table("[retry]", "retry");
@@ -187,6 +199,7 @@ fn service(out: &mut Writer<'_>, config: &Config, http_hosts: &[String]) {
         out.key(media.as_str(), path.as_str());
     }
     out.key("query", service.query_path.as_str());
+    out.key("delete", service.delete_path.as_str());
 }
 
 fn dataset(
@@ -369,7 +382,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::diff;
     use super::super::keys::Keys;
-    use super::super::raw::{RawDaemon, RawLog, RawPaths, RawPoll, RawRetry, RawService};
+    use super::super::raw::{RawDaemon, RawHttp, RawLog, RawPaths, RawPoll, RawRetry, RawService};
     use super::super::source::keys_of;
     use super::*;
 
@@ -466,6 +479,7 @@ limit = 5
             keys_of::<RawRetry>(),
             keys_of::<RawPoll>(),
             keys_of::<RawLog>(),
+            keys_of::<RawHttp>(),
             keys_of::<RawDataset>(),
             keys_of::<RawFolder>(),
             keys_of::<RawRoute>(),

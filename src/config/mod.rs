@@ -15,6 +15,7 @@ mod check;
 mod check_tests;
 mod diff;
 mod effective;
+pub mod example;
 #[cfg(test)]
 mod example_tests;
 mod fingerprint;
@@ -25,6 +26,9 @@ mod override_tests;
 mod place;
 mod problem;
 mod raw;
+pub mod reference;
+#[cfg(test)]
+mod reference_tests;
 mod source;
 mod surroundings;
 #[cfg(test)]

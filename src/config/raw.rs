@@ -44,6 +44,7 @@ pub struct RawPaths {
     pub video: Option<String>,
     pub web: Option<String>,
     pub query: Option<String>,
+    pub delete: Option<String>,
 }
 
 /// `[daemon]`.

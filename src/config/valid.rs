@@ -56,6 +56,8 @@ pub struct Service {
     pub paths: BTreeMap<Media, String>,
     /// Path of the query.
     pub query_path: String,
+    /// Path of the deletion, which only `cancel` asks for.
+    pub delete_path: String,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
     /// Longest time without a chunk being taken while a body is sent.

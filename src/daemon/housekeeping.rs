@@ -1,6 +1,6 @@
 //! Small things that come round every second: changes that an operator's
-//! command made to the ledger from outside, signs of life for systemd, a line
-//! of status, and a word about each gate that closes or opens.
+//! command made to the ledger from outside, a clock that was set, signs of life for systemd, a line
+//! of status, and a word about each gate that closes or opens, and each operator's pause.
 //!
 //! Must not: do a file's work.
 
@@ -11,10 +11,12 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Minder;
 use super::context::{Context, LOOK_EVERY};
 use super::service_manager;
 use super::supervise::TaskFailure;
 use crate::domain::gate::GateKey;
+use crate::domain::halt::{Halt, HaltScope};
 use crate::domain::naming::shown_text;
 use crate::domain::time::Timestamp;
 
@@ -22,12 +24,17 @@ use crate::domain::time::Timestamp;
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 
 /// Runs until `stop`.
-pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskFailure> {
+pub async fn run(
+    ctx: Arc<Context>,
+    mut minder: Minder,
+    stop: CancellationToken,
+) -> Result<(), TaskFailure> {
     let watchdog = service_manager::watchdog_interval();
     let mut tick = tokio::time::interval(LOOK_EVERY.min(watchdog.unwrap_or(LOOK_EVERY)));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut status_due = Instant::now();
     let mut closed = BTreeMap::new();
+    let mut halted = BTreeMap::new();
     let trouble = ctx.ledger.trouble();
     let mut places = tokio::spawn(record_places(ctx.clone()));
     loop {
@@ -45,7 +52,13 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
             Ok(false) => {}
             Err(error) => tracing::debug!(%error, "the ledger can't be looked at"),
         }
+        match minder.look(&ctx.ledger, &*ctx.world.clock).await {
+            Ok(true) => ctx.wake_all(),
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%error, "the time can't be recorded"),
+        }
         tell_gates(&ctx, &mut closed);
+        tell_halts(&ctx, &mut halted);
         if places.is_finished() {
             places = tokio::spawn(record_places(ctx.clone()));
         }
@@ -101,6 +114,27 @@ fn tell_gates(ctx: &Context, known: &mut BTreeMap<GateKey, Timestamp>) {
     });
 }
 
+/// One line when an operator pauses something, one when that has ended.
+fn tell_halts(ctx: &Context, known: &mut BTreeMap<HaltScope, Halt>) {
+    let (halts, now) = (ctx.ledger.halts(), ctx.world.clock.now());
+    for (scope, halt) in halts.iter().filter(|(_, halt)| halt.holds(now)) {
+        if known.insert(scope.clone(), halt.clone()).as_ref() != Some(halt) {
+            let until = halt.until.map(|until| until.to_string());
+            tracing::warn!(
+                %scope, who = %shown_text(&halt.who, 60), until = until.as_deref().unwrap_or("resumed"),
+                "paused by an operator: {}", shown_text(halt.why.as_deref().unwrap_or("no reason given"), 300)
+            );
+        }
+    }
+    known.retain(|scope, _| {
+        let still = halts.get(scope).is_some_and(|halt| halt.holds(now));
+        if !still {
+            tracing::info!(%scope, "going on: the operator's pause has ended");
+        }
+        still
+    });
+}
+
 async fn tell_status(ctx: &Context) {
     let Ok(pending) = ctx.ledger.pending(ctx.world.clock.now()).await else {
         return;
@@ -132,6 +166,12 @@ async fn tell_status(ctx: &Context) {
     ));
     if closed > 0 {
         line.push_str(&format!("; gates closed: {closed}"));
+    }
+    let now = ctx.world.clock.now();
+    let halts = ctx.ledger.halts();
+    let paused = halts.values().filter(|halt| halt.holds(now)).count();
+    if paused > 0 {
+        line.push_str(&format!("; paused by an operator: {paused}"));
     }
     if offline > 0 {
         line.push_str(&format!("; folders offline: {offline}"));

@@ -11,10 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::supervise::TaskFailure;
-use super::upload::admit::{Admit, admit, query_way, way};
-use crate::domain::gate::GateKey;
+use crate::domain::admit::{Admit, admit, admit_upload, query_way, way};
 use crate::domain::media::Media;
-use crate::domain::time::Timestamp;
 use crate::ledger::{LedgerError, PickRequest};
 use crate::watch::WatchStatus;
 
@@ -65,7 +63,14 @@ async fn ledger_is_idle(ctx: &Context, patience: Duration) -> Result<bool, Ledge
     let running = ctx.running();
     for dataset in running.config.datasets.keys() {
         let next = ctx.ledger.next_poll_at(dataset.clone()).await?;
-        if next.is_some_and(|at| at <= soon) && may_go(ctx, &query_way(dataset), soon) {
+        if next.is_some_and(|at| at <= soon)
+            && may_go(&admit(
+                &query_way(dataset),
+                &ctx.ledger.gates(),
+                &Default::default(),
+                soon,
+            ))
+        {
             return Ok(false);
         }
     }
@@ -74,7 +79,14 @@ async fn ledger_is_idle(ctx: &Context, patience: Duration) -> Result<bool, Ledge
             continue;
         }
         for route in Media::ALL.map(|media| folder.route(media)) {
-            if !may_go(ctx, &way(&route, &folder.dataset), soon) {
+            let admitted = admit_upload(
+                &way(&route, &folder.dataset),
+                &ctx.ledger.gates(),
+                &ctx.ledger.halts(),
+                &Default::default(),
+                soon,
+            );
+            if !may_go(&admitted) {
                 continue;
             }
             for big in [false, true] {
@@ -94,8 +106,7 @@ async fn ledger_is_idle(ctx: &Context, patience: Duration) -> Result<bool, Ledge
     Ok(ctx.ledger.due_source_actions(now, 1).await?.is_empty())
 }
 
-fn may_go(ctx: &Context, way: &[GateKey], soon: Timestamp) -> bool {
-    let admitted = admit(way, &ctx.ledger.gates(), &Default::default(), soon);
+fn may_go(admitted: &Admit) -> bool {
     // While a probe is out it is too early to say.
-    !matches!(admitted, Admit::Wait(Some(_)))
+    !matches!(admitted, Admit::Wait(Some(_)) | Admit::Halted(_))
 }

@@ -10,6 +10,7 @@
 //!
 //! Must not: decide about a file, or read the command line.
 
+pub mod clock;
 pub mod context;
 pub mod control;
 pub mod folders;
@@ -23,6 +24,7 @@ pub mod showing;
 pub mod signals;
 pub mod sorting;
 pub mod source;
+pub mod starting;
 pub mod supervise;
 pub mod upload;
 
@@ -40,7 +42,7 @@ use self::supervise::{Supervisor, TaskEnded, TaskFailure};
 use self::upload::job::Stop;
 use crate::api::client::{HttpApi, Settings, SetupError};
 use crate::config::valid::{Config, Service};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::LedgerError;
 use crate::ports::{ImportApi, World};
 use crate::watch::{CannotStart, Outlets};
 use crate::web;
@@ -84,9 +86,12 @@ const SIGHTINGS: usize = 16;
 
 /// Runs the daemon until it is asked to stop, or one of its tasks dies.
 pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
-    let listener = signals::listen().map_err(DaemonError::Signals)?;
-    let ledger = Ledger::open_owner(&config.ledger)?;
+    let mut listener = signals::listen().map_err(DaemonError::Signals)?;
     let world = World::real();
+    let Some((ledger, minder)) = starting::open(&config.ledger, &world, &mut listener).await?
+    else {
+        return Ok(());
+    };
     let api = api(&config.service, &world)?;
     let running = Running::new(config, api);
 
@@ -125,7 +130,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     tasks.spawn("watch", watched(ctx.clone(), stop.drain.clone()));
     tasks.spawn(
         "housekeeping",
-        housekeeping::run(ctx.clone(), stop.drain.clone()),
+        housekeeping::run(ctx.clone(), minder, stop.drain.clone()),
     );
     tasks.spawn(
         "control",
@@ -184,6 +189,7 @@ pub fn api(service: &Service, world: &World) -> Result<Arc<dyn ImportApi>, Setup
     let settings = Settings {
         base_url: service.base_url.clone(),
         query_path: service.query_path.clone(),
+        delete_path: service.delete_path.clone(),
         // `check` has refused it for hosts that are not named.
         allow_plain_http: true,
         extra_ca_pem: None,

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::context::{Context, LOOK_EVERY, Running};
 use super::report;
 use super::supervise::TaskFailure;
-use super::upload::admit::{Admit, admit, query_way};
 use super::upload::bucket::Bucket;
 use crate::config::valid::Dataset;
+use crate::domain::admit::{Admit, admit, query_way};
 use crate::domain::answer::Call;
 use crate::domain::error_table::{Trail, Verdict};
 use crate::domain::ids::Route;
@@ -177,7 +177,7 @@ async fn poll_due(
     let limit = match admitted(ctx, dataset) {
         Admit::Go => AT_ONCE * 4,
         Admit::Probe(_) => 1,
-        Admit::Wait(until) => {
+        Admit::Wait(until) | Admit::Halted(until) => {
             return Ok(until.map_or(LOOK_EVERY, |at| at.since(now)).max(LOOK_EVERY));
         }
     };
@@ -210,7 +210,7 @@ async fn poll_due(
         match admitted(ctx, dataset) {
             Admit::Go => {}
             Admit::Probe(_) if ctx.ledger.poll_may_go(task.id, ctx.world.moment()).await? => {}
-            Admit::Probe(_) | Admit::Wait(_) => break,
+            Admit::Probe(_) | Admit::Wait(_) | Admit::Halted(_) => break,
         }
         asking.push(poll(ctx, running, dataset, task, misses));
     }

@@ -12,6 +12,16 @@ pub fn ready() {
     send(&[NotifyState::Ready]);
 }
 
+/// The start takes longer, for the reason in `line`: systemd is to wait for
+/// `more` from now on.
+pub fn starting_late(line: &str, more: Duration) {
+    let usec = u32::try_from(more.as_micros()).unwrap_or(u32::MAX);
+    send(&[
+        NotifyState::Status(line),
+        NotifyState::ExtendTimeoutUsec(usec),
+    ]);
+}
+
 /// The daemon finishes what is on the wire.
 pub fn stopping() {
     send(&[NotifyState::Stopping]);

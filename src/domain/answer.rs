@@ -195,6 +195,24 @@ mod tests {
     }
 
     #[test]
+    fn only_an_answer_has_a_status() {
+        let answer = Answer {
+            status: 503,
+            body: Body::Empty,
+            retry_after: None,
+            location: None,
+        };
+        let detail = String::new();
+        let broken = Outcome::Broken {
+            last_byte_sent: true,
+            detail: detail.clone(),
+        };
+        assert_eq!(Outcome::Answer(answer).status(), Some(503));
+        assert_eq!(Outcome::NoConnection { detail }.status(), None);
+        assert_eq!(broken.status(), None);
+    }
+
+    #[test]
     fn the_services_words_for_a_task() {
         #[rustfmt::skip]
         let table = [

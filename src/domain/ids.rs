@@ -114,4 +114,16 @@ mod tests {
         assert!(TaskId::new(&"x".repeat(MAX_TASK_ID)).is_some());
         assert!(TaskId::new(&"x".repeat(MAX_TASK_ID + 1)).is_none());
     }
+
+    #[test]
+    fn a_task_id_goes_back_to_the_service_as_it_came() {
+        let task = TaskId::new("184-83_02").map(|t| (t.as_str().to_owned(), t.to_string()));
+        assert_eq!(task, Some(("184-83_02".to_owned(), "184-83_02".to_owned())));
+    }
+
+    #[test]
+    fn people_are_shown_the_number_that_commands_take() {
+        assert_eq!(FileId(17).to_string(), "17");
+        assert_eq!(AttemptId(-4).to_string(), "-4");
+    }
 }

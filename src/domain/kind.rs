@@ -65,3 +65,18 @@ impl FromStr for Media {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a media type: use text, image, audio, video or web")]
 pub struct UnknownMedia(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_five_words_are_read_as_they_are_written() {
+        for media in Media::ALL {
+            assert_eq!(media.to_string().parse(), Ok(media));
+        }
+        for other in ["", "Text", "texts", "pdf"] {
+            assert_eq!(other.parse::<Media>(), Err(UnknownMedia(other.to_owned())));
+        }
+    }
+}

@@ -71,6 +71,8 @@ pub enum Event {
     Returned,
     /// An operator wants it tried again.
     Retry,
+    /// The service has deleted the task, as an operator wanted.
+    Deleted,
 }
 
 /// How the original of a duplicate ended.
@@ -172,7 +174,11 @@ pub fn step(state: &State, event: &Event, at: Moment, policy: &Policy) -> Step {
         },
         State::Unsupported { .. } => ended(event, at, "it is not something the service takes"),
         State::Failed { .. } => ended(event, at, "its task failed"),
-        State::Cancelled { .. } => ended(event, at, "its task was deleted"),
+        State::Cancelled { .. } => match event {
+            // Asked about meanwhile: that answer was recorded first.
+            Event::Deleted => Step::Stay,
+            _ => ended(event, at, "its task was deleted"),
+        },
         State::Exhausted { .. } => ended(event, at, "it was tried as often as allowed"),
         State::Unconfirmed { .. } => match event {
             Event::Retry => resend(at.now, Tries::new(at.now)),
@@ -235,6 +241,9 @@ fn queued(tries: Tries, event: &Event, at: Moment, policy: &Policy) -> Step {
         Event::Retry => requeue(at.now, Tries::new(at.now)),
         Event::Released => requeue(at.now, tries),
         Event::Recovered => Step::Stay,
+        Event::Deleted => Step::Refused(
+            "it is queued and has no task yet: `pause` its folder, or take the file out of the folder",
+        ),
         Event::LastByte | Event::Judged(_) | Event::OriginalEnded { .. } | Event::Returned => {
             Step::Refused("it is queued: no attempt is under way")
         }
@@ -274,6 +283,9 @@ fn uploading(
         // answer decides after it.
         Event::Replaced { .. } => Step::Stay,
         Event::Retry => Step::Refused("it is being uploaded right now"),
+        Event::Deleted => {
+            Step::Refused("it is being uploaded right now: cancel it once it has a task")
+        }
         Event::Unsupported(_)
         | Event::SameAs { .. }
         | Event::OriginalEnded { .. }
@@ -416,6 +428,7 @@ fn submitted(
     let judgement = match event {
         Event::Judged(judgement) => judgement,
         Event::Retry => return Step::Refused("its task is still being processed"),
+        Event::Deleted => return go(State::Cancelled { task: task.clone() }),
         Event::Recovered | Event::Replaced { .. } | Event::Vanished => return Step::Stay,
         Event::Begun { .. }
         | Event::LastByte

@@ -176,6 +176,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("orig:not", ended(OriginalEnd::NotImported)),
         ("returned", Event::Returned),
         ("retry", Event::Retry),
+        ("deleted", Event::Deleted),
     ]
 }
 
@@ -201,22 +202,23 @@ const MATRIX: &[(&str, &str)] = &[
     //               | | | | | | | | | | | | | | | orig:not
     //               | | | | | | | | | | | | | | | | returned
     //               | | | | | | | | | | | | | | | | | retry
-    ("queued",      "U x x x Q . V Q G V N D D x x x x Q"),
-    ("uploading",   "U U S x Q Q V Q G . x x x x x x x x"),
-    ("last byte",   "U U S x Q Q V Q G . x x x x x x x x"),
-    ("submitted",   "x x x + x . x x . . x x x x x x x x"),
-    ("succeeded",   "x x x x x . x x . . x x x . . . . x"),
-    ("failed",      "x x x x x . x x . . x x x . . . . Q"),
-    ("cancelled",   "x x x x x . x x . . x x x . . . . Q"),
-    ("untracked",   "x x x x x . x x . . x x x . . . . x"),
-    ("rejected",    "x x x x x . x x . . x x x . . . Q Q"),
-    ("exhausted",   "x x x x x . x x . . x x x . . . . Q"),
-    ("unconfirmed", "x x x x x . x x . . x x x . . . . Q"),
-    ("lost",        "x x x x x . x x . . x x x . . . . Q"),
-    ("unsupported", "x x x x x . x x . . x x x . . . . Q"),
-    ("duplicate",   "x x x x x . x x . . x x x D . Q . Q"),
-    ("superseded",  "x x x x x . x x . . x x x . . . . x"),
-    ("gone",        "x x x x x . x x . . x x x . . . . x"),
+    //               | | | | | | | | | | | | | | | | | | deleted
+    ("queued",      "U x x x Q . V Q G V N D D x x x x Q x"),
+    ("uploading",   "U U S x Q Q V Q G . x x x x x x x x x"),
+    ("last byte",   "U U S x Q Q V Q G . x x x x x x x x x"),
+    ("submitted",   "x x x + x . x x . . x x x x x x x x C"),
+    ("succeeded",   "x x x x x . x x . . x x x . . . . x x"),
+    ("failed",      "x x x x x . x x . . x x x . . . . Q x"),
+    ("cancelled",   "x x x x x . x x . . x x x . . . . Q ."),
+    ("untracked",   "x x x x x . x x . . x x x . . . . x x"),
+    ("rejected",    "x x x x x . x x . . x x x . . . Q Q x"),
+    ("exhausted",   "x x x x x . x x . . x x x . . . . Q x"),
+    ("unconfirmed", "x x x x x . x x . . x x x . . . . Q x"),
+    ("lost",        "x x x x x . x x . . x x x . . . . Q x"),
+    ("unsupported", "x x x x x . x x . . x x x . . . . Q x"),
+    ("duplicate",   "x x x x x . x x . . x x x D . Q . Q x"),
+    ("superseded",  "x x x x x . x x . . x x x . . . . x x"),
+    ("gone",        "x x x x x . x x . . x x x . . . . x x"),
 ];
 
 fn letter(step: &Step) -> char {

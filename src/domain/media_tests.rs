@@ -89,7 +89,8 @@ fn what_it_does_not_take_says_what_it_is_and_what_to_do() {
     };
     let webloc = Content::Link(LinkKind::WeblocBinary);
     let table: &[(Content, &str, &[&str])] = &[
-        (Content::Empty, "a.pdf", &["empty"]),
+        (Content::Empty, "a.pdf", &["empty", "nothing to import"]),
+        (Content::Empty, "a", &["nothing to import"]),
         (
             Content::OLD_WORD,
             "a.doc",
@@ -100,8 +101,13 @@ fn what_it_does_not_take_says_what_it_is_and_what_to_do() {
             "a.docx",
             &["ends in .docx", "an old Word document"],
         ),
-        (Content::LOCKED_OFFICE, "a.docx", &["password"]),
+        (
+            Content::LOCKED_OFFICE,
+            "a.docx",
+            &["password", "or leave it out"],
+        ),
         (Content::ZIP, "a.zip", &["a zip archive", "unpack"]),
+        (Content::ZIP, "a", &["a zip archive", "unpack"]),
         (Content::ZIP, "a.docx", &["ends in .docx", "a zip archive"]),
         (
             Content::HEIC,
@@ -150,6 +156,13 @@ fn what_it_does_not_take_says_what_it_is_and_what_to_do() {
             "a.blend",
             &["add \"blend\" to the image types"],
         ),
+        (
+            other(Some(Media::Image)),
+            "a",
+            &["add \"blend\" to the image types"],
+        ),
+        // Half a movie is no type that could be added.
+        (Content::IncompleteMovie, "a.qt", &["or leave it out"]),
         (
             Content::IncompleteZip,
             "a.pdf",
@@ -221,6 +234,15 @@ fn the_operator_adds_and_removes_types() {
         assert!(
             matches!(sorted, Sorted::Unsupported(_)),
             "{content:?} as {name}: {sorted:?}"
+        );
+    }
+    // Without link types no link is taken, whatever it is called.
+    lists.insert(Web, Vec::new());
+    for name in ["a", "a.url"] {
+        let sorted = sort(&Content::Link(LinkKind::Url), name.as_bytes(), &lists);
+        assert!(
+            matches!(sorted, Sorted::Unsupported(_)),
+            "{name}: {sorted:?}"
         );
     }
     // Only links go to the web import, whatever its list says.

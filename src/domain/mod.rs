@@ -1,17 +1,22 @@
 //! The decisions, and nothing else: pure, total and told the time.
 //!
 //! What a file is ([`media`], [`naming`]), when it is finished ([`settle`]),
-//! where it is ([`state`], [`lifecycle`], [`policy`], [`place`]), what an answer means
-//! ([`answer`], [`error_table`]) and who has to wait ([`gate`], [`backoff`]).
+//! where it is ([`state`], [`lifecycle`], [`policy`], [`place`]), what an answer
+//! means ([`answer`], [`error_table`]), who has to wait ([`gate`], [`halt`],
+//! [`backoff`]), whether it may go now ([`admit`]), and what a clock that was set
+//! means to all that waits ([`clock`]).
 //!
 //! Must not: import tokio, the file system, SQLite, HTTP, a clock or chance.
 //! `tests/architecture.rs` checks it.
 
+pub mod admit;
 pub mod answer;
 pub mod backoff;
+pub mod clock;
 pub mod content;
 pub mod error_table;
 pub mod gate;
+pub mod halt;
 pub mod ids;
 pub mod kind;
 pub mod lifecycle;

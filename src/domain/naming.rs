@@ -111,8 +111,6 @@ fn is_unsafe(c: char) -> bool {
 /// `\x1b`, `\u{202e}`, `\xff` for a byte that is not UTF-8, `\\` for a
 /// backslash. Cut after 4,096 characters, with `…` at the end.
 pub fn shown(bytes: &[u8]) -> String {
-    // No more bytes can be needed than four for each character.
-    let bytes = bytes.get(..MAX_SHOWN * 4).unwrap_or(bytes);
     let mut out = Bounded::new(MAX_SHOWN);
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {

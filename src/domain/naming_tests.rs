@@ -154,3 +154,45 @@ proptest! {
         prop_assert_eq!(kind, is_temporary(&name.to_ascii_uppercase()));
     }
 }
+
+#[test]
+fn what_is_cut_says_so_however_wide_its_characters_are() {
+    for c in ["a", "é", "资", "😀"] {
+        let longest = c.repeat(MAX_SHOWN);
+        assert_eq!(shown(longest.as_bytes()), longest);
+        for more in [1, 2, 900] {
+            let long = c.repeat(MAX_SHOWN + more);
+            assert_eq!(
+                shown(long.as_bytes()),
+                format!("{longest}…"),
+                "{c} and {more}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_control_character_is_not_taken_for_a_byte_that_is_no_text() {
+    assert_eq!(shown("\u{80}".as_bytes()), "\\u{80}");
+    assert_eq!(shown(b"\x80"), "\\x80");
+    assert_eq!(shown(b"\x7f"), "\\x7f");
+}
+
+#[test]
+fn why_a_name_is_temporary_is_said_in_words() {
+    for (name, words) in [
+        ("film.PART", "ends in .part"),
+        ("notes.txt~", "ends in ~"),
+        ("~$a.docx", "starts with ~$"),
+        (".a.pdf.Xy12ab", "rsync"),
+        (".profile", "starts with a dot"),
+        // rsync puts the file's name between its two dots.
+        ("..Xy12ab", "starts with a dot"),
+    ] {
+        let why = is_temporary(name.as_bytes()).map(|why| why.to_string());
+        assert!(
+            why.as_ref().is_some_and(|w| w.contains(words)),
+            "{name}: {why:?}"
+        );
+    }
+}

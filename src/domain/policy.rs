@@ -12,7 +12,8 @@ use super::backoff::Backoff;
 pub struct Policy {
     /// Between tries.
     pub backoff: Backoff,
-    /// How long a file is tried at all, from the first of its failures in a row.
+    /// How long a file is tried at all, from the first of its failures in a row;
+    /// time in which the daemon does not run does not count.
     pub give_up_after: Duration,
     /// What becomes of a body whose answer was lost.
     pub unconfirmed: OnUnconfirmed,

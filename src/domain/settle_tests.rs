@@ -343,3 +343,19 @@ proptest! {
         prop_assert!(m.now - stopped <= 21_000, "it took {} ms", m.now - stopped);
     }
 }
+
+#[test]
+fn people_are_told_what_was_seen_and_what_is_waited_for() {
+    assert_eq!(Sighted::RenamedIn.to_string(), "renamed in");
+    assert_eq!(format!("{:<18}|", Sighted::Scan), "found by a scan   |");
+    for (why, words) in [
+        (WaitReason::StillOpen, "open for writing"),
+        (WaitReason::JustClosed, "closed a moment ago"),
+        (WaitReason::JustChanged, "changed a moment ago"),
+        (WaitReason::JustSeen, "stay unchanged"),
+        (WaitReason::CannotTell, "quiet_unsure"),
+        (WaitReason::Incomplete, "cut off"),
+    ] {
+        assert!(why.to_string().contains(words), "{why}");
+    }
+}

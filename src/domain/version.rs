@@ -27,3 +27,22 @@ impl FileVersion {
             .unwrap_or(&self.path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_last_component() {
+        for (path, name) in [("a.pdf", "a.pdf"), ("x/y/a.pdf", "a.pdf"), ("x/", "")] {
+            let version = FileVersion {
+                path: path.as_bytes().to_vec(),
+                dev: 1,
+                inode: 2,
+                size: 3,
+                mtime_ns: 4,
+            };
+            assert_eq!(version.name(), name.as_bytes(), "{path}");
+        }
+    }
+}

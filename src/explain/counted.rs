@@ -59,8 +59,13 @@ fn totals(facts: &Facts, dir: &DirFacts) -> Explanation {
         .map(|(_, n)| n)
         .sum();
     if attention > 0 {
-        explained = explained.to_do(format!(
-            "{attention} need attention: `supametas-sync list --attention --folder {}`",
+        explained = explained.advised(format!(
+            "{} attention: `supametas-sync list --attention --folder {}`",
+            if attention == 1 {
+                "1 file needs".to_owned()
+            } else {
+                format!("{attention} files need")
+            },
             dir.folder.name
         ));
     }
@@ -68,7 +73,7 @@ fn totals(facts: &Facts, dir: &DirFacts) -> Explanation {
         explained.to_do.extend(no_daemon("").to_do);
     } else if tree.unknown > 0 {
         explained = explained
-            .to_do("`supametas-sync explain FILE` says of each that is not in the ledger what it waits for");
+            .advised("`supametas-sync explain FILE` says of each that is not in the ledger what it waits for");
     }
     explained
 }

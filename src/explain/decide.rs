@@ -127,7 +127,7 @@ impl Explanation {
         }
     }
 
-    pub(super) fn to_do(mut self, what: impl Into<String>) -> Explanation {
+    pub(super) fn advised(mut self, what: impl Into<String>) -> Explanation {
         self.to_do.push(what.into());
         self
     }
@@ -162,14 +162,14 @@ fn outside(path: &[u8], exists: bool, near: &[(FolderName, std::path::PathBuf)])
             "outside",
             "not taken: it lies in no drop folder of the configuration",
         )
-        .to_do("move it into one of the folders above, or add a [[folder]] for its directory and reload")
+        .advised("move it into one of the folders above, or add a [[folder]] for its directory and reload")
     } else {
         Explanation::new(
             Answer::Missing,
             "missing",
             "there is nothing of that name, and the ledger does not know it",
         )
-        .to_do("look at the spelling: name a path, a number from `supametas-sync list`, or a part of a name")
+        .advised("look at the spelling: name a path, a number from `supametas-sync list`, or a part of a name")
     };
     // A folder below it may be what was meant.
     let below = near
@@ -215,7 +215,7 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
             "missing",
             "there is nothing of that name, and the ledger does not know it",
         )
-        .to_do("look at the spelling, and whether the program that should drop it did");
+        .advised("look at the spelling, and whether the program that should drop it did");
     }
     if let Err(by_name) = &folder.by_name {
         return name_refused(folder, by_name);
@@ -231,7 +231,8 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
         Ok(opened) => opened,
         Err(why) => {
             let why = format!("can't be told further: {why}");
-            return Explanation::new(Answer::Waiting, "unreadable", why).to_do(as_the_user(facts));
+            return Explanation::new(Answer::Waiting, "unreadable", why)
+                .advised(as_the_user(facts));
         }
     };
     if opened.open == Openness::Yes || !opened.writers.found.is_empty() {
@@ -240,7 +241,7 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
             "open",
             format!("not taken yet: {}", WaitReason::StillOpen),
         )
-        .to_do(match opened.writers.found.first() {
+        .advised(match opened.writers.found.first() {
             Some(writer) => format!(
                 "wait until process {} is done with it (`ps -fp {}` says what it is); if it never closes the file, end it",
                 writer.pid, writer.pid
@@ -255,7 +256,7 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
                 "incomplete",
                 format!("not taken yet: {}", WaitReason::Incomplete),
             )
-            .to_do("if its writer is done, copy it into the folder again: its end is missing");
+            .advised("if its writer is done, copy it into the folder again: its end is missing");
         }
         // What still settles may become something else; without a daemon it
         // does not settle.
@@ -276,18 +277,18 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
             "settling",
             format!("not taken yet: {why}; at most {} more", span(*left)),
         )
-        .to_do(settle_advice(opened.open)),
+        .advised(settle_advice(opened.open)),
         (None, _) => Explanation::new(
             Answer::Waiting,
             "unseen",
             "nothing stands against it: it is taken at the daemon's next look",
         )
-        .to_do("if it stays so, have the folders scanned: `systemctl kill -s USR1 supametas-sync`; and see `supametas-sync status`"),
+        .advised("if it stays so, have the folders scanned: `systemctl kill -s USR1 supametas-sync`; and see `supametas-sync status`"),
     }
 }
 
 pub(super) fn no_daemon(headline: &str) -> Explanation {
-    Explanation::new(Answer::Waiting, "no-daemon", headline).to_do(
+    Explanation::new(Answer::Waiting, "no-daemon", headline).advised(
         "start it: `systemctl start supametas-sync`, or `supametas-sync run`; once: `supametas-sync scan`",
     )
 }
@@ -310,7 +311,7 @@ pub(super) fn offline_folder(folder: &InFolder, offline: Offline) -> Explanation
             folder.name
         ),
     )
-    .to_do(format!(
+    .advised(format!(
         "bring back {}; the daemon looks for it and goes on by itself",
         shown_path(&folder.path)
     ))
@@ -345,7 +346,7 @@ pub(super) fn name_refused(folder: &InFolder, by_name: &ByName) -> Explanation {
         reason,
         format!("not taken: {}", refused(folder, by_name)),
     )
-    .to_do(to_do)
+    .advised(to_do)
 }
 
 /// A refused name in words: which part of the path, and which pattern.
@@ -381,7 +382,7 @@ pub(super) fn hindered_by(facts: &Facts, folder: &InFolder, hindered: &Hindered)
             reason,
             format!("not taken: {at}{}", hindered.why),
         )
-        .to_do(to_do)
+        .advised(to_do)
     };
     match &hindered.why {
         NotTaken::Symlink => explained(
@@ -423,7 +424,7 @@ fn no_right(facts: &Facts, there: &There) -> Option<Explanation> {
         }
         _ => return None,
     };
-    Some(Explanation::new(Answer::NotTaken, "no-right", text).to_do(grant(facts)))
+    Some(Explanation::new(Answer::NotTaken, "no-right", text).advised(grant(facts)))
 }
 
 fn grant(facts: &Facts) -> String {

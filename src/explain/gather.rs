@@ -21,7 +21,7 @@ use crate::config::units;
 use crate::config::valid::{Config, Folder};
 use crate::daemon::folders::watched;
 use crate::daemon::sorting::{self, Found};
-use crate::daemon::upload::admit::{query_way, way};
+use crate::domain::admit::{query_way, way};
 use crate::domain::answer::Call;
 use crate::domain::error_table::About;
 use crate::domain::gate::{GateKey, Status};

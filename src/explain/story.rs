@@ -29,7 +29,7 @@ pub(super) fn dropped(facts: &Facts, folder: &FolderName, known: &Known) -> Expl
                 "waits: its folder {folder} is not in the configuration any more, so it is not sent"
             ),
         )
-        .to_do(format!(
+        .advised(format!(
             "put the [[folder]] {folder:?} back, under the same name, and reload: it goes on where it was. Nothing is lost meanwhile",
             folder = folder.0
         ))
@@ -82,11 +82,11 @@ fn queued(facts: &Facts, known: &Known) -> Explanation {
             ),
         );
         return explained
-            .to_do(format!(
+            .advised(format!(
                 "`supametas-sync explain-code {}` says what it is about and what to change",
                 closed.code
             ))
-            .to_do(format!(
+            .advised(format!(
                 "when its cause is mended: `supametas-sync resume {}`",
                 key.spelled()
             ));
@@ -120,7 +120,7 @@ fn queued(facts: &Facts, known: &Known) -> Explanation {
         };
         let explained = Explanation::new(Answer::Waiting, reason, headline);
         return match last_advice(known) {
-            Some(advice) => explained.to_do(advice),
+            Some(advice) => explained.advised(advice),
             None => explained,
         };
     }
@@ -130,7 +130,7 @@ fn queued(facts: &Facts, known: &Known) -> Explanation {
         Some(n) => format!("waits in the queue: {n} files of its route go before it"),
     };
     Explanation::new(Answer::Waiting, "queue", headline)
-        .to_do("nothing; `concurrency` of the dataset says how many go at once")
+        .advised("nothing; `concurrency` of the dataset says how many go at once")
 }
 
 /// On its way, or at its end.
@@ -141,7 +141,7 @@ fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
     let bad = |reason, headline: String| {
         let explained = Explanation::new(Answer::Attention, reason, headline);
         match last_advice(known) {
-            Some(advice) => explained.to_do(advice),
+            Some(advice) => explained.advised(advice),
             None => explained,
         }
     };
@@ -155,7 +155,7 @@ fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
         State::Uploading { .. } if facts.running == Some(false) => {
             let mut explained = no_daemon("was on the wire when the daemon ended");
             explained.reason = "interrupted";
-            explained.to_do("the next start settles it, by the folder's `unconfirmed`")
+            explained.advised("the next start settles it, by the folder's `unconfirmed`")
         }
         State::Uploading {
             last_byte_sent: false,
@@ -186,12 +186,12 @@ fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
             "cancelled",
             format!("taken: but its task {task} was deleted at the service"),
         )
-        .to_do(retry),
+        .advised(retry),
         State::Untracked => done(
             "untracked",
             "taken: but the service named no task, so it can't be followed".to_owned(),
         )
-        .to_do("look for it in the service's console; it is never sent again by itself"),
+        .advised("look for it in the service's console; it is never sent again by itself"),
         State::Failed { task, reason } => bad(
             "failed",
             format!(
@@ -200,33 +200,33 @@ fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
                 source(known)
             ),
         )
-        .to_do(format!("look whether the file is sound; then {retry}")),
+        .advised(format!("look whether the file is sound; then {retry}")),
         State::Rejected { .. } => bad(
             "rejected",
             format!("the service refused it for good: {last}{}", source(known)),
         )
-        .to_do(format!("mend it and drop it again; or {retry}")),
+        .advised(format!("mend it and drop it again; or {retry}")),
         State::Exhausted { .. } => bad(
             "exhausted",
             format!("given up after as many tries as the rules allow; the last: {last}"),
         )
-        .to_do(format!("when the cause is mended: {retry}")),
+        .advised(format!("when the cause is mended: {retry}")),
         State::Unconfirmed { attempt } => bad(
             "unconfirmed",
             format!("its answer was lost (attempt {attempt}): the service may have it or not"),
         )
-        .to_do(format!("look in the service's console; if it is not there: {retry}")),
+        .advised(format!("look in the service's console; if it is not there: {retry}")),
         State::Lost { task } => bad(
             "lost",
             format!("was taken, but the service does not know its task {task} any more"),
         )
-        .to_do(format!("look in the service's console; if it is not there: {retry}")),
+        .advised(format!("look in the service's console; if it is not there: {retry}")),
         State::Unsupported { reason } => Explanation::new(
             Answer::Attention,
             "unsupported",
             format!("not taken: {}", shown_text(reason, 600)),
         )
-        .to_do(format!(
+        .advised(format!(
             "when the file is replaced it is looked at again by itself; after a change of the type lists: `supametas-sync retry {id}`"
         )),
         State::Duplicate { of } => duplicate(known, &of.to_string()),
@@ -234,12 +234,12 @@ fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
             "superseded",
             format!("replaced by a newer version, number {by}, before it was sent"),
         )
-        .to_do(format!("`supametas-sync show {by}` has the newer one")),
+        .advised(format!("`supametas-sync show {by}` has the newer one")),
         State::Gone => done(
             "gone",
             "it was deleted or moved away before it was sent".to_owned(),
         )
-        .to_do("drop it again"),
+        .advised("drop it again"),
     }
 }
 
@@ -257,7 +257,7 @@ fn duplicate(known: &Known, of: &str) -> Explanation {
         "duplicate",
         format!("not sent: the same content was sent before, as {other}"),
     )
-    .to_do("nothing; `duplicates = \"upload\"` for the folder sends such files all the same")
+    .advised("nothing; `duplicates = \"upload\"` for the folder sends such files all the same")
 }
 
 fn last_advice(known: &Known) -> Option<&'static str> {

@@ -67,22 +67,6 @@ impl Ledger {
         })
         .await
     }
-
-    /// Opens a gate by hand, or all of them; returns those that were closed.
-    pub async fn resume(&self, which: Option<GateKey>) -> Result<Vec<GateKey>, LedgerError> {
-        self.write(1, move |work| {
-            let mut opened = Vec::new();
-            for (key, gate) in load_all(work.conn)? {
-                let meant = which.as_ref().is_none_or(|which| *which == key);
-                if meant && gate.closed().is_some() {
-                    save(work, &key, &Gate::default())?;
-                    opened.push(key);
-                }
-            }
-            Ok(opened)
-        })
-        .await
-    }
 }
 
 /// The three gates on a file's way, as they are now.
@@ -161,7 +145,7 @@ pub(super) fn load_all(conn: &Connection) -> Result<Gates, Fail> {
     Ok(query(conn, "1", &[])?.into_iter().collect())
 }
 
-fn load_some<'a>(
+pub(super) fn load_some<'a>(
     conn: &Connection,
     keys: impl Iterator<Item = &'a GateKey>,
 ) -> Result<Gates, Fail> {

@@ -19,9 +19,13 @@
 //!
 //! Must not: read a clock, touch a source, or talk to the service.
 
+mod backup;
+mod clock;
 mod due;
+mod erase;
 mod error;
 mod gates;
+mod halts;
 mod intake;
 mod open;
 mod operator;
@@ -52,9 +56,12 @@ use std::thread::Builder;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use backup::{BackupError, backup, compact, unused};
 pub use due::Pending;
+pub use erase::{Erased, Memory};
 pub use error::LedgerError;
 pub use gates::{Fingerprints, Gates};
+pub use halts::Resumed;
 pub use intake::{
     Enqueued, NewFile, NewSorted, PickRequest, Queued, UNREADABLE, UNREADABLE_WAIT, Unsorted,
 };
@@ -72,6 +79,7 @@ pub use tasks::{DuePoll, Polled};
 pub use uploads::{Begin, Begun, Finish, Finished, NextHop};
 pub use work::STREAK_GRACE;
 
+use crate::domain::halt::Halts;
 use error::Fail;
 use place::Place;
 use thread::{Read, Write, Writer};
@@ -97,6 +105,7 @@ pub struct Ledger {
     commit_times: Arc<Histogram>,
     gates: watch::Receiver<Arc<Gates>>,
     trouble: watch::Sender<Option<LedgerError>>,
+    halts: watch::Receiver<Arc<Halts>>,
 }
 
 /// Which reader is asked.
@@ -156,6 +165,8 @@ impl Ledger {
         let (cold, cold_requests) = mpsc::channel(WAITING);
         let gates_now = gates::load_all(&conn).map_err(wrong)?;
         let (show, gates) = watch::channel(Arc::new(gates_now));
+        let halts_now = halts::load_all(&conn).map_err(wrong)?;
+        let (show_halts, halts) = watch::channel(Arc::new(halts_now));
         let commits = Arc::new(AtomicU64::new(0));
         let (trouble, _) = watch::channel(None);
         let commit_times = Arc::new(Histogram::new(COMMITS));
@@ -169,6 +180,7 @@ impl Ledger {
             commits: Arc::clone(&commits),
             commit_times: Arc::clone(&commit_times),
             gates: show,
+            halts: show_halts,
             requests,
             kept: Kept::default(),
         };
@@ -188,6 +200,7 @@ impl Ledger {
             commit_times,
             gates,
             trouble,
+            halts,
         })
     }
 
@@ -219,7 +232,7 @@ impl Ledger {
     }
 
     /// Looks whether another process (a command beside the daemon) has written
-    /// to the ledger, and shows the gates as they are now. True: it has, and
+    /// to the ledger, and shows the gates and pauses as they are now. True: it has, and
     /// there may be new work. Cheap; meant for once a second.
     pub async fn refresh_gates(&self) -> Result<bool, LedgerError> {
         let (reply, answer) = oneshot::channel();

@@ -53,6 +53,8 @@ pub struct Filter {
     pub code: Option<String>,
     /// Its state changed at this time or later.
     pub since: Option<Timestamp>,
+    /// Its state changed at this time or earlier.
+    pub until: Option<Timestamp>,
     /// The path in the folder: with `*`, `?` or `[` a pattern for all of it
     /// (`*` crosses `/`), else a part of it. Case counts.
     pub name: Option<String>,
@@ -68,6 +70,7 @@ impl Default for Filter {
             dataset: None,
             code: None,
             since: None,
+            until: None,
             name: None,
             limit: usize::MAX,
         }
@@ -131,12 +134,13 @@ pub struct HistoryRecord {
     pub why: String,
 }
 
-/// Which files are to be tried again.
+/// Which files are meant.
 #[derive(Debug, Clone)]
 pub enum Selection {
     /// These.
     Ids(Vec<FileId>),
-    /// Those that match. Without states: those that need attention.
+    /// Those that match. For a retry, without states: those that need
+    /// attention.
     Matching(Filter),
 }
 
@@ -225,7 +229,7 @@ impl Ledger {
     /// alone, so no policy is asked for.
     pub async fn retry(&self, which: Selection, at: Moment) -> Result<Retried, LedgerError> {
         let mut all = Retried::default();
-        for some in self.selected(which).await?.chunks(RETRIED_AT_ONCE) {
+        for some in self.to_retry(which).await?.chunks(RETRIED_AT_ONCE) {
             let (some, policies) = (some.to_vec(), no_policies());
             let here = self
                 .write(some.len(), move |work| retry_all(work, some, at, &policies))
@@ -244,7 +248,7 @@ impl Ledger {
         at: Moment,
     ) -> Result<Retried, LedgerError> {
         let mut all = Retried::default();
-        for some in self.selected(which).await?.chunks(RETRIED_AT_ONCE) {
+        for some in self.to_retry(which).await?.chunks(RETRIED_AT_ONCE) {
             let (some, policies) = (some.to_vec(), no_policies());
             let (tell, told) = std::sync::mpsc::channel();
             let taken_back = self
@@ -266,17 +270,14 @@ impl Ledger {
         Ok(all)
     }
 
-    async fn selected(&self, which: Selection) -> Result<Vec<FileId>, LedgerError> {
+    async fn to_retry(&self, which: Selection) -> Result<Vec<FileId>, LedgerError> {
         match which {
-            Selection::Ids(ids) => Ok(ids),
-            Selection::Matching(mut filter) => {
-                if filter.states.is_empty() {
-                    filter.states = StateKind::ALL.into_iter().collect();
-                    filter.states.retain(|state| state.needs_attention());
-                }
-                self.read(Lane::Cold, move |conn| matching(conn, &filter))
-                    .await
+            Selection::Matching(mut filter) if filter.states.is_empty() => {
+                filter.states = StateKind::ALL.into_iter().collect();
+                filter.states.retain(|state| state.needs_attention());
+                self.selected(Selection::Matching(filter)).await
             }
+            which => self.selected(which).await,
         }
     }
 }
@@ -392,6 +393,9 @@ pub(super) fn list_sql(what: &str, state: StateKind, filter: &Filter) -> (String
     if let Some(since) = filter.since {
         and("f.changed_at >= {}", since.0.into());
     }
+    if let Some(until) = filter.until {
+        and("f.changed_at <= {}", until.0.into());
+    }
     if let Some(name) = &filter.name {
         if name.contains(['*', '?', '[']) {
             and("CAST(f.path AS TEXT) GLOB {}", name.clone().into());
@@ -435,7 +439,7 @@ fn list(conn: &Connection, filter: &Filter) -> Result<Vec<FileRecord>, Fail> {
 }
 
 /// The same, numbers only: there may be many.
-fn matching(conn: &Connection, filter: &Filter) -> Result<Vec<FileId>, Fail> {
+pub(super) fn matching(conn: &Connection, filter: &Filter) -> Result<Vec<FileId>, Fail> {
     let mut found = Vec::new();
     for state in states(filter) {
         let (sql, values) = list_sql("f.id", state, filter);

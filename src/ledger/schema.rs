@@ -22,7 +22,7 @@ pub const BIG_FILE: u64 = 64 * 1024 * 1024;
 const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// One SQL script for each version of the schema, in order.
-pub(super) const MIGRATIONS: &[&str] = &[FILES, COUNTS, PLACES];
+pub(super) const MIGRATIONS: &[&str] = &[FILES, COUNTS, PLACES, HALTS, TAKEN, CLOCK];
 
 /// Version 1. A state owns exactly its data: the CHECKs say the same as the
 /// enum `domain::state::State`. The partial indices hold only what their query
@@ -224,6 +224,41 @@ ALTER TABLE folders ADD COLUMN place_path BLOB;
 ALTER TABLE folders ADD COLUMN place_fs TEXT;
 ALTER TABLE folders ADD COLUMN place_inode INTEGER;
 ALTER TABLE folders ADD COLUMN place_mount INTEGER CHECK (place_mount IN (0, 1));
+";
+
+/// What an operator has paused: `all`, `dataset:NAME`, `folder:NAME` or
+/// `route:FOLDER/MEDIA`.
+const HALTS: &str = "
+CREATE TABLE halts (
+    key TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    until INTEGER,
+    who TEXT NOT NULL,
+    why TEXT
+) STRICT, WITHOUT ROWID;
+";
+
+/// The content of files that the service has taken and whose rows were pruned:
+/// a copy that comes later is still a duplicate. About a hundred bytes each.
+const TAKEN: &str = "
+CREATE TABLE taken (
+    dataset INTEGER NOT NULL REFERENCES datasets(id),
+    size INTEGER NOT NULL,
+    hash BLOB NOT NULL CHECK (length(hash) = 32),
+    options BLOB NOT NULL CHECK (length(options) = 16),
+    file INTEGER NOT NULL,
+    succeeded INTEGER NOT NULL CHECK (succeeded IN (0, 1)),
+    PRIMARY KEY (dataset, size, hash, options)
+) STRICT, WITHOUT ROWID;
+";
+
+/// The time of day as last seen by a daemon: how a start knows that the clock
+/// was set back.
+const CLOCK: &str = "
+CREATE TABLE clock (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seen INTEGER NOT NULL
+) STRICT;
 ";
 
 /// The schema that this program works with.

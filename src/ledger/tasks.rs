@@ -6,6 +6,7 @@
 //!
 //! Must not: ask the service, or say how often.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::params;
@@ -20,6 +21,7 @@ use super::{Lane, Ledger};
 use crate::domain::error_table::Judgement;
 use crate::domain::gate::Admission;
 use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName, TaskId};
+use crate::domain::lifecycle::Event;
 use crate::domain::media::Media;
 use crate::domain::state::State;
 use crate::domain::time::{Moment, Timestamp};
@@ -190,6 +192,25 @@ impl Ledger {
                 at,
                 &policies,
             )
+        })
+        .await
+    }
+
+    /// Records that the service has deleted a file's task, as an operator
+    /// wanted. It may have ended meanwhile: then it stays as it is, refused.
+    pub async fn deleted(&self, id: FileId, task: TaskId, at: Moment) -> Result<(), LedgerError> {
+        // What an operator cancels touches no source: no policy is asked for.
+        let policies = Arc::new(Policies::new(BTreeMap::new()));
+        self.write(3, move |work| {
+            let mut file = rows::load(work.conn, id)?;
+            if let State::Submitted { task: now, .. } = &file.state
+                && *now != task
+            {
+                let why = format!("it has another task by now, {now}");
+                return Err(Fail::Refused(id, why));
+            }
+            work.must_change(&mut file, &Event::Deleted, at, &policies)
+                .map(drop)
         })
         .await
     }

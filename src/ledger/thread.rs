@@ -18,8 +18,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Gates};
+use super::halts;
 use super::place::Place;
 use super::work::{Kept, Untold, Work};
+use crate::domain::halt::Halts;
 use crate::failpoint::failpoint;
 use crate::live::histogram::Histogram;
 
@@ -69,6 +71,7 @@ pub(super) struct Writer {
     pub commits: Arc<AtomicU64>,
     pub commit_times: Arc<Histogram>,
     pub gates: watch::Sender<Arc<Gates>>,
+    pub halts: watch::Sender<Arc<Halts>>,
     pub requests: mpsc::Receiver<Write>,
     pub kept: Kept,
     /// Whether the files that were opened are still at their paths.
@@ -247,6 +250,18 @@ impl Writer {
                 });
             }
             // What is shown stays as it was; shown again after the next commit.
+            Err(_) => self.kept.gates_changed = true,
+        }
+        match halts::load_all(&self.conn) {
+            Ok(now) => {
+                self.halts.send_if_modified(|shown| {
+                    let differs = **shown != now;
+                    if differs {
+                        *shown = Arc::new(now);
+                    }
+                    differs
+                });
+            }
             Err(_) => self.kept.gates_changed = true,
         }
     }

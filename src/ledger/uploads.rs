@@ -4,18 +4,21 @@
 //!
 //! Must not: send anything, or judge an answer.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
+use super::erase::TAKEN;
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Fingerprints};
+use super::halts;
 use super::policies::Policies;
 use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bounded, length};
 use super::work::{Changed, Work};
 use super::{Lane, Ledger};
+use crate::domain::admit::{Admit, admit_upload, way};
 use crate::domain::error_table::{Judgement, Verdict};
-use crate::domain::gate::Admission;
 use crate::domain::ids::{AttemptId, DatasetName, FileId, Route, TaskId};
 use crate::domain::lifecycle::{Event, SourceAction};
 use crate::domain::state::{State, StateKind};
@@ -52,9 +55,11 @@ pub enum Begun {
     },
     /// Its content is this file's: nothing is to be sent.
     Duplicate(FileId),
-    /// A gate on its way is closed: it stays queued as it was.
+    /// A gate on its way is closed, or an operator has paused it: it stays
+    /// queued as it was.
     Held {
-        /// When to look again; `None`: once the probe that is out has ended.
+        /// When to look again; `None`: once the probe that is out has ended,
+        /// or the pause.
         until: Option<Timestamp>,
     },
     /// It is not queued any more.
@@ -342,9 +347,8 @@ fn begin_attempt(
     file.hash = begin.hash.or(file.hash);
     file.options = Some(begin.options);
     if begin.skip_duplicates
-        && let Some(of) = same_content(work, &file)?
+        && let Some((of, imported)) = same_content(work, &file)?
     {
-        let imported = rows::load(work.conn, of)?.state.kind() == StateKind::Succeeded;
         work.must_change(&mut file, &Event::SameAs { of, imported }, at, policies)?;
         return Ok(Begun::Duplicate(of));
     }
@@ -352,27 +356,20 @@ fn begin_attempt(
         folder: file.folder.clone(),
         media,
     };
-    let no_prints = Fingerprints::default();
-    let (way, [service, dataset], route) =
-        gates::way(work.conn, &file.dataset, Some(route), &no_prints)?;
-    let mut probed = Vec::new();
-    for (key, mut gate) in [
-        (Some(service), way.service.gate),
-        (Some(dataset), way.dataset.gate),
-        (route, way.route.gate),
-    ] {
-        match (gate.admits(at.now), key) {
-            (Admission::Closed { until }, _) => return Ok(Begun::Held { until }),
-            (Admission::Probe, Some(key)) => {
-                gate.probe(file.id);
-                probed.push((key, gate));
-            }
-            (Admission::Probe, None) | (Admission::Open, _) => {}
-        }
-    }
+    let way = way(&route, &file.dataset);
+    let mut gates = gates::load_some(work.conn, way.iter())?;
+    let halts = halts::load_all(work.conn)?;
+    let probed = match admit_upload(&way, &gates, &halts, &HashSet::new(), at.now) {
+        Admit::Go => Vec::new(),
+        Admit::Probe(keys) => keys,
+        Admit::Wait(until) | Admit::Halted(until) => return Ok(Begun::Held { until }),
+    };
     let probe = !probed.is_empty();
-    for (key, gate) in probed {
-        gates::save(work, &key, &gate)?;
+    for key in probed {
+        if let Some(mut gate) = gates.remove(&key) {
+            gate.probe(file.id);
+            gates::save(work, &key, &gate)?;
+        }
     }
     let attempt = insert_attempt(work, file.id, &begin.endpoint, probe, begin.one_chunk, at)?;
     let event = Event::Begun {
@@ -464,23 +461,30 @@ fn not_under_way(work: &Work<'_>, id: FileId) -> Result<FileRecord, Fail> {
     }
 }
 
-fn same_content(work: &Work<'_>, file: &FileRecord) -> Result<Option<FileId>, Fail> {
+/// The file with the same content, and whether that has succeeded.
+fn same_content(work: &Work<'_>, file: &FileRecord) -> Result<Option<(FileId, bool)>, Fail> {
     let Some(hash) = file.hash else {
         return Ok(None);
     };
-    Ok(work
+    let size = length(file.version.size);
+    let there: Option<i64> = work
         .conn
         .prepare_cached(SAME_CONTENT)?
         .query_row(
-            params![
-                file.dataset.0,
-                length(file.version.size),
-                hash,
-                file.options,
-                file.id.0
-            ],
-            |row| row.get(0).map(FileId),
+            params![file.dataset.0, size, hash, file.options, file.id.0],
+            |row| row.get(0),
         )
+        .optional()?;
+    if let Some(of) = there.map(FileId) {
+        let imported = rows::load(work.conn, of)?.state.kind() == StateKind::Succeeded;
+        return Ok(Some((of, imported)));
+    }
+    Ok(work
+        .conn
+        .prepare_cached(TAKEN)?
+        .query_row(params![file.dataset.0, size, hash, file.options], |row| {
+            Ok((FileId(row.get(0)?), row.get(1)?))
+        })
         .optional()?)
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Kept {
     datasets: HashMap<DatasetName, i64>,
     /// Work that is left over for the next transaction.
     pub untold: VecDeque<Untold>,
-    /// A gate was written since gates were last shown.
+    /// A gate or a pause was written since they were last shown.
     pub gates_changed: bool,
     /// A request came upon something that no waiting mends.
     pub found_damaged: Option<LedgerError>,
@@ -134,8 +134,10 @@ impl Work<'_> {
         }
         match event {
             Event::SameAs { of, imported } => {
+                // One that was pruned had ended.
+                let original = rows::find(self.conn, *of)?;
                 file.awaiting =
-                    !imported && original_end(&rows::load(self.conn, *of)?.state).is_none();
+                    !imported && original.is_some_and(|of| original_end(&of.state).is_none());
             }
             Event::OriginalEnded { .. } => file.awaiting = false,
             _ if moved => file.awaiting = false,
@@ -285,5 +287,9 @@ fn reason(event: &Event) -> (Option<&Code>, &str) {
         Event::OriginalEnded { .. } => (None, "the file with the same content has ended"),
         Event::Returned => (None, "the route was to blame, not the file"),
         Event::Retry => (None, "tried again by an operator"),
+        Event::Deleted => (
+            None,
+            "the service has deleted its task, as an operator wanted",
+        ),
     }
 }

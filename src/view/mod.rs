@@ -7,6 +7,7 @@ pub mod dropped;
 pub mod errors;
 mod file;
 mod gate;
+pub mod halt;
 mod stamp;
 pub mod standing;
 

@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::dropped::{REMEDY, dropped};
+use super::halt::PauseView;
 use super::{Stamp, lifts, opens};
 use crate::config::valid::Config;
 use crate::domain::gate::Status;
+use crate::domain::halt::Halts;
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::media::Media;
 use crate::domain::naming::shown;
@@ -36,6 +38,8 @@ pub struct Standing {
     pub oldest_waiting_s: Option<u64>,
     /// Why nothing can be recorded, and so nothing is sent.
     pub stopped: Option<String>,
+    /// What an operator holds back.
+    pub pauses: Vec<PauseView>,
     pub gates: Vec<GateView>,
     pub folders: Vec<FolderView>,
     pub left_behind: Vec<LeftBehind>,
@@ -194,6 +198,7 @@ impl Standing {
         config: &Config,
         standing: &ledger::Standing,
         gates: &Gates,
+        halts: &Halts,
         running: bool,
         now: Timestamp,
     ) -> Standing {
@@ -229,6 +234,7 @@ impl Standing {
             }),
             oldest_waiting_s: oldest.map(|file| now.since(file.seen_at).as_secs()),
             stopped: None,
+            pauses: PauseView::all(halts, now),
             gates: gates_that_are_closed(gates, now),
             folders: folders(config, &standing.counts),
             left_behind: left_behind(config, &standing.counts),

@@ -21,6 +21,9 @@ use crate::domain::settle::Sighted;
 const CHECK_ONLINE: Duration = Duration::from_secs(5);
 /// The same while it is not: doubling from the first to the last.
 const CHECK_OFFLINE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Between two scans while something can't be looked at for a reason that
+/// passes (no file descriptor left, an I/O error): doubling from the first to the last.
+const HINDERED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15 * 60));
 /// At least so long between two scans because of lost events.
 const LOST_GAP: Duration = Duration::from_secs(1);
 
@@ -40,6 +43,8 @@ struct Hearing<'a> {
     claim: Option<Claim>,
     /// The watches are to be set anew with the next scan for lost events.
     stale_watches: bool,
+    /// How long until the next scan, should something be in the way again.
+    hindered_wait: Duration,
 }
 
 /// The thread.
@@ -57,6 +62,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         lost_scan_after: now,
         claim: None,
         stale_watches: false,
+        hindered_wait: HINDERED.0,
     };
     while hearing.round().is_ok() {}
     // The watches end with the watch.
@@ -127,6 +133,20 @@ impl Hearing<'_> {
         self.shared.order_full();
     }
 
+    /// A file or folder could not be looked at, and may be soon: no event tells.
+    fn scan_soon(&mut self, now: Instant) {
+        let at = now + self.hindered_wait;
+        if self.next_scan <= at {
+            return;
+        }
+        tracing::debug!(
+            folder = %self.shared.folder.name, wait = ?self.hindered_wait,
+            "something can't be looked at for now: the folder will be scanned again"
+        );
+        self.next_scan = at;
+        self.hindered_wait = (self.hindered_wait * 2).min(HINDERED.1);
+    }
+
     fn take_news(&mut self, news: News, now: Instant) {
         if news.check_root {
             self.next_check = now;
@@ -143,6 +163,11 @@ impl Hearing<'_> {
         }
         if news.no_watch_left && self.shared.watcher().is_some() {
             self.fall_back(&NoEvents::WatchLimit, now);
+        }
+        if news.hindered {
+            self.scan_soon(now);
+        } else if news.unhindered {
+            self.hindered_wait = HINDERED.0;
         }
         if news.asked {
             self.scan(now);
@@ -312,6 +337,7 @@ impl Hearing<'_> {
             }
         };
         let mut batch = Vec::with_capacity(wanted.len());
+        let mut hindered = false;
         for (rel, kind) in wanted {
             match handle.find(&rel) {
                 Ok(Found::Directory) => {
@@ -331,9 +357,13 @@ impl Hearing<'_> {
                     }
                 }
                 Err(why) => {
+                    hindered |= why.is_passing();
                     tracing::trace!(folder = %self.shared.folder.name, "not taken: {why}");
                 }
             }
+        }
+        if hindered {
+            self.scan_soon(Instant::now());
         }
         self.shared.send(&self.shared.outlets.events, batch)
     }

@@ -66,6 +66,9 @@ pub struct WalkReport {
     pub troubles: u64,
     /// The first few of those.
     pub examples: Vec<(Vec<u8>, NotTaken)>,
+    /// Whether something passing was among them, so that another walk is worth
+    /// its while.
+    pub hindered: bool,
     /// Whether it came to its end.
     pub complete: bool,
 }
@@ -74,6 +77,7 @@ impl WalkReport {
     /// Adds what went wrong at a path.
     pub(crate) fn trouble(&mut self, rel: &[u8], why: NotTaken) {
         self.troubles += 1;
+        self.hindered |= why.is_passing();
         if self.examples.len() < MAX_EXAMPLES {
             self.examples.push((rel.to_vec(), why));
         }

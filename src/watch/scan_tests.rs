@@ -164,3 +164,12 @@ fn a_subfolder_that_cannot_be_read_is_noted_and_the_rest_is_found() {
     assert_eq!(report.examples, [(b"locked".to_vec(), NotTaken::NoRight)]);
     std::fs::set_permissions(&locked, PermissionsExt::from_mode(0o755)).unwrap();
 }
+
+#[test]
+fn only_what_passes_is_worth_another_walk() {
+    let mut report = WalkReport::default();
+    report.trouble(b"a", NotTaken::NoRight);
+    assert!(!report.hindered);
+    report.trouble(b"b", NotTaken::from_errno(rustix::io::Errno::MFILE));
+    assert!(report.hindered);
+}

@@ -57,6 +57,7 @@ fn full(shared: &Shared, handle: &RootHandle) {
     if let Some(watcher) = shared.watcher().as_mut() {
         watcher.prune(watches);
     }
+    shared.walked(report.hindered, true);
     let problem = words(&report, unwatched);
     shared.problems(|p| {
         // Once for each change: a scan may come every few seconds.
@@ -91,8 +92,11 @@ fn full(shared: &Shared, handle: &RootHandle) {
 
 fn subtree(shared: &Shared, handle: &RootHandle, rel: &[u8]) {
     let mut visit = Visitor::new(shared, handle, &shared.outlets.events, false);
-    walk(handle, &shared.rules, rel, &mut visit);
+    let report = walk(handle, &shared.rules, rel, &mut visit);
     let (watches, _, _) = visit.finish();
+    if report.hindered {
+        shared.walked(true, false);
+    }
     // Those of a folder walked again are counted twice until the next scan.
     shared.status(|s| s.watches += watches);
 }

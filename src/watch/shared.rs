@@ -80,11 +80,20 @@ pub(super) struct News {
     pub asked: bool,
     /// A scan found the folder not as it should be.
     pub check_root: bool,
+    /// Something could not be looked at, for a reason that passes.
+    pub hindered: bool,
+    /// A whole scan has looked at everything.
+    pub unhindered: bool,
 }
 
 impl News {
     fn any(&self) -> bool {
-        self.lost.is_some() || self.no_watch_left || self.asked || self.check_root
+        self.lost.is_some()
+            || self.no_watch_left
+            || self.asked
+            || self.check_root
+            || self.hindered
+            || self.unhindered
     }
 }
 
@@ -193,6 +202,15 @@ impl Shared {
 
     pub fn ask_root_check(&self) {
         self.inbox().news.check_root = true;
+        self.heard.notify_one();
+    }
+
+    /// How a walk went: whether something passing was in its way, and whether
+    /// it was a whole scan.
+    pub fn walked(&self, hindered: bool, whole: bool) {
+        let mut inbox = self.inbox();
+        inbox.news.hindered |= hindered;
+        inbox.news.unhindered |= whole && !hindered;
         self.heard.notify_one();
     }
 

@@ -512,3 +512,13 @@ async fn the_budget_counts_what_is_watched() {
     assert_eq!(counts, [Ok(5), Ok(0), Err(offline)]);
     assert_eq!(budget.needed(), 5);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_looked_at_for_now_is_scanned_for_soon() {
+    let rig = Rig::new().await;
+    // As after a walk that had no file descriptor left.
+    rig.watch().shared.walked(true, false);
+    let again = tokio::time::timeout(DEADLINE, rig.watch().scans_done(2)).await;
+    assert!(again.unwrap().scans >= 2);
+    rig.stop().await;
+}

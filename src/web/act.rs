@@ -3,6 +3,7 @@
 //! Must not: do anything for a request that has not passed [`may`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -17,8 +18,10 @@ use super::ask::{MOST, Matching, needy};
 use super::door::Entry;
 use super::refusal::Refusal;
 use crate::domain::gate::GateKey;
+use crate::domain::halt::{Halt, HaltScope, NoScope};
 use crate::domain::ids::FileId;
 use crate::ledger::Selection;
+use crate::view::halt::{PauseView, Reach, known};
 
 /// Bytes of a body, at most.
 const BODY: usize = 64 << 10;
@@ -37,8 +40,18 @@ struct Retry {
 /// `POST /api/resume`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Resume {
-    gate: Option<String>,
+struct ResumeAsked {
+    #[serde(alias = "gate")]
+    scope: Option<String>,
+}
+
+/// `POST /api/pause`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pause {
+    scope: String,
+    for_s: Option<u64>,
+    why: Option<String>,
 }
 
 /// Sends files again that came to a bad end.
@@ -89,29 +102,63 @@ pub async fn retry(
     })))
 }
 
-/// Opens closed gates.
+/// Holds back new uploads.
+pub async fn pause(
+    State(site): State<Arc<Site>>,
+    request: Request<Body>,
+) -> Result<Json<Value>, Refusal> {
+    let asked: Pause = asked(&site, request).await?;
+    let scope: HaltScope = asked.scope.parse().map_err(no_scope)?;
+    known(&site.back.config(), &scope).map_err(Refusal::bad)?;
+    let now = site.back.world().clock.now();
+    let halt = Halt {
+        since: now,
+        until: asked.for_s.map(|s| now.plus(Duration::from_secs(s))),
+        who: "over HTTP".to_owned(),
+        why: asked.why,
+    };
+    let done = site.back.ledger().halt(scope.clone(), halt.clone()).await;
+    done.map_err(|error| Refusal::ledger(&error))?;
+    site.back.wake();
+    Ok(Json(json!({ "paused": PauseView::of(&scope, &halt, now) })))
+}
+
+/// Ends pauses and opens closed gates.
 pub async fn resume(
     State(site): State<Arc<Site>>,
     request: Request<Body>,
 ) -> Result<Json<Value>, Refusal> {
-    let asked: Resume = asked(&site, request).await?;
+    let asked: ResumeAsked = asked(&site, request).await?;
+    let what = asked.scope.as_deref().unwrap_or("all");
+    let reach = Reach::of(&site.back.config(), &what.parse().map_err(no_scope)?);
+    let (open, end) = (reach.clone(), reach);
+    let now = site.back.world().clock.now();
     let ledger = site.back.ledger();
-    let which = match &asked.gate {
-        None => None,
-        Some(gate) => {
-            let gates = ledger.gates();
-            let named = gates.keys().find(|key| key.spelled() == *gate);
-            let none = "no gate of this name is closed: /api/status names those that are";
-            let none = || Refusal::new(StatusCode::NOT_FOUND, none);
-            Some(named.cloned().ok_or_else(none)?)
-        }
-    };
-    let opened = ledger.resume(which).await;
-    let opened = opened.map_err(|error| Refusal::ledger(&error))?;
-    let opened: Vec<String> = opened.iter().map(GateKey::spelled).collect();
-    tracing::info!(gates = opened.join(", "), "opened by hand, over HTTP");
+    let resumed = ledger
+        .resume(
+            move |gate| open.opens(gate),
+            move |halt| end.ends(halt),
+            now,
+        )
+        .await
+        .map_err(|error| Refusal::ledger(&error))?;
+    let opened: Vec<String> = resumed.gates.iter().map(GateKey::spelled).collect();
+    let ended: Vec<String> = resumed.halts.iter().map(ToString::to_string).collect();
+    if what != "all" && opened.is_empty() && ended.is_empty() {
+        let none = "no gate is closed there, and nothing is paused: /api/status names what is";
+        return Err(Refusal::new(StatusCode::NOT_FOUND, none));
+    }
+    tracing::info!(
+        gates = opened.join(", "),
+        pauses = ended.join(", "),
+        "resumed by hand, over HTTP"
+    );
     site.back.wake();
-    Ok(Json(json!({ "opened": opened })))
+    Ok(Json(json!({ "opened": opened, "ended": ended })))
+}
+
+fn no_scope(error: NoScope) -> Refusal {
+    Refusal::bad(error.to_string())
 }
 
 /// What is asked, if this request may ask for anything.

@@ -25,7 +25,8 @@ impl Site {
         let now = back.world().clock.now();
         let ledger = back.ledger();
         let found = self.ask(ledger.standing(now)).await?;
-        let mut standing = Standing::of(&config, &found, &ledger.gates(), true, now);
+        let mut standing =
+            Standing::of(&config, &found, &ledger.gates(), &ledger.halts(), true, now);
         standing.stopped = ledger.trouble().borrow().as_ref().map(ToString::to_string);
         let (live, folders) = (back.live(), back.folders());
         let daemon = DaemonView {

@@ -50,6 +50,7 @@ impl Matching {
             folder: self.folder.map(FolderName),
             dataset: self.dataset.map(DatasetName),
             code: self.code,
+            until: None,
             since,
             name: self.name,
             limit,

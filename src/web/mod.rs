@@ -102,6 +102,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/api/errors", get(api::errors))
         // What acts: each goes through `act::may`.
         .route("/api/retry", post(act::retry))
+        .route("/api/pause", post(act::pause))
         .route("/api/resume", post(act::resume))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

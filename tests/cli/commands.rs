@@ -11,7 +11,7 @@ use supametas_sync::sandbox::{Fault, SandboxConfig};
 
 use crate::support::{PROGRAM, Stage, words};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 21] = [
     "run",
     "scan",
     "check",
@@ -20,12 +20,19 @@ const COMMANDS: [&str; 14] = [
     "show",
     "explain",
     "retry",
+    "pause",
     "resume",
+    "cancel",
+    "import",
+    "forget",
+    "prune",
+    "backup",
     "rebuild",
     "errors",
     "explain-code",
     "sandbox",
     "try",
+    "generate",
 ];
 
 /// Without a stage, and without the surroundings of whoever runs the tests.
@@ -39,16 +46,16 @@ fn bare(args: &[&str]) -> Command {
     command
 }
 
-fn out(output: &Output) -> String {
+pub fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn err(output: &Output) -> String {
+pub fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// Fails with all that was said when the exit code is another.
-fn code(output: &Output, wanted: i32) {
+pub fn code(output: &Output, wanted: i32) {
     assert_eq!(
         output.status.code(),
         Some(wanted),
@@ -59,7 +66,7 @@ fn code(output: &Output, wanted: i32) {
     assert!(!err(output).contains("panicked"), "{}", err(output));
 }
 
-fn json(output: &Output) -> Value {
+pub fn json(output: &Output) -> Value {
     serde_json::from_str(&out(output)).unwrap_or_else(|e| panic!("{e}: {}", out(output)))
 }
 
@@ -329,7 +336,10 @@ async fn without_a_ledger_and_with_an_empty_one() {
     );
     assert_eq!(stage.said(&["list", "--json"]), "[]\n");
     assert!(stage.said(&["status"]).contains("none yet"));
-    assert_eq!(stage.said(&["resume"]), "no gate was closed\n");
+    assert_eq!(
+        stage.said(&["resume"]),
+        "no gate was closed, and nothing was paused\n"
+    );
     assert!(stage.said(&["retry", "--all"]).contains("no file fits"));
     code(&stage.cli(&["show", "1"]), 5);
     code(&stage.cli(&["resume", "service"]), 5);

@@ -154,8 +154,43 @@ async fn a_gate_is_told_and_opened_through_the_socket() {
     assert_eq!(resume(r#"{"gates": "dataset:main"}"#).status, 400);
     assert_eq!(
         resume(r#"{"gate": "dataset:main"}"#).json(),
-        json!({ "opened": ["dataset:main"] })
+        json!({ "opened": ["dataset:main"], "ended": [] })
     );
+    daemon.until("the file goes", || stage.state("a.txt") == "succeeded");
+    assert_eq!(daemon.terminate().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_holds_back_uploads_until_it_is_resumed() {
+    let stage = Stage::new().await;
+    let daemon = stage.start();
+    let ask = |path, body| by_socket(&stage, "POST", path, JSON, body);
+    let unknown = ask("/api/pause", r#"{"scope": "folder:nowhere"}"#);
+    assert_eq!(unknown.status, 400);
+    assert!(
+        unknown.json()["error"].as_str().unwrap().contains("inbox"),
+        "{unknown:?}"
+    );
+    assert_eq!(ask("/api/pause", r#"{"scope": "inbox"}"#).status, 400);
+    let told = ask(
+        "/api/pause",
+        r#"{"scope": "folder:inbox", "why": "a test"}"#,
+    )
+    .json();
+    assert_eq!(told["paused"]["scope"], "folder:inbox");
+    stage.drop_file("a.txt", "words");
+    daemon.until("it is queued", || stage.state("a.txt") == "queued");
+    let pauses = || get(&stage, "/api/status").json()["pauses"].clone();
+    assert_eq!(pauses()[0]["why"], "a test");
+    assert!(stage.said(&["status"]).contains("PAUSED     folder:inbox"));
+    assert_eq!(stage.sandbox.uploads().len(), 0);
+
+    assert_eq!(ask("/api/resume", r#"{"scope": "service"}"#).status, 404);
+    assert_eq!(
+        ask("/api/resume", "{}").json(),
+        json!({ "opened": [], "ended": ["folder:inbox"] })
+    );
+    assert_eq!(pauses(), json!([]));
     daemon.until("the file goes", || stage.state("a.txt") == "succeeded");
     assert_eq!(daemon.terminate().code(), Some(0));
 }

@@ -3,6 +3,8 @@
 //! anybody else seeing them.
 #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
+mod starts;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

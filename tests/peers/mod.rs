@@ -161,6 +161,7 @@ pub fn settings(base: &str) -> Settings {
     Settings {
         base_url: base.parse().unwrap(),
         query_path: "/query-task".to_owned(),
+        delete_path: "/delete-task".to_owned(),
         allow_plain_http: false,
         extra_ca_pem: None,
         connect_timeout: Duration::from_secs(5),

@@ -106,6 +106,13 @@ impl Place {
         std::thread::spawn(move || {
             let _one = place.deaf.lock().unwrap();
             place.signal(Signal::STOP);
+            // It may still be at work for a moment, and would take some away.
+            let stat = format!("/proc/{}/stat", place.pid);
+            let stopped =
+                |stat: String| stat.rsplit(')').next().is_some_and(|s| s.starts_with(" T"));
+            while fs::read_to_string(&stat).is_ok_and(|stat| !stopped(stat)) {
+                std::thread::yield_now();
+            }
             let noise = [0, 1].map(|n| place.folder.join(format!(".noise-{n}")));
             // In turn: two events running that are the same become one.
             for n in 0..queue_length() + 100 {

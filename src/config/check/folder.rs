@@ -298,7 +298,9 @@ fn dataset(
         return None;
     };
     if !known.contains(&name.as_str()) {
-        let remedy = match did_you_mean(name, known.iter().copied()) {
+        // What was refused as a name is not repeated: it may be anything.
+        let names = known.iter().copied().filter(|name| super::usable(name));
+        let remedy = match did_you_mean(name, names) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => "write the `name` of one of the [[dataset]]s".to_owned(),
         };

@@ -296,14 +296,9 @@ impl Report<'_> {
 
     /// A name that can be a label everywhere: in the ledger, logs and paths.
     fn name(&mut self, key: &str, name: &Option<String>) -> Option<String> {
-        let fits = |name: &str| {
-            let part =
-                |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
-            (1..=64).contains(&name.len()) && name.bytes().all(part)
-        };
         match name {
             None => self.error(key, "is missing", "give it a short name of your own"),
-            Some(name) if fits(name) => return Some(name.clone()),
+            Some(name) if usable(name) => return Some(name.clone()),
             Some(_) => self.error(
                 key,
                 "is not a usable name",
@@ -312,4 +307,10 @@ impl Report<'_> {
         }
         None
     }
+}
+
+/// Whether it can be the name of a folder or dataset.
+fn usable(name: &str) -> bool {
+    let part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+    (1..=64).contains(&name.len()) && name.bytes().all(part)
 }

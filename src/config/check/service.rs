@@ -37,6 +37,12 @@ pub(super) fn check(raw: &RawService, to: &mut Report<'_>) -> Option<Service> {
         base_url,
         paths: paths(&raw.paths, to),
         query_path: path("service.paths.query", &raw.paths.query, "/query-task", to),
+        delete_path: path(
+            "service.paths.delete",
+            &raw.paths.delete,
+            "/delete-task",
+            to,
+        ),
         connect_timeout: to.time(
             "service.connect_timeout",
             &raw.connect_timeout,

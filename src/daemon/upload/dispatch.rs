@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::admit::{Admit, admit, way};
 use super::job::{Job, Stop};
 use super::lane::{Lanes, Size};
 use super::worker;
@@ -20,6 +19,7 @@ use crate::config::valid::{Dataset, Folder};
 use crate::daemon::context::{Context, LOOK_EVERY, Running};
 use crate::daemon::report;
 use crate::daemon::supervise::{TaskFailure, panic_text};
+use crate::domain::admit::{Admit, admit_upload, way};
 use crate::domain::gate::GateKey;
 use crate::domain::ids::{DatasetName, FileId, Route};
 use crate::domain::lifecycle::OnUnconfirmed;
@@ -263,13 +263,20 @@ impl Dispatcher {
                 continue;
             };
             let now = self.ctx.world.clock.now();
-            let probes = match admit(&shelf.way, &self.ctx.ledger.gates(), &self.probed, now) {
+            let ledger = &self.ctx.ledger;
+            let (gates, halts) = (ledger.gates(), ledger.halts());
+            let probes = match admit_upload(&shelf.way, &gates, &halts, &self.probed, now) {
                 Admit::Go => Vec::new(),
                 Admit::Probe(gates) => gates,
                 Admit::Wait(until) => {
                     // A probe that is a query rings no bell here when it is back.
                     let wait = until.map_or(LOOK_EVERY, |until| until.since(now));
                     next = earliest(next, Some(wait));
+                    continue;
+                }
+                // Whoever resumes it rings the bell.
+                Admit::Halted(until) => {
+                    next = earliest(next, until.map(|until| until.since(now)));
                     continue;
                 }
             };

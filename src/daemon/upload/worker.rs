@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::admit::{Admit, admit};
 use super::body::{self, Release};
 use super::job::Job;
 use super::lane::{Lane, Slot};
 use super::prepare::{self, Content, NotReady, Prepared, Wanted};
 use crate::config::valid::Duplicates;
 use crate::daemon::report;
+use crate::domain::admit::{Admit, admit_upload};
 use crate::domain::answer::{Call, Outcome};
 use crate::domain::error_table::{Follow, Judgement, Trail, Verdict};
 use crate::domain::ids::AttemptId;
@@ -36,7 +36,13 @@ const OFFLINE_WAIT: Duration = Duration::from_secs(5);
 /// Carries one file as far as it gets. Every end is in the ledger, unless that
 /// can't record: then `false`, and nothing new should be begun for a while.
 pub async fn carry(job: Job, slot: Slot) -> bool {
-    let carried = job.carry(slot).await;
+    let carried = match job.carry(slot).await {
+        Err(LedgerError::NoSuchFile(id)) if id == job.file.id => {
+            tracing::debug!(%id, "picked, but forgotten by an operator since");
+            Ok(())
+        }
+        carried => carried,
+    };
     if let Err(error) = &carried {
         // The row is as it was at the last commit: queued, or uploading and
         // picked up by the recovery at the next start.
@@ -95,8 +101,14 @@ impl Job {
                 };
                 self.send(begun, prepared, slot).await
             }
-            // A gate closed since it was picked.
-            Begun::Held { .. } => Ok(()),
+            // A gate closed since it was picked, or an operator's command has
+            // paused it: looked at now, or it would be picked again at once.
+            Begun::Held { .. } => {
+                if self.ctx.ledger.refresh_gates().await? {
+                    self.ctx.wake_all();
+                }
+                Ok(())
+            }
             Begun::Duplicate(of) => {
                 report::duplicate(self, of);
                 self.ctx.sources.notify_one();
@@ -348,15 +360,21 @@ impl Job {
             () = self.ctx.pausing.none() => {}
             () = self.stop.drain.cancelled() => return None,
         }
-        // A gate may have closed while it waited. The probe's own gates are
-        // closed for everybody else.
-        let open = probe
-            || admit(
-                &self.way,
-                &self.ctx.ledger.gates(),
-                &Default::default(),
-                self.ctx.world.clock.now(),
-            ) == Admit::Go;
+        // A gate may have closed while it waited, or an operator has paused it.
+        let ledger = &self.ctx.ledger;
+        let admitted = admit_upload(
+            &self.way,
+            &ledger.gates(),
+            &ledger.halts(),
+            &Default::default(),
+            self.ctx.world.clock.now(),
+        );
+        let open = match admitted {
+            Admit::Go => true,
+            Admit::Halted(_) => false,
+            // The probe's own gates are closed for everybody else.
+            Admit::Probe(_) | Admit::Wait(_) => probe,
+        };
         open.then_some(lane)
     }
 

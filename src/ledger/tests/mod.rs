@@ -1,7 +1,9 @@
 //! Tests, on real ledgers in directories of their own.
 #![allow(clippy::unwrap_used)]
 
+mod erasing;
 mod groups;
+mod halts;
 mod opening;
 mod people;
 mod plans;

@@ -66,7 +66,7 @@ async fn a_second_owner_is_kept_off_until_the_first_has_closed() {
 async fn a_closed_ledger_says_so() {
     let bench = Bench::new(policy());
     bench.ledger.clone().close().await;
-    let asked = bench.ledger.resume(None).await;
+    let asked = bench.ledger.resume(|_| true, |_| true, at(0).now).await;
     assert_eq!(asked, Err(LedgerError::Closed));
 }
 
@@ -214,4 +214,77 @@ async fn a_log_deleted_while_in_use_loses_nothing() {
     assert!(matches!(error, LedgerError::Vanished { .. }), "{error}");
     let bench = bench.reopened().await;
     assert_eq!(bench.kind(id).await, StateKind::Queued);
+}
+
+/// The ledger's files as a crash would leave them: copied under its owner, with
+/// `n` files committed one by one.
+async fn crashed_with(n: u64) -> (TempDir, std::path::PathBuf, Vec<u64>) {
+    let bench = Bench::new(policy());
+    let wal = bench.dir.path().join("ledger.sqlite-wal");
+    // How long the log was after each commit.
+    let mut ends = Vec::new();
+    for i in 1..=n {
+        bench.enqueue(file(&format!("f{i}"), i)).await;
+        ends.push(fs::metadata(&wal).unwrap().len());
+    }
+    let copy = tempfile::tempdir().unwrap();
+    let path = copy.path().join("ledger.sqlite");
+    fs::copy(bench.path(), &path).unwrap();
+    fs::copy(&wal, copy.path().join("ledger.sqlite-wal")).unwrap();
+    (copy, path, ends)
+}
+
+async fn files_in(path: &std::path::Path) -> u64 {
+    let ledger = Ledger::open_owner(path).unwrap();
+    let counts = ledger.counts().await.unwrap();
+    let files = counts.iter().map(|count| count.files).sum();
+    ledger.close().await;
+    let sound: String = by_hand(path)
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(sound, "ok");
+    files
+}
+
+#[tokio::test]
+async fn garbage_behind_a_log_loses_nothing() {
+    let (copy, path, ends) = crashed_with(8).await;
+    let wal = copy.path().join("ledger.sqlite-wal");
+    let end = *ends.last().unwrap();
+    // A crash in the middle of the next commit: half a frame, or frames whose
+    // content never came; and what was there before.
+    let whole = fs::read(&wal).unwrap();
+    let garbage: [Vec<u8>; 4] = [
+        vec![0xA5; 10_000],
+        vec![0; 3 * 4120],
+        whole[32..32 + 4120].to_vec(),
+        whole[32..32 + 2000].to_vec(),
+    ];
+    for more in garbage {
+        let mut log = whole[..usize::try_from(end).unwrap()].to_vec();
+        log.extend(more);
+        fs::write(&wal, &log).unwrap();
+        let aside = tempfile::tempdir().unwrap();
+        let here = aside.path().join("ledger.sqlite");
+        fs::copy(&path, &here).unwrap();
+        fs::copy(&wal, aside.path().join("ledger.sqlite-wal")).unwrap();
+        assert_eq!(files_in(&here).await, 8);
+    }
+}
+
+#[tokio::test]
+async fn of_a_log_that_is_cut_every_whole_commit_stays() {
+    let (copy, path, ends) = crashed_with(8).await;
+    let wal = copy.path().join("ledger.sqlite-wal");
+    let whole = fs::read(&wal).unwrap();
+    for (n, end) in ends.iter().enumerate().skip(3) {
+        let end = usize::try_from(*end).unwrap();
+        for (cut, kept) in [(end, n + 1), (end - 1, n), (end - 3000, n)] {
+            let aside = tempfile::tempdir().unwrap();
+            let here = aside.path().join("ledger.sqlite");
+            fs::copy(&path, &here).unwrap();
+            fs::write(aside.path().join("ledger.sqlite-wal"), &whole[..cut]).unwrap();
+            assert_eq!(files_in(&here).await, kept as u64, "cut at {cut}");
+        }
+    }
 }

@@ -118,7 +118,9 @@ async fn a_visitor_changes_what_the_owner_then_sees() {
     assert_eq!((retried.retried.len(), retried.refused.len()), (2, 0));
     let busy = Selection::Ids(vec![FileId(1), FileId(99)]);
     assert_eq!(visitor.retry(busy, at(9)).await.unwrap().refused.len(), 2);
-    assert_eq!(visitor.resume(Some(key)).await.unwrap().len(), 1);
+    let meant = move |gate: &GateKey| *gate == key;
+    let resumed = visitor.resume(meant, |_| false, at(9).now).await.unwrap();
+    assert_eq!(resumed.gates.len(), 1);
     visitor.close().await;
 
     assert!(bench.ledger.refresh_gates().await.unwrap());

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::ledger::{
-    due, intake, operator, questions, recovery, rows, sources, tasks, uploads, work,
+    clock, due, erase, intake, operator, questions, recovery, rows, sources, tasks, uploads, work,
 };
 
 /// Each step of the plan, as SQLite words it.
@@ -35,7 +35,7 @@ async fn no_hot_query_looks_through_a_table() {
     );
     let (pick, sources_due) = (intake::pick_sql(), sources::due_sql());
     let versions = operator::versions_sql();
-    let hot: [(&str, &str); 20] = [
+    let hot: [(&str, &str); 21] = [
         (&one, "USING INTEGER PRIMARY KEY"),
         (
             intake::IDENTIFY,
@@ -54,6 +54,10 @@ async fn no_hot_query_looks_through_a_table() {
         (
             uploads::SAME_CONTENT,
             "files_content (dataset=? AND size=? AND hash=?)",
+        ),
+        (
+            erase::TAKEN,
+            "PRIMARY KEY (dataset=? AND size=? AND hash=? AND options=?)",
         ),
         (uploads::SAME_SIZE, "files_content (dataset=? AND size=?)"),
         (
@@ -110,6 +114,20 @@ async fn what_looks_through_an_index_looks_through_a_small_one() {
         (due::SOURCES, "files_sources"),
         (recovery::UPLOADING, "files_uploading"),
         (recovery::UNTOLD, "files_awaiting"),
+        (
+            clock::QUEUED,
+            "files_waiting (not_before>? AND not_before<?)",
+        ),
+        (
+            clock::POLLS,
+            "files_polls (dataset=? AND next_poll>? AND next_poll<?)",
+        ),
+        (
+            clock::SOURCES,
+            "files_sources (source_due>? AND source_due<?)",
+        ),
+        (clock::QUEUED_AGES, "files_waiting"),
+        (clock::UPLOADING_AGES, "files_uploading"),
     ] {
         let steps = unbound(&conn, sql);
         assert!(

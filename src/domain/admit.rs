@@ -1,14 +1,16 @@
-//! May a file of this route go now? The three gates on its way, taken
-//! together. Pure.
+//! May this go now? The one place where that is answered: the gates on the way
+//! and the operator's pauses, taken together. The uploader asks before it picks
+//! a file and before it enters the wire, and the ledger once more in the
+//! transaction that records the beginning.
 //!
-//! Must not: change a gate (the ledger does, in the transaction of the begin
-//! or the answer).
+//! Must not: change a gate or a pause (the ledger does).
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::domain::gate::{Admission, Gate, GateKey};
-use crate::domain::ids::{DatasetName, Route};
-use crate::domain::time::Timestamp;
+use super::gate::{Admission, Gate, GateKey};
+use super::halt::{Halts, halted};
+use super::ids::{DatasetName, Route};
+use super::time::Timestamp;
 
 /// All gates that are not plainly open, as the ledger published them.
 pub type Gates = BTreeMap<GateKey, Gate>;
@@ -22,6 +24,8 @@ pub enum Admit {
     Probe(Vec<GateKey>),
     /// None may go before then; `None`: until a probe comes back.
     Wait(Option<Timestamp>),
+    /// An operator has paused it, until then; `None`: until it is resumed.
+    Halted(Option<Timestamp>),
 }
 
 /// The gates that a file of `route` has to pass, widest first.
@@ -38,7 +42,23 @@ pub fn query_way(dataset: &DatasetName) -> [GateKey; 2] {
     [GateKey::Service, GateKey::Dataset(dataset.clone())]
 }
 
-/// Asks the gates on `way`. `probed`: gates whose probe has been picked, but
+/// May an upload go? `probed`: see [`admit`]. An operator's pause comes first:
+/// it lets no probe through.
+pub fn admit_upload(
+    way: &[GateKey; 3],
+    gates: &Gates,
+    halts: &Halts,
+    probed: &HashSet<GateKey>,
+    now: Timestamp,
+) -> Admit {
+    match halted(way, halts, now) {
+        Some(until) => Admit::Halted(until),
+        None => admit(way, gates, probed, now),
+    }
+}
+
+/// Asks the gates on `way`; alone, it is what a query asks: an operator's pause
+/// does not stop the following of tasks. `probed`: gates whose probe has been picked, but
 /// may not have reached the ledger yet.
 pub fn admit(way: &[GateKey], gates: &Gates, probed: &HashSet<GateKey>, now: Timestamp) -> Admit {
     let mut probe = Vec::new();

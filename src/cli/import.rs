@@ -1,0 +1,264 @@
+//! `import`: take a file now, whatever the watch makes of it.
+//!
+//! Must not: take half a file, or send anything; the daemon sends.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use super::{Failed, Outcome, files, out, runtime};
+use crate::config::Machine;
+use crate::config::valid::{Config, Folder};
+use crate::daemon::sorting::{self, Found};
+use crate::domain::ids::FolderName;
+use crate::domain::naming::shown;
+use crate::domain::settle::Openness;
+use crate::ledger::{Ledger, NewFile, NewSorted, Policies};
+use crate::ports::World;
+use crate::view;
+use crate::watch::{FolderRoot, lease};
+
+/// Put files into the queue now, without waiting for them to settle
+///
+/// A FILE inside a drop folder is queued at once, even if the folder's
+/// `exclude`, `include` or the rules about temporary names would leave it. A
+/// running daemon sends it within a second; without one it goes with the next
+/// `run` or `scan`. What no import takes is refused with the reason.
+///
+/// Never half a file: one that a program has open for writing is refused unless
+/// you say --even-if-open, and one whose end seems to be missing is refused
+/// anyway. Where nobody can tell who has it open (network file systems), it must
+/// have rested for the folder's `quiet_unsure`.
+///
+/// A FILE outside every drop folder is refused, unless --folder says into which
+/// it is to be copied: under a temporary name, synced, then renamed, and nothing
+/// there is overwritten.
+///
+/// With --json: {"queued": [{"id", "file", "folder"}...], "refused": [{"file",
+/// "why"}...]}.
+///
+/// Examples:
+///   supametas-sync import /srv/scans/urgent.pdf
+///   supametas-sync import --folder scans ~/letter.pdf
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The files.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Copy the files into this folder first.
+    #[arg(long, value_name = "NAME")]
+    folder: Option<String>,
+    /// Even if a program has it open for writing.
+    #[arg(long)]
+    even_if_open: bool,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Queues them.
+pub fn main(config: &Path, args: Args) -> Outcome {
+    let config = files::config(config)?;
+    let into = match &args.folder {
+        None => None,
+        Some(name) => Some(folder_named(&config, name)?),
+    };
+    let policies = config.folders.values();
+    let policies = policies.map(|f| (f.name.clone(), f.policy.clone()));
+    let policies = Arc::new(Policies::new(policies.collect()));
+    let world = World::real();
+    let (mut queued, mut refused): (Vec<Value>, Vec<(String, String)>) = Default::default();
+    runtime()?.block_on(async {
+        // Without one, a first import begins it, as the daemon would.
+        let ledger = if config.ledger.exists() {
+            files::ledger(&config)?
+        } else {
+            Ledger::open_owner(&config.ledger)?
+        };
+        for asked in &args.files {
+            let name = shown(asked.as_os_str().as_bytes());
+            let new = match take(&config, into, asked, args.even_if_open, &world) {
+                Ok(new) => new,
+                Err(why) => {
+                    refused.push((name, why));
+                    continue;
+                }
+            };
+            let folder = new.folder.clone();
+            let done = ledger.enqueue(vec![new], world.moment(), &policies).await?;
+            for done in done {
+                let state = ledger.show(done.id).await?.map(|story| story.file.state.kind());
+                match state {
+                    Some(state) if !done.new && state.is_final() => refused.push((
+                        name.clone(),
+                        format!("this version is file {} already, {state}: `retry {}`, or `forget {} --send-again` and import it again", done.id, done.id, done.id),
+                    )),
+                    _ => queued.push(json!({ "id": done.id, "file": name, "folder": folder })),
+                }
+            }
+        }
+        ledger.close().await;
+        Ok::<_, Failed>(())
+    })?;
+    if args.json {
+        let refused = refused
+            .iter()
+            .map(|(file, why)| json!({ "file": file, "why": why }));
+        out::print_json(&json!({ "queued": queued, "refused": refused.collect::<Vec<_>>() }));
+    } else {
+        for file in &queued {
+            out::print(&format!(
+                "queued as file {}: {}",
+                file["id"],
+                file["file"].as_str().unwrap_or_default()
+            ));
+        }
+        for (file, why) in &refused {
+            out::remark(&format!("{file} is not taken: {why}"));
+        }
+        if !queued.is_empty() {
+            files::remark_no_daemon(&config);
+        }
+    }
+    Ok(if refused.is_empty() {
+        Exit::Success
+    } else {
+        Exit::Failure
+    })
+}
+
+fn folder_named<'a>(config: &'a Config, name: &str) -> Result<&'a Arc<Folder>, Failed> {
+    config
+        .folders
+        .get(&FolderName(name.to_owned()))
+        .ok_or_else(|| {
+            let known: Vec<_> = config.folders.keys().map(|name| name.0.as_str()).collect();
+            Failed::with(
+                Exit::Usage,
+                anyhow::anyhow!(
+                    "the configuration has no folder {name:?}; it has: {}",
+                    known.join(", ")
+                ),
+            )
+        })
+}
+
+/// Looks at a file as the intake would; an error says why it is not taken.
+fn take(
+    config: &Config,
+    into: Option<&Arc<Folder>>,
+    asked: &Path,
+    even_if_open: bool,
+    world: &World,
+) -> Result<NewFile, String> {
+    let cwd = std::env::current_dir().map_err(|error| error.to_string())?;
+    let (folder, rel) = match into {
+        Some(folder) => (folder, copy(folder, &cwd.join(asked), even_if_open)?),
+        None => {
+            let place = config.places_of(&cwd, asked, &Machine).into_iter().next();
+            let (name, rel) = place.ok_or_else(|| {
+                let folders: Vec<_> = config.folders.values().map(|f| f.path.display().to_string()).collect();
+                format!("it is in no drop folder: copy it into one of {}, or say --folder NAME to have it copied", folders.join(", "))
+            })?;
+            let folder = config
+                .folders
+                .get(&name)
+                .ok_or("its folder is not configured")?;
+            (folder, rel)
+        }
+    };
+    let here = folder
+        .path
+        .join(Path::new(std::ffi::OsStr::from_bytes(&rel)));
+    if here.starts_with(&folder.done_dir) || here.starts_with(&folder.rejected_dir) {
+        return Err("it was put aside by the daemon: move it out of there first".to_owned());
+    }
+    let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
+    let mut opened = root.open_file(&rel).map_err(|why| why.to_string())?;
+    if !even_if_open {
+        let quiet = u64::try_from(opened.version.mtime_ns / 1_000_000).unwrap_or(0);
+        let rested = std::time::Duration::from_millis(
+            u64::try_from(world.clock.now().0)
+                .unwrap_or(0)
+                .saturating_sub(quiet),
+        );
+        match lease::open_for_writing(&opened.file) {
+            Openness::No => {}
+            Openness::Unknown if rested >= folder.quiet_unsure => {}
+            Openness::Unknown => {
+                return Err(format!(
+                    "whether a program still writes it can't be told, and it was changed {} ago: wait until it has rested for {}, or say --even-if-open",
+                    view::span(rested),
+                    view::span(folder.quiet_unsure)
+                ));
+            }
+            Openness::Yes => return Err(OPEN.to_owned()),
+        }
+    }
+    let sorting = sorting::sort_file(folder, &mut opened.file, &opened.version)
+        .map_err(|error| format!("it can't be read: {error}"))?;
+    let media = match sorting.found {
+        Found::New(NewSorted::Media(media)) => media,
+        // Cut off: no answer of the service would be about the whole file.
+        Found::New(NewSorted::Unsupported(why) | NewSorted::Unreadable(why))
+        | Found::Incomplete(why) => return Err(why),
+    };
+    match root.look(&rel) {
+        Ok(now) if now == opened.version => {}
+        _ => return Err("it changes right now: import it when it is written".to_owned()),
+    }
+    Ok(NewFile {
+        folder: folder.name.clone(),
+        dataset: folder.dataset.clone(),
+        version: opened.version,
+        sorted: NewSorted::Media(media),
+    })
+}
+
+const OPEN: &str =
+    "a program has it open for writing: import it when that is done, or say --even-if-open";
+
+/// Copies a file into a folder; returns its path in there.
+fn copy(folder: &Folder, from: &Path, even_if_open: bool) -> Result<Vec<u8>, String> {
+    let name = from.file_name().ok_or("it names no file")?;
+    let mut source = File::open(from).map_err(|error| error.to_string())?;
+    let meta = source.metadata().map_err(|error| error.to_string())?;
+    if !meta.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    if !even_if_open && lease::open_for_writing(&source) == Openness::Yes {
+        return Err(OPEN.to_owned());
+    }
+    let to = folder.path.join(name);
+    // Short, whatever the name: and with a dot, so that no watch takes it.
+    let partial = folder
+        .path
+        .join(format!(".supametas-import-{}.part", std::process::id()));
+    let mut place = || -> std::io::Result<()> {
+        let mut target = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&partial)?;
+        std::io::copy(&mut source, &mut target)?;
+        target.sync_all()?;
+        drop(target);
+        // A link, unlike a rename, replaces nothing.
+        fs::hard_link(&partial, &to)?;
+        File::open(&folder.path)?.sync_all()
+    };
+    let placed = place();
+    let _ = fs::remove_file(&partial);
+    placed.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => format!(
+            "the folder {} has a file of that name: import that one, or copy yours under another name",
+            folder.name
+        ),
+        _ => format!("it can't be copied into the folder {}: {error}", folder.name),
+    })?;
+    Ok(name.as_bytes().to_vec())
+}
