@@ -173,11 +173,12 @@ export function retryAll(filter) {
   });
 }
 
-/** Opens a gate. */
-export function resume(gate) {
+/** Opens the gate, and ends the pause, of this scope. */
+export function resume(scope) {
   return trying(async () => {
-    const done = await act("/api/resume", { gate });
-    if (done) tell(`Opened: ${done.opened.map(harmless).join(", ")}.`);
+    const done = await act("/api/resume", { scope });
+    if (done?.opened.length) tell(`Opened: ${done.opened.map(harmless).join(", ")}.`);
+    else if (done) tell(`Goes on: ${done.ended.map(harmless).join(", ")}.`);
     return done;
   });
 }

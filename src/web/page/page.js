@@ -50,7 +50,7 @@ function heard(status) {
   pulse("live", "live");
   know(status.folders.map((folder) => folder.folder), Boolean(status.daemon?.may_act));
   show(status);
-  const facts = JSON.stringify([status.totals, status.pending, status.gates, status.daemon?.in_flight.map((one) => one.id)]);
+  const facts = JSON.stringify([status.totals, status.pending, status.gates, status.pauses, status.daemon?.in_flight.map((one) => one.id)]);
   if (isBack || facts !== listed || Date.now() - listedAt > LIST) {
     listed = facts;
     listedAt = Date.now();
@@ -176,7 +176,7 @@ function tellFacts(place, all) {
 }
 
 /** What a person should know of: worst first. */
-function troubles({ stopped, gates, folders, left_behind, totals, daemon }) {
+function troubles({ stopped, gates, pauses = [], folders, left_behind, totals, daemon }) {
   const all = [];
   if (stopped) all.push({ key: "stopped", look: "bad", head: "Nothing can be recorded, and so nothing is sent", why: stopped, todo: "Mend the cause; it goes on by itself." });
   for (const { folder, offline, live } of folders.filter((one) => one.offline)) {
@@ -185,6 +185,9 @@ function troubles({ stopped, gates, folders, left_behind, totals, daemon }) {
   for (const gate of gates) {
     const { gate: name, status, code, why, since, until, lifts, opens } = gate;
     all.push({ key: `gate ${name}`, look: "warn", head: `${status === "probing" ? "Probing" : "Paused"}: ${name}`, code, why, since, until: status === "probing" ? null : until, lifts, opens, gate: name, acts: Boolean(daemon?.may_act) });
+  }
+  for (const { scope, who, why, since, until, ends } of pauses) {
+    all.push({ key: `pause ${scope}`, look: "warn", head: `Held back by hand: ${scope}`, why: [who, why].filter(Boolean).join(": "), since, until, opens: ends, gate: scope, acts: Boolean(daemon?.may_act), verb: "Go on" });
   }
   for (const { folder, shared } of folders.filter((one) => one.shared)) {
     all.push({ key: `shared ${folder}`, look: "bad", head: `Folder ${folder} is watched twice`, why: shared });
@@ -212,7 +215,7 @@ function card(need) {
   const known = w.row(need.code);
   const buttons = [];
   if (need.state) buttons.push(["show", "Show", () => choose({ state: need.state })]);
-  if (need.acts) buttons.push(["resume", "Open now", () => resume(need.gate).then((done) => done && look())]);
+  if (need.acts) buttons.push(["resume", need.verb ?? "Open now", () => resume(need.gate).then((done) => done && look())]);
   return el(
     "li",
     { className: `card ${need.look}` },
