@@ -354,12 +354,12 @@ async fn a_folder_unmounted_over_a_restart_takes_no_file_with_it() {
 async fn with_few_file_descriptors_all_files_go_up() {
     let mut stage = Stage::new().await;
     stage.behind = ["prlimit", "--nofile=48:48"].map(str::to_owned).to_vec();
-    drop_some(&stage, "f", 150);
+    drop_some(&stage, "f", 80);
     let daemon = stage.start();
     daemon.until("all are done", || {
-        stage.states() == states(&[("succeeded", 150)])
+        stage.states() == states(&[("succeeded", 80)])
     });
-    assert_eq!(stage.sandbox.uploads().len(), 150, "each once");
+    assert_eq!(stage.sandbox.uploads().len(), 80, "each once");
     assert!(daemon.terminate().success());
 }
 
