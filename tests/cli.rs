@@ -8,6 +8,8 @@ mod commands;
 mod daemon;
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/dry_run.rs"]
+mod dry_run;
 #[path = "cli/explain.rs"]
 mod explain;
 #[path = "cli/steer.rs"]

@@ -9,6 +9,7 @@ mod backup;
 mod cancel;
 mod check;
 mod compact;
+mod dry_run;
 mod errors;
 pub mod exit;
 mod explain;

@@ -35,7 +35,7 @@ async fn no_hot_query_looks_through_a_table() {
     );
     let (pick, sources_due) = (intake::pick_sql(), sources::due_sql());
     let versions = operator::versions_sql();
-    let hot: [(&str, &str); 21] = [
+    let hot: [(&str, &str); 22] = [
         (&one, "USING INTEGER PRIMARY KEY"),
         (
             intake::IDENTIFY,
@@ -59,6 +59,7 @@ async fn no_hot_query_looks_through_a_table() {
             erase::TAKEN,
             "PRIMARY KEY (dataset=? AND size=? AND hash=? AND options=?)",
         ),
+        (erase::TAKEN_SIZE, "PRIMARY KEY (dataset=? AND size=?)"),
         (uploads::SAME_SIZE, "files_content (dataset=? AND size=?)"),
         (
             uploads::NEWER,
