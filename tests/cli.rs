@@ -12,6 +12,8 @@ mod demo;
 mod dry_run;
 #[path = "cli/explain.rs"]
 mod explain;
+#[path = "cli/reload.rs"]
+mod reload;
 #[path = "cli/steer.rs"]
 mod steer;
 mod support;

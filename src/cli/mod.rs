@@ -30,6 +30,7 @@ mod pause;
 mod places;
 mod prune;
 mod rebuild;
+mod reload;
 mod resume;
 mod retry;
 mod run;
@@ -105,6 +106,7 @@ pub enum Command {
     Show(show::Args),
     Explain(explain::Args),
     Retry(retry::Args),
+    Reload(reload::Args),
     Pause(pause::Args),
     Resume(resume::Args),
     Cancel(cancel::Args),
@@ -144,6 +146,7 @@ pub fn main() -> Exit {
         Command::List(args) => list::main(&cli.config, args),
         Command::Show(args) => show::main(&cli.config, args),
         Command::Retry(args) => retry::main(&cli.config, args),
+        Command::Reload(args) => reload::main(&cli.config, args),
         Command::Pause(args) => pause::main(&cli.config, args),
         Command::Resume(args) => resume::main(&cli.config, args),
         Command::Cancel(args) => cancel::main(&cli.config, args),

@@ -6,12 +6,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
 use super::context::Context;
 use crate::config::valid::Config;
 use crate::domain::ids::FolderName;
 use crate::ledger::Ledger;
 use crate::live::{FolderFacts, Live, ScanFacts};
 use crate::ports::World;
+use crate::view::reload::Reloaded;
 use crate::watch::{Mode, WatchStatus, budget};
 use crate::web::door::Door;
 use crate::web::{self, Backstage};
@@ -72,6 +76,14 @@ impl Backstage for Context {
 
     fn wake(&self) {
         self.wake_all();
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Option<Reloaded>> {
+        Box::pin(async {
+            let (told, outcome) = oneshot::channel();
+            self.reloads.send(told).await.ok()?;
+            outcome.await.ok()
+        })
     }
 }
 

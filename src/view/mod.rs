@@ -8,6 +8,7 @@ pub mod errors;
 mod file;
 mod gate;
 pub mod halt;
+pub mod reload;
 mod stamp;
 pub mod standing;
 

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
+use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
 use self::door::{Door, Entry};
@@ -38,6 +39,7 @@ use crate::domain::ids::FolderName;
 use crate::ledger::{Ledger, LedgerError};
 use crate::live::{FolderFacts, Live};
 use crate::ports::World;
+use crate::view::reload::Reloaded;
 
 pub use socket::path as socket_path;
 
@@ -57,6 +59,9 @@ pub trait Backstage: Send + Sync + 'static {
     fn watch_limit(&self) -> Option<u64>;
     /// Has everybody look for work: something was changed in the ledger.
     fn wake(&self);
+    /// Reads the configuration again, as SIGHUP does; `None`: the daemon is
+    /// stopping.
+    fn reload(&self) -> BoxFuture<'_, Option<Reloaded>>;
 }
 
 /// What a request is answered from.
@@ -104,6 +109,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/api/retry", post(act::retry))
         .route("/api/pause", post(act::pause))
         .route("/api/resume", post(act::resume))
+        .route("/api/reload", post(act::reload))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
