@@ -17,3 +17,5 @@ mod reload;
 #[path = "cli/steer.rs"]
 mod steer;
 mod support;
+#[path = "cli/terminal.rs"]
+mod terminal;

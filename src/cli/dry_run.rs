@@ -11,6 +11,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::exit::Exit;
+use super::progress::Progress;
 use super::table::Table;
 use super::{Outcome, files, out, runtime};
 use crate::config::valid::Config;
@@ -95,6 +96,7 @@ struct Teller<'a> {
     config: &'a Config,
     args: &'a DryRun,
     now: Timestamp,
+    progress: Option<Progress>,
     /// By dataset, media and endpoint.
     sent: BTreeMap<(DatasetName, Media, String), Sum>,
     same_size: u64,
@@ -114,6 +116,8 @@ impl<'a> Teller<'a> {
             config,
             args,
             now,
+            // Lines on the same terminal say enough, and would be broken up.
+            progress: (!args.json).then(|| Progress::begin("walking")),
             sent: BTreeMap::new(),
             same_size: 0,
             others: BTreeMap::new(),
@@ -176,7 +180,8 @@ impl<'a> Teller<'a> {
         self.not_scanned.push((folder.clone(), why));
     }
 
-    fn tell(self, has_ledger: bool) {
+    fn tell(mut self, has_ledger: bool) {
+        drop(self.progress.take());
         if !self.args.json {
             let mut text = String::new();
             if !self.named.is_empty() {
@@ -262,6 +267,12 @@ impl<'a> Teller<'a> {
 }
 
 impl Audience for Teller<'_> {
+    fn walked(&mut self, dirs: u64, files: u64) {
+        if let Some(progress) = &self.progress {
+            progress.walked(dirs, files);
+        }
+    }
+
     fn file(&mut self, forecast: Forecast) -> Go {
         if !self.args.json {
             self.count(&forecast);

@@ -28,6 +28,7 @@ mod lying;
 mod out;
 mod pause;
 mod places;
+mod progress;
 mod prune;
 mod rebuild;
 mod reload;
