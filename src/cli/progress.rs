@@ -54,7 +54,7 @@ impl Progress {
     /// A walk has come so far.
     pub fn walked(&self, dirs: u64, files: u64) {
         // A message is a text; a million of them for nobody would cost.
-        if self.bar.is_hidden() || files % 64 != 0 {
+        if self.bar.is_hidden() || !files.is_multiple_of(64) {
             return;
         }
         let (dirs, files) = (out::count(dirs, "folder"), out::count(files, "file"));
