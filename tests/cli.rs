@@ -8,8 +8,14 @@ mod commands;
 mod daemon;
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/dry_run.rs"]
+mod dry_run;
 #[path = "cli/explain.rs"]
 mod explain;
+#[path = "cli/reload.rs"]
+mod reload;
 #[path = "cli/steer.rs"]
 mod steer;
 mod support;
+#[path = "cli/terminal.rs"]
+mod terminal;

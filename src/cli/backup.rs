@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::exit::Exit;
+use super::progress::Progress;
 use super::{Outcome, files, out};
 use crate::ledger;
 
@@ -46,7 +47,9 @@ pub struct Args {
 /// Copies it.
 pub fn main(config: &Path, args: Args) -> Outcome {
     let config = files::config(config)?;
+    let progress = Progress::begin("copying and checking the ledger");
     let bytes = ledger::backup(&config.ledger, &args.file, args.force)?;
+    drop(progress);
     if args.json {
         out::print_json(&json!({ "backup": args.file.to_string_lossy(), "bytes": bytes }));
     } else {

@@ -28,6 +28,17 @@ pub fn ledger(config: &Config) -> Result<Ledger, Failed> {
     })
 }
 
+/// The ledger to look at, without a trace; `None`: there is none yet.
+pub fn onlooker(config: &Config) -> Result<Option<Ledger>, Failed> {
+    match Ledger::open_onlooker(&config.ledger) {
+        Ok(ledger) => Ok(Some(ledger)),
+        Err(LedgerError::Missing(_) | LedgerError::Older { found: 0, .. }) => Ok(None),
+        Err(error) => Err(anyhow::Error::new(error)
+            .context("without the ledger it can't be said what was sent before: run the command as the daemon's user, such as `sudo -u supametas-sync …`")
+            .into()),
+    }
+}
+
 /// Where a file is as tables show it: its folder's name and its path in there.
 pub fn listed(file: &FileRecord) -> String {
     format!("{}/{}", file.folder, shown(&file.version.path))

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
+use super::progress::Progress;
 use super::{Failed, Outcome, files, out, runtime};
 use crate::config::Machine;
 use crate::config::valid::{Config, Folder};
@@ -244,7 +245,10 @@ fn copy(folder: &Folder, from: &Path, even_if_open: bool) -> Result<Vec<u8>, Str
             .write(true)
             .create_new(true)
             .open(&partial)?;
-        std::io::copy(&mut source, &mut target)?;
+        {
+            let progress = Progress::copying(meta.len());
+            std::io::copy(&mut progress.reading(&mut source), &mut target)?;
+        }
         target.sync_all()?;
         drop(target);
         // A link, unlike a rename, replaces nothing.

@@ -9,6 +9,7 @@ mod backup;
 mod cancel;
 mod check;
 mod compact;
+mod dry_run;
 mod errors;
 pub mod exit;
 mod explain;
@@ -28,8 +29,10 @@ mod lying;
 mod out;
 mod pause;
 mod places;
+mod progress;
 mod prune;
 mod rebuild;
+mod reload;
 mod resume;
 mod retry;
 mod run;
@@ -106,6 +109,7 @@ pub enum Command {
     Show(show::Args),
     Explain(explain::Args),
     Retry(retry::Args),
+    Reload(reload::Args),
     Pause(pause::Args),
     Resume(resume::Args),
     Cancel(cancel::Args),
@@ -147,6 +151,7 @@ pub fn main() -> Exit {
         Command::List(args) => list::main(&cli.config, args),
         Command::Show(args) => show::main(&cli.config, args),
         Command::Retry(args) => retry::main(&cli.config, args),
+        Command::Reload(args) => reload::main(&cli.config, args),
         Command::Pause(args) => pause::main(&cli.config, args),
         Command::Resume(args) => resume::main(&cli.config, args),
         Command::Cancel(args) => cancel::main(&cli.config, args),

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::lying::{Looker, Source};
+use super::progress::Progress;
 use super::{Failed, Outcome, ask, files, out, runtime};
 use crate::config::units;
 use crate::domain::ids::FolderName;
@@ -97,6 +98,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
                 return Err(Failed::from(anyhow::anyhow!("nothing was done")));
             }
         }
+        let progress = Progress::of(ids.len() as u64, "pruning");
         let mut looker = Looker::new(&config);
         let (mut pruned, mut kept) = (0_usize, 0_usize);
         // From the latest on: duplicates leave before their originals.
@@ -114,11 +116,13 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             };
             pruned += erased.erased.len();
             kept += found - erased.erased.len();
+            progress.done(ids.len());
         }
         ledger.close().await;
         Ok::<_, Failed>((pruned, kept))
     })?;
     if args.compact {
+        let _progress = Progress::begin("compacting the ledger");
         ledger::compact(&config.ledger)?;
     }
     let unused = ledger::unused(&config.ledger)?;

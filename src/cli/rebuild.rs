@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::exit::Exit;
+use super::progress::Progress;
 use super::{Failed, Outcome, files, out};
 use crate::config::valid::{Config, Folder};
 use crate::daemon::folders::watched;
@@ -75,11 +76,12 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             ),
         ));
     }
+    let progress = Progress::begin("reading what is left of the ledger");
     let mut rebuild = Rebuild::begin(&config.ledger, args.from.as_deref(), args.send_unknown, now)?;
     let mut not_scanned = NotScanned::new();
     if !args.send_unknown {
         for folder in config.folders.values() {
-            if let Err(why) = hold_unknown(&mut rebuild, folder)? {
+            if let Err(why) = hold_unknown(&mut rebuild, folder, &progress)? {
                 not_scanned.push((folder.name.to_string(), why.to_string()));
             }
         }
@@ -89,6 +91,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     } else {
         rebuild.put_in_place()?
     };
+    drop(progress);
     if args.json {
         out::print_json(&json!({
             "done": !args.dry_run,
@@ -117,10 +120,14 @@ pub fn main(config: &Path, args: Args) -> Outcome {
 fn hold_unknown(
     rebuild: &mut Rebuild,
     folder: &Arc<Folder>,
+    progress: &Progress,
 ) -> Result<Result<(), Offline>, Failed> {
     struct Hold<'a> {
         rebuild: &'a mut Rebuild,
         folder: &'a Folder,
+        progress: &'a Progress,
+        dirs: u64,
+        files: u64,
         batch: Vec<FileVersion>,
         failed: Option<crate::ledger::LedgerError>,
     }
@@ -141,9 +148,12 @@ fn hold_unknown(
     }
     impl Visit for Hold<'_> {
         fn enter(&mut self, _: &[u8]) -> Go {
+            self.dirs += 1;
             Go::On
         }
         fn file(&mut self, version: FileVersion) -> Go {
+            self.files += 1;
+            self.progress.walked(self.dirs, self.files);
             self.batch.push(version);
             if self.batch.len() < BATCH {
                 return Go::On;
@@ -159,6 +169,9 @@ fn hold_unknown(
     let mut hold = Hold {
         rebuild,
         folder,
+        progress,
+        dirs: 0,
+        files: 0,
         batch: Vec::new(),
         failed: None,
     };

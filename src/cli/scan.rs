@@ -1,4 +1,4 @@
-//! `scan`: one run of the daemon, for cron.
+//! `scan`: one run of the daemon, for cron. What it would do, `dry_run` says.
 //!
 //! Must not: decide when the daemon is done; `daemon::idle` does.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::exit::Exit;
 use super::table::Table;
-use super::{Failed, Outcome, files, out, run, runtime, totals};
+use super::{Failed, Outcome, dry_run, files, out, run, runtime, totals};
 use crate::config::units;
 use crate::config::valid::Config;
 use crate::daemon::Options;
@@ -25,9 +25,27 @@ use crate::watch::FolderRoot;
 /// says which. What came to a bad end in an earlier run is not said again:
 /// `list --attention` has it all.
 ///
+/// With --dry-run nothing is sent and nothing is written: it says what would be
+/// sent where, under which name, and of the rest why not, by the daemon's own
+/// rules, as a scan would find the files now. It works beside a daemon, and
+/// before there is a ledger; it needs the right to read both, and no keys. The
+/// gates are as the ledger has them: a changed key or setting opens some at a
+/// start. Contents are looked up among those that were sent before where their
+/// hash is known; --hash reads every file that may be a duplicate. Copies among
+/// the new files are not seen. It always exits with 0 when it could look.
+///
+/// With --dry-run --json, one object a line for each file: folder, file, path,
+/// size, id, would (send, wait, known, duplicate, unsupported, not-taken;
+/// not-scanned for a folder that can't be reached, file being null), reason (a
+/// word that stays), why (null, or words), dataset, media, route, endpoint,
+/// sent_as, same_size (a file of this size was sent before: it may be a
+/// duplicate). What is not known, or was not asked, is null.
+///
 /// Examples:
 ///   supametas-sync scan
 ///   supametas-sync scan --patience 10m
+///   supametas-sync scan --dry-run
+///   supametas-sync scan --dry-run --hash --json | jq 'select(.would == "send")'
 ///   */10 * * * *  supametas-sync scan       (in a crontab)
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -35,6 +53,11 @@ pub struct Args {
     /// What can't go on within this time is left for the next run.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = units::time)]
     patience: Duration,
+    /// Say what would be sent and what not, and why; do nothing.
+    #[arg(long, conflicts_with = "patience")]
+    dry_run: bool,
+    #[command(flatten)]
+    dry: dry_run::DryRun,
 }
 
 /// Files that came to a bad end and are shown, at most.
@@ -42,6 +65,9 @@ const SHOWN: usize = 50;
 
 /// Runs until nothing is left to do.
 pub fn main(path: &Path, args: Args) -> Outcome {
+    if args.dry_run {
+        return dry_run::main(path, &args.dry);
+    }
     let loaded = run::load(path)?;
     let config = loaded.config.clone();
     let began = World::real().clock.now();

@@ -129,8 +129,8 @@ fn a_reload_is_told_in_words() {
         [
             "service: base_url changed from https://api.supametas.ai/openapi/open/v1 to https://example.org/v2",
             "the ledger moved from /var/lib/supametas-sync/ledger.sqlite to /l.sqlite: takes effect at the next start",
-            "poll_every changed from 30s to 2m",
             "the log settings changed: they take effect at the next start",
+            "poll_every changed from 30s to 2m",
             "the error table changed: `supametas-sync errors` shows it",
             "dataset main: the Access-Key changed",
             "dataset main: requests_per_second changed from no limit to 2",

@@ -22,21 +22,12 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
         said: &mut said,
         of: String::new(),
     };
-    if old.ledger != new.ledger {
-        let (a, b) = (Plain(&old.ledger), Plain(&new.ledger));
-        top.say(format!(
-            "the ledger moved from {a} to {b}: takes effect at the next start"
-        ));
+    for said in at_restart(old, new) {
+        top.say(said);
     }
     top.time("shutdown_grace", old.shutdown_grace, new.shutdown_grace);
     top.time("rescan_every", old.rescan_every, new.rescan_every);
     top.time("poll_every", old.poll_every, new.poll_every);
-    if old.log != new.log {
-        top.say("the log settings changed: they take effect at the next start".to_owned());
-    }
-    if old.http.listen != new.http.listen {
-        top.say("http.listen changed: it takes effect at the next start".to_owned());
-    }
     let same_token = match (&old.http.token, &new.http.token) {
         (Some(old), Some(new)) => old.same(new),
         (None, None) => true,
@@ -55,6 +46,24 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
     }
     each("dataset", &old.datasets, &new.datasets, &mut said, dataset);
     each("folder", &old.folders, &new.folders, &mut said, folder);
+    said
+}
+
+/// Those of the lines of [`diff`] that take effect at the next start only.
+pub fn at_restart(old: &Config, new: &Config) -> Vec<String> {
+    let mut said = Vec::new();
+    if old.ledger != new.ledger {
+        let (a, b) = (Plain(&old.ledger), Plain(&new.ledger));
+        said.push(format!(
+            "the ledger moved from {a} to {b}: takes effect at the next start"
+        ));
+    }
+    if old.log != new.log {
+        said.push("the log settings changed: they take effect at the next start".to_owned());
+    }
+    if old.http.listen != new.http.listen {
+        said.push("http.listen changed: it takes effect at the next start".to_owned());
+    }
     said
 }
 

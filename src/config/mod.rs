@@ -36,7 +36,7 @@ mod testing;
 pub mod units;
 pub mod valid;
 
-pub use diff::diff;
+pub use diff::{at_restart, diff};
 pub use keys::Keys;
 pub use load::Loaded;
 pub use place::tidy;

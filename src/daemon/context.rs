@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::folders::Folders;
 use super::pushes::Pushed;
@@ -19,6 +19,7 @@ use crate::domain::media::Media;
 use crate::ledger::{Fingerprints, Ledger, LedgerError, Policies};
 use crate::live::Live;
 use crate::ports::{ImportApi, World};
+use crate::view::reload::Reloaded;
 
 /// Shared by all tasks.
 pub struct Context {
@@ -44,8 +45,13 @@ pub struct Context {
     pub unsorted: Notify,
     /// Answers that may close a gate and are not in the ledger yet.
     pub pausing: Pausing,
+    /// Asks for a reload, as SIGHUP does, and for what came of it.
+    pub reloads: mpsc::Sender<AskReload>,
     now: watch::Sender<Arc<Running>>,
 }
+
+/// Where the outcome of a reload goes.
+pub type AskReload = oneshot::Sender<Reloaded>;
 
 /// What a reload replaces as a whole.
 pub struct Running {
@@ -59,7 +65,13 @@ pub struct Running {
 
 impl Context {
     /// Puts it together.
-    pub fn new(ledger: Ledger, world: World, folders: Folders, running: Running) -> Context {
+    pub fn new(
+        ledger: Ledger,
+        world: World,
+        folders: Folders,
+        running: Running,
+        reloads: mpsc::Sender<AskReload>,
+    ) -> Context {
         let live = Arc::new(Live::new(world.clock.now()));
         Context {
             ledger,
@@ -73,6 +85,7 @@ impl Context {
             hooks: Notify::new(),
             unsorted: Notify::new(),
             pausing: Pausing::default(),
+            reloads,
             now: watch::Sender::new(Arc::new(running)),
         }
     }

@@ -3,29 +3,52 @@
 //! Must not: let a bad configuration replace a good one, or drop an upload for
 //! a reload.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::context::{Context, Running};
+use tokio::sync::mpsc;
+
+use super::context::{AskReload, Context, Running};
 use super::service_manager;
 use super::signals::{Listener, Request};
 use super::supervise::TaskFailure;
 use super::upload::job::Stop;
 use crate::config::valid::Config;
-use crate::config::{self, ConfigErrors, Severity};
+use crate::config::{self, Problem, Severity};
+use crate::domain::naming::shown;
 use crate::ledger::Ledger;
 use crate::view::dropped;
+use crate::view::reload::Reloaded;
+use crate::view::standing::left_behind;
+
+/// Where the outside asks.
+pub struct Asked {
+    /// Signals.
+    pub listener: Listener,
+    /// Reloads that want to hear what came of them.
+    pub reloads: mpsc::Receiver<AskReload>,
+}
 
 /// Runs until the stop has been seen through.
 pub async fn run(
     ctx: Arc<Context>,
-    mut listener: Listener,
+    asked: Asked,
     stop: Stop,
     config_path: Option<PathBuf>,
 ) -> Result<(), TaskFailure> {
+    let Asked {
+        mut listener,
+        mut reloads,
+    } = asked;
     loop {
         let request = tokio::select! {
             request = listener.requests.recv() => request.unwrap_or(Request::Stop),
+            Some(outcome) = reloads.recv() => {
+                // Whoever asked may have gone away; the log has it.
+                let _ = outcome.send(reload(&ctx, config_path.as_deref()).await);
+                continue;
+            }
             () = stop.drain.cancelled() => Request::Stop,
         };
         match request {
@@ -34,14 +57,9 @@ pub async fn run(
                 tracing::info!("scanning all folders");
                 ctx.folders.rescan_all();
             }
-            Request::Reload => match &config_path {
-                Some(path) => {
-                    service_manager::reloading();
-                    reload(&ctx, path).await;
-                    service_manager::ready();
-                }
-                None => tracing::warn!("this run has no configuration file to reload"),
-            },
+            Request::Reload => {
+                reload(&ctx, config_path.as_deref()).await;
+            }
         }
     }
     let grace = ctx.running().config.shutdown_grace;
@@ -62,56 +80,127 @@ pub async fn run(
     Ok(())
 }
 
-async fn reload(ctx: &Arc<Context>, path: &Path) {
-    let owned = path.to_owned();
-    let loaded = tokio::task::spawn_blocking(move || Config::load(&owned)).await;
-    let loaded = match loaded {
-        Ok(Ok(loaded)) => loaded,
-        Ok(Err(errors)) => return refuse(&errors),
-        Err(error) => return tracing::error!(%error, "the configuration could not be loaded"),
+/// Reloads, and logs what came of it.
+async fn reload(ctx: &Arc<Context>, path: Option<&Path>) -> Reloaded {
+    service_manager::reloading();
+    let outcome = match path {
+        Some(path) => load(ctx, path).await,
+        None => {
+            let why = "this run has no configuration file to reload";
+            Reloaded::refused(String::new(), why)
+        }
     };
-    for warning in loaded
-        .warnings
-        .iter()
-        .filter(|p| p.severity == Severity::Warning)
-    {
+    // Only now: who sees the line finds it so.
+    tell(&outcome);
+    service_manager::ready();
+    outcome
+}
+
+fn tell(outcome: &Reloaded) {
+    for warning in &outcome.warnings {
         tracing::warn!("{warning}");
     }
-    let before = ctx.running();
-    let changes = config::diff(&before.config, &loaded.config);
-    if changes.is_empty() {
-        tracing::info!("configuration reloaded: nothing has changed");
+    if !outcome.done {
+        for problem in &outcome.problems {
+            tracing::error!("{problem}");
+        }
+        tracing::error!("configuration refused; the old one stays in force");
+        return;
     }
-    for change in &changes {
+    for change in outcome.changed.iter().chain(&outcome.at_restart) {
         tracing::info!("configuration reloaded: {change}");
     }
-    if loaded.config.ledger != before.config.ledger {
-        tracing::warn!("another ledger takes a restart; going on with the old one");
+    if outcome.changed.is_empty() && outcome.at_restart.is_empty() {
+        tracing::info!("configuration reloaded: nothing has changed");
     }
-    let api = match super::api(&loaded.config.service, &ctx.world) {
-        Ok(api) => api,
+    for gate in &outcome.opened {
+        tracing::info!(%gate, "gate opened: its settings have changed");
+    }
+    for left in &outcome.left_behind {
+        tracing::warn!("{}", left.why);
+    }
+}
+
+async fn load(ctx: &Arc<Context>, path: &Path) -> Reloaded {
+    let name = shown(path.as_os_str().as_bytes());
+    let owned = path.to_owned();
+    let loaded = tokio::task::spawn_blocking(move || Config::load(&owned)).await;
+    let mut loaded = match loaded {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(errors)) => {
+            let (problems, warnings): (Vec<_>, Vec<_>) = errors
+                .problems
+                .iter()
+                .filter(|p| p.severity != Severity::Note)
+                .partition(|p| p.severity == Severity::Error);
+            let said = |all: Vec<&Problem>| all.iter().map(ToString::to_string).collect();
+            return Reloaded {
+                problems: said(problems),
+                warnings: said(warnings),
+                ..Reloaded::refused(name, "")
+            };
+        }
         Err(error) => {
-            return tracing::error!(%error, "configuration refused; the old one stays in force");
+            return Reloaded::refused(name, format!("it could not be loaded: {error}"));
         }
     };
+    let before = ctx.running();
+    let at_restart = config::at_restart(&before.config, &loaded.config);
+    let mut changed = config::diff(&before.config, &loaded.config);
+    changed.retain(|change| !at_restart.contains(change));
+    let moved = loaded.config.ledger != before.config.ledger;
+    // What waits for a restart stays as it is until then, also in what is said.
+    loaded.config.ledger = before.config.ledger.clone();
+    loaded.config.log = before.config.log.clone();
+    loaded.config.http.listen = before.config.http.listen;
+    let api = match super::api(&loaded.config.service, &ctx.world) {
+        Ok(api) => api,
+        Err(error) => return Reloaded::refused(name, error.to_string()),
+    };
     if let Err(error) = ctx.folders.apply(&loaded.config) {
-        return tracing::error!(%error, "the folders could not all be taken over; restart the daemon");
+        let why = format!("the folders could not all be taken over; restart the daemon: {error}");
+        return Reloaded::refused(name, why);
+    }
+    let warnings = loaded.warnings.iter();
+    let mut warnings: Vec<String> = warnings
+        .filter(|p| p.severity == Severity::Warning)
+        .map(ToString::to_string)
+        .collect();
+    if moved {
+        warnings.push(format!(
+            "another ledger takes a restart; the daemon goes on with {}, while commands look at the new place: restart it, or change the ledger back",
+            shown(before.config.ledger.as_os_str().as_bytes())
+        ));
     }
     ctx.replace(Running::new(loaded.config, api));
-    match ctx
-        .ledger
-        .settings_are(ctx.running().all_fingerprints())
-        .await
-    {
-        Ok(opened) => {
-            for gate in opened {
-                tracing::info!(%gate, "gate opened: its settings have changed");
-            }
+    let running = ctx.running();
+    let opened = match ctx.ledger.settings_are(running.all_fingerprints()).await {
+        Ok(opened) => opened.iter().map(ToString::to_string).collect(),
+        Err(error) => {
+            warnings.push(format!("the gates could not be looked through: {error}"));
+            Vec::new()
         }
-        Err(error) => tracing::error!(%error, "the gates could not be looked through"),
-    }
+    };
     ctx.wake_all();
-    tell_dropped(&ctx.ledger, &ctx.running().config).await;
+    let left_behind = match ctx.ledger.counts().await {
+        Ok(counts) => left_behind(&running.config, &counts),
+        Err(error) => {
+            warnings.push(format!(
+                "the ledger can't be asked what is left behind: {error}"
+            ));
+            Vec::new()
+        }
+    };
+    Reloaded {
+        done: true,
+        config: name,
+        changed,
+        at_restart,
+        opened,
+        left_behind,
+        warnings,
+        problems: Vec::new(),
+    }
 }
 
 /// Logs what of the ledger's work the configuration leaves behind.
@@ -124,15 +213,4 @@ pub async fn tell_dropped(ledger: &Ledger, config: &Config) {
         }
         Err(error) => tracing::error!(%error, "the ledger can't be asked what is left behind"),
     }
-}
-
-fn refuse(errors: &ConfigErrors) {
-    for problem in &errors.problems {
-        match problem.severity {
-            Severity::Error => tracing::error!("{problem}"),
-            Severity::Warning => tracing::warn!("{problem}"),
-            Severity::Note => tracing::debug!("{problem}"),
-        }
-    }
-    tracing::error!("configuration refused; the old one stays in force");
 }

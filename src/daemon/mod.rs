@@ -116,7 +116,9 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     let places = ledger.places().await?;
     let outlets = Outlets { events, scans };
     let folders = Folders::start(&running.config, places, outlets, world.clone())?;
-    let ctx = Arc::new(Context::new(ledger, world, folders, running));
+    // One at a time, and one that waits.
+    let (ask_reload, reloads) = mpsc::channel(1);
+    let ctx = Arc::new(Context::new(ledger, world, folders, running, ask_reload));
 
     let stop = Stop {
         drain: options.stop.clone(),
@@ -141,7 +143,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
         "control",
         control::run(
             ctx.clone(),
-            listener,
+            control::Asked { listener, reloads },
             stop.clone(),
             options.config_path.clone(),
         ),

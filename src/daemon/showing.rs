@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::context::Context;
 use super::pushes;
@@ -15,6 +16,7 @@ use crate::domain::ids::FolderName;
 use crate::ledger::Ledger;
 use crate::live::{FolderFacts, Live, ScanFacts};
 use crate::ports::{BoxFuture, World};
+use crate::view::reload::Reloaded;
 use crate::watch::{Mode, WatchStatus, budget};
 use crate::web::door::Door;
 use crate::web::{self, Backstage, Unstored};
@@ -83,6 +85,14 @@ impl Backstage for Context {
         body: Bytes,
     ) -> BoxFuture<'a, Result<(), Unstored>> {
         Box::pin(pushes::take(self, dataset, body))
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Option<Reloaded>> {
+        Box::pin(async {
+            let (told, outcome) = oneshot::channel();
+            self.reloads.send(told).await.ok()?;
+            outcome.await.ok()
+        })
     }
 }
 

@@ -318,35 +318,46 @@ pub(super) fn offline_folder(folder: &InFolder, offline: Offline) -> Explanation
 }
 
 pub(super) fn name_refused(folder: &InFolder, by_name: &ByName) -> Explanation {
-    let (reason, to_do) = match &by_name.why {
-        NotTaken::Temporary(_) => (
-            "temporary-name",
-            "when it is complete, rename it to a name without that mark: it is taken at once",
-        ),
-        NotTaken::Excluded => (
-            "excluded",
-            "rename or move it, or change `exclude` of the folder and reload",
-        ),
-        NotTaken::NotIncluded => (
-            "not-included",
-            "rename it, or add a pattern for it to `include` of the folder and reload",
-        ),
-        NotTaken::PutAside => (
-            "put-aside",
-            "nothing; to have it taken again, move it back into the folder",
-        ),
-        NotTaken::InSubfolder => (
-            "subfolder",
-            "move it up into the folder itself, or set `recursive = true` and reload",
-        ),
-        _ => ("name", "give it a name that the folder takes"),
+    let to_do = match &by_name.why {
+        NotTaken::Temporary(_) => {
+            "when it is complete, rename it to a name without that mark: it is taken at once"
+        }
+        NotTaken::Excluded => "rename or move it, or change `exclude` of the folder and reload",
+        NotTaken::NotIncluded => {
+            "rename it, or add a pattern for it to `include` of the folder and reload"
+        }
+        NotTaken::PutAside => "nothing; to have it taken again, move it back into the folder",
+        NotTaken::InSubfolder => {
+            "move it up into the folder itself, or set `recursive = true` and reload"
+        }
+        _ => "give it a name that the folder takes",
     };
     Explanation::new(
         Answer::NotTaken,
-        reason,
+        word(&by_name.why),
         format!("not taken: {}", refused(folder, by_name)),
     )
     .advised(to_do)
+}
+
+/// Why something is not taken, in a word that stays.
+pub(super) const fn word(why: &NotTaken) -> &'static str {
+    match why {
+        NotTaken::Temporary(_) => "temporary-name",
+        NotTaken::Excluded => "excluded",
+        NotTaken::NotIncluded => "not-included",
+        NotTaken::PutAside => "put-aside",
+        NotTaken::InSubfolder => "subfolder",
+        NotTaken::BadPath => "name",
+        NotTaken::Symlink => "symlink",
+        NotTaken::HardLink => "hard-link",
+        NotTaken::Fifo | NotTaken::Socket | NotTaken::Device | NotTaken::Directory => "not-a-file",
+        NotTaken::OtherMount => "other-mount",
+        NotTaken::NoRight => "no-right",
+        NotTaken::Offline(_) => "offline",
+        NotTaken::Gone => "gone",
+        NotTaken::Io { .. } => "unreadable",
+    }
 }
 
 /// A refused name in words: which part of the path, and which pattern.
@@ -355,51 +366,51 @@ pub(super) fn refused(folder: &InFolder, by_name: &ByName) -> String {
     if by_name.at != folder.rel {
         text = format!("the folder {} above it: ", quoted(&by_name.at));
     }
-    match (by_name.why.clone(), by_name.patterns.as_slice()) {
-        (NotTaken::Excluded, [pattern]) => {
-            text.push_str(&format!(
-                "it matches the pattern {} of `exclude`",
-                quoted(pattern.as_bytes())
-            ));
-        }
+    text.push_str(&in_words(&by_name.why, &by_name.patterns));
+    text
+}
+
+/// Why something is not taken, with the patterns that it is for.
+pub(super) fn in_words(why: &NotTaken, patterns: &[String]) -> String {
+    match (why, patterns) {
+        (NotTaken::Excluded, [pattern]) => format!(
+            "it matches the pattern {} of `exclude`",
+            quoted(pattern.as_bytes())
+        ),
         (NotTaken::NotIncluded, patterns) => {
             let all: Vec<String> = patterns.iter().map(|p| quoted(p.as_bytes())).collect();
-            text.push_str(&format!(
+            format!(
                 "it matches no pattern of `include` ({})",
                 shown_text(&all.join(", "), 300)
-            ));
+            )
         }
-        (why, _) => text.push_str(&why.to_string()),
+        (why, _) => why.to_string(),
     }
-    text
 }
 
 pub(super) fn hindered_by(facts: &Facts, folder: &InFolder, hindered: &Hindered) -> Explanation {
     let at = on_the_way(folder, hindered);
-    let explained = |reason, to_do: String| {
+    let explained = |to_do: String| {
         Explanation::new(
             Answer::NotTaken,
-            reason,
+            word(&hindered.why),
             format!("not taken: {at}{}", hindered.why),
         )
         .advised(to_do)
     };
     match &hindered.why {
         NotTaken::Symlink => explained(
-            "symlink",
             "put the file itself into the folder (`cp -L`, or a hard link with `ln`)".to_owned(),
         ),
         NotTaken::Fifo | NotTaken::Socket | NotTaken::Device => explained(
-            "not-a-file",
             "write what it gives into a regular file, and drop that".to_owned(),
         ),
         NotTaken::OtherMount => explained(
-            "other-mount",
             "set `one_file_system = false` for the folder and reload, or make what is mounted there a [[folder]] of its own".to_owned(),
         ),
-        NotTaken::NoRight => explained("no-right", grant(facts)),
+        NotTaken::NoRight => explained(grant(facts)),
         NotTaken::Offline(offline) => offline_folder(folder, *offline),
-        _ => explained("unreadable", as_the_user(facts)),
+        _ => explained(as_the_user(facts)),
     }
 }
 

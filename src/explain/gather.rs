@@ -5,38 +5,32 @@
 //! file ([`RootHandle`] sees to both).
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{Read, Seek};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::facts::{
-    ByName, DaemonMay, DirFacts, Facts, FileFacts, Hindered, InFolder, Known, Opened, Other, Place,
-    Probe, Sorted, There, Tree,
+    ByName, DaemonMay, DirFacts, Facts, FileFacts, Hindered, InFolder, Known, Other, Place, Probe,
+    There, Tree,
 };
-use super::{process, tree};
+use super::{opened, process, tree};
 use crate::config::units;
 use crate::config::valid::{Config, Folder};
 use crate::daemon::folders::watched;
-use crate::daemon::sorting::{self, Found};
 use crate::domain::admit::{query_way, way};
 use crate::domain::answer::Call;
 use crate::domain::error_table::About;
 use crate::domain::gate::{GateKey, Status};
 use crate::domain::ids::FolderName;
-use crate::domain::media::{Media, UnsupportedReason, extension};
-use crate::domain::naming::{shown, upload_name};
-use crate::domain::settle::{Decision, Look, Openness, Settling, Sighted};
+use crate::domain::naming::shown;
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
-use crate::ledger::{self, FileRecord, Ledger, LedgerError, NewSorted};
-use crate::media::link;
+use crate::ledger::{self, FileRecord, Ledger, LedgerError};
 use crate::watch::root::{Found as At, RootHandle};
 use crate::watch::rules::{Refused, TakeRules};
 use crate::watch::settings::Watched;
-use crate::watch::{FolderRoot, NotTaken, OpenedFile, fstype, open_for_writing};
+use crate::watch::{FolderRoot, NotTaken, fstype};
 
 /// Versions of a path that are told of, at most.
 const VERSIONS: usize = 10;
@@ -131,7 +125,7 @@ pub async fn gather(
         there => {
             let there = match (there, &looked.handle) {
                 (Ok(At::File(version)), Some(handle)) => Ok(There {
-                    opened: open(folder, handle, rel, now),
+                    opened: opened::open(folder, handle, rel, now),
                     daemon_may: daemon_may(&owner, &path),
                     version,
                 }),
@@ -226,20 +220,29 @@ fn look(folder: &Folder, rel: &[u8]) -> Looked {
 }
 
 fn by_name(folder: &Folder, rules: &TakeRules, refused: &Refused<'_>) -> ByName {
+    ByName {
+        at: refused.at.to_vec(),
+        why: refused.why.clone(),
+        patterns: patterns(folder, rules, refused.at, &refused.why),
+    }
+}
+
+/// The patterns that a refusal by name is for: see [`ByName`].
+pub(super) fn patterns(
+    folder: &Folder,
+    rules: &TakeRules,
+    at: &[u8],
+    why: &NotTaken,
+) -> Vec<String> {
     let [include, exclude] = &folder.patterns;
-    let patterns = match refused.why {
+    match why {
         NotTaken::Excluded => rules
-            .excluding(refused.at)
+            .excluding(at)
             .and_then(|at| exclude.get(at).cloned())
             .into_iter()
             .collect(),
         NotTaken::NotIncluded => include.clone(),
         _ => Vec::new(),
-    };
-    ByName {
-        at: refused.at.to_vec(),
-        why: refused.why.clone(),
-        patterns,
     }
 }
 
@@ -261,77 +264,6 @@ fn find(handle: &RootHandle, rel: &[u8]) -> Result<At, Hindered> {
     handle.find(rel).map_err(|why| Hindered {
         at: rel.to_vec(),
         why,
-    })
-}
-
-fn open(
-    folder: &Folder,
-    handle: &RootHandle,
-    rel: &[u8],
-    now: Timestamp,
-) -> Result<Opened, NotTaken> {
-    let OpenedFile { mut file, version } = handle.open_file(rel)?;
-    let open = open_for_writing(&file);
-    let writers = match open {
-        // The kernel has seen that there is none.
-        Openness::No => Default::default(),
-        Openness::Yes | Openness::Unknown => process::writers_of(&file),
-    };
-    // As a scan would find it now, for the first time.
-    let mut settling = Settling::new(Sighted::Scan, version.clone(), Duration::ZERO);
-    let look = Look {
-        version: version.clone(),
-        now: Duration::ZERO,
-        wall: Some(now),
-        open_for_writing: open,
-    };
-    let settling = match settling.look(&look, &folder.settle_rules()) {
-        Decision::Finished => None,
-        Decision::Wait(until, reason) => Some((until, reason)),
-    };
-    let sorted = sorting::sort_file(folder, &mut file, &version)
-        .and_then(|sorting| {
-            let (import, incomplete) = match sorting.found {
-                Found::New(NewSorted::Media(media)) => {
-                    let name = upload_name(version.name(), sorting.extension_fix);
-                    (
-                        address(media, &mut file, version.name())?.map(|()| (media, name)),
-                        false,
-                    )
-                }
-                Found::New(NewSorted::Unsupported(why) | NewSorted::Unreadable(why)) => {
-                    (Err(why), false)
-                }
-                Found::Incomplete(why) => (Err(why), true),
-            };
-            Ok(Sorted {
-                content: sorting.content.map(|content| content.what().into_owned()),
-                extension: extension(version.name()),
-                import,
-                incomplete,
-            })
-        })
-        .map_err(|error| error.to_string());
-    Ok(Opened {
-        open,
-        writers,
-        settling,
-        sorted,
-    })
-}
-
-/// Of a link file, whether its address can be sent.
-fn address(media: Media, file: &mut File, name: &[u8]) -> std::io::Result<Result<(), String>> {
-    if media != Media::Web {
-        return Ok(Ok(()));
-    }
-    let mut bytes = Vec::new();
-    file.rewind()?;
-    file.take(link::MAX_LINK_FILE as u64 + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(match link::read_link(&bytes, name) {
-        Ok(_) => Ok(()),
-        Err(why) => Err(UnsupportedReason::BadLink(why.to_string()).to_string()),
     })
 }
 

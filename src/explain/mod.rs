@@ -10,19 +10,26 @@
 //! memory holds (what an event said of a file) is not known here; what a scan
 //! would find now is.
 //!
+//! [`survey`] asks the same of whole folders, and makes a [`Forecast`] of each
+//! file: what `scan` would do with it.
+//!
 //! Must not: change anything, or have a rule of its own.
 
 mod checks;
 mod counted;
 pub mod decide;
 pub mod facts;
+pub mod forecast;
 pub mod gather;
+mod opened;
 pub mod process;
 mod story;
+pub mod survey;
 mod tree;
 
 pub use decide::{Answer, Check, Explanation, Said, decide};
 pub use facts::Facts;
+pub use forecast::{Fate, Forecast};
 pub use gather::{Asked, gather};
 
 #[cfg(test)]

@@ -190,6 +190,10 @@ fn remember(work: &mut Work<'_>, file: &FileRecord) -> Result<(), Fail> {
     Ok(())
 }
 
+/// Whether one of this size was taken, and has left the ledger since.
+pub(super) const TAKEN_SIZE: &str = "SELECT 1 FROM taken \
+    WHERE dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 LIMIT 1";
+
 /// A file that was taken, and has left the ledger since; whether it succeeded.
 pub(super) const TAKEN: &str = "SELECT file, succeeded FROM taken \
     WHERE dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 AND hash = ?3 \

@@ -15,7 +15,7 @@ use crate::domain::ids::FileId;
 pub enum LedgerError {
     /// There is no such file, and this call does not make one.
     #[error(
-        "there is no ledger at {}: start the daemon once, or name the right configuration",
+        "there is no ledger at {}: start the daemon once (or restart it, if `daemon.ledger` was changed), or name the right configuration",
         .0.display()
     )]
     Missing(PathBuf),

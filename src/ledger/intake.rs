@@ -455,7 +455,11 @@ pub(super) fn folder_number(conn: &Connection, name: &FolderName) -> Result<Opti
         .optional()?)
 }
 
-fn identify(conn: &Connection, folder: i64, version: &FileVersion) -> Result<Option<i64>, Fail> {
+pub(super) fn identify(
+    conn: &Connection,
+    folder: i64,
+    version: &FileVersion,
+) -> Result<Option<i64>, Fail> {
     Ok(conn
         .prepare_cached(IDENTIFY)?
         .query_row(

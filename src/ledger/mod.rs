@@ -14,7 +14,8 @@
 //! - Each state change goes through `domain::lifecycle::step` inside the
 //!   transaction that writes it; no SQL here names a next state.
 //! - [`Ledger::open_owner`] is the daemon's: it holds a lock file.
-//!   [`Ledger::open_visitor`] is for commands beside a running daemon.
+//!   [`Ledger::open_visitor`] is for commands beside a running daemon,
+//!   [`Ledger::open_onlooker`] for those that must not leave a trace.
 //! - Time, chance and policies are given with each call.
 //!
 //! Must not: read a clock, touch a source, or talk to the service.
@@ -70,6 +71,7 @@ pub use notices::{About, Notice};
 pub use open::{is_owned, lock_path, owner};
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
 pub use policies::Policies;
+pub use questions::Met;
 pub use rebuild::{Rebuild, Rebuilt};
 pub use recovery::Recovered;
 pub use rows::{ContentHash, FileRecord, LastPoll, OptionsPrint, Source, SourceEnd};
@@ -140,7 +142,7 @@ impl Ledger {
         place::take_up_rescued(path)?;
         open::make_file(path)?;
         let conn = open::writer(path, true)?;
-        Ledger::start(path, conn, Some(lock))
+        Ledger::start(path, conn, Some(lock), open::reader)
     }
 
     /// Opens an existing ledger beside a daemon that may be running: no lock,
@@ -154,13 +156,28 @@ impl Ledger {
             return Err(LedgerError::Missing(path.to_owned()));
         }
         let conn = open::writer(path, false)?;
-        Ledger::start(path, conn, None)
+        Ledger::start(path, conn, None, open::reader)
+    }
+
+    /// Opens an existing ledger to look at it: nothing is written, not even a
+    /// file beside it, and what would be is refused. Beside a daemon or not.
+    ///
+    /// # Errors
+    /// There is none, it can't be read, or it is not a ledger of just this
+    /// schema.
+    pub fn open_onlooker(path: &Path) -> Result<Ledger, LedgerError> {
+        schema::check_sqlite()?;
+        if !path.exists() {
+            return Err(LedgerError::Missing(path.to_owned()));
+        }
+        Ledger::start(path, open::onlooker(path)?, None, open::onlooker)
     }
 
     fn start(
         path: &Path,
         conn: Connection,
         lock: Option<std::fs::File>,
+        reader: fn(&Path) -> Result<Connection, LedgerError>,
     ) -> Result<Ledger, LedgerError> {
         let wrong = |fail: Fail| fail.at(path);
         let (writer, requests) = mpsc::channel(WAITING);
@@ -190,7 +207,7 @@ impl Ledger {
             kept: Kept::default(),
         };
         for (name, requests) in [("ledger-hot", hot_requests), ("ledger-cold", cold_requests)] {
-            let conn = open::reader(path)?;
+            let conn = reader(path)?;
             let path = path.to_owned();
             spawn(&thread.path, name, move || {
                 thread::read(conn, &path, requests);

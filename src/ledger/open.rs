@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek, Write as _};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -145,16 +146,23 @@ pub(super) fn writer(path: &Path, migrating: bool) -> Result<Connection, LedgerE
     let mut conn = Connection::open_with_flags(path, flags).map_err(|e| wrong(e.into()))?;
     conn.busy_timeout(BUSY).map_err(|e| wrong(e.into()))?;
     let found = schema::check_kind(&conn, path)?;
-    if found < schema::latest() && !migrating {
+    if !migrating {
+        not_older(path, found)?;
+    }
+    settle_writer(&conn).map_err(wrong)?;
+    schema::migrate(&mut conn, schema::latest()).map_err(wrong)?;
+    Ok(conn)
+}
+
+fn not_older(path: &Path, found: i64) -> Result<(), LedgerError> {
+    if found < schema::latest() {
         return Err(LedgerError::Older {
             path: path.to_owned(),
             found,
             known: schema::latest(),
         });
     }
-    settle_writer(&conn).map_err(wrong)?;
-    schema::migrate(&mut conn, schema::latest()).map_err(wrong)?;
-    Ok(conn)
+    Ok(())
 }
 
 fn settle_writer(conn: &Connection) -> Result<(), Fail> {
@@ -175,9 +183,38 @@ fn settle_writer(conn: &Connection) -> Result<(), Fail> {
 /// A connection that only reads: it sees what is committed, and waits for
 /// nobody.
 pub(super) fn reader(path: &Path) -> Result<Connection, LedgerError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    read_only(path, path, OpenFlags::empty())
+}
+
+/// A connection that only reads, and leaves nothing behind: also no `-wal` and
+/// `-shm`, which SQLite makes beside a ledger that nobody uses, even to read it.
+pub(super) fn onlooker(path: &Path) -> Result<Connection, LedgerError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let in_use = fs::metadata(log).is_ok_and(|log| log.len() > 0) || is_owned(path)?;
+    let conn = if in_use {
+        reader(path)?
+    } else {
+        // Without a log all is in the file (<https://sqlite.org/uri.html>,
+        // `immutable`). Should a daemon start just now, what is read may be a
+        // mixture of then and now: good enough for whoever only looks.
+        let bytes = path.as_os_str().as_bytes();
+        let encoded = percent_encoding::percent_encode(bytes, URI_PATH);
+        let uri = format!("file:{encoded}?immutable=1");
+        read_only(path, Path::new(&uri), OpenFlags::SQLITE_OPEN_URI)?
+    };
+    not_older(path, schema::check_kind(&conn, path)?)?;
+    Ok(conn)
+}
+
+/// What a URI's path may not hold as it is.
+const URI_PATH: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.');
+
+fn read_only(path: &Path, name: &Path, more: OpenFlags) -> Result<Connection, LedgerError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let open = || -> Result<Connection, Fail> {
-        let conn = Connection::open_with_flags(path, flags)?;
+        let conn = Connection::open_with_flags(name, flags)?;
         conn.busy_timeout(BUSY)?;
         common(&conn, 4 * 1024)?;
         Ok(conn)

@@ -5,11 +5,12 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fail, LedgerError};
-use super::intake::folder_number;
-use super::rows::{FileRecord, bits, length};
+use super::intake::{AGAIN, folder_number, identify};
+use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bits, length};
 use super::schema::BIG_FILE;
+use super::uploads::same_content;
 use super::{Lane, Ledger};
-use crate::domain::ids::FolderName;
+use crate::domain::ids::{DatasetName, FileId, FolderName};
 use crate::domain::state::{State, StateKind};
 use crate::domain::version::FileVersion;
 
@@ -19,11 +20,67 @@ pub(super) const AHEAD: &str = "SELECT count(*) FROM files AS f INDEXED BY files
     WHERE f.state = 'queued' AND f.folder = ?1 AND f.media = ?2 AND f.big = ?3 \
     AND (f.not_before, f.id) < (?4, ?5)";
 
+/// No file has this number.
+const NONE: FileId = FileId(0);
+
 /// The state of a version, by its identity.
 pub(super) const STATE_OF: &str = "SELECT state FROM files WHERE folder = ?1 AND path = ?2 \
     AND dev = ?3 AND inode = ?4 AND size = ?5 AND mtime_ns = ?6";
 
+/// A version that the ledger has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Met {
+    /// What it has of it.
+    pub file: FileRecord,
+    /// It is new to it all the same when seen again: see [`Ledger::known`].
+    pub again: bool,
+}
+
 impl Ledger {
+    /// What the ledger has of each version.
+    pub async fn met(
+        &self,
+        folder: FolderName,
+        versions: Vec<FileVersion>,
+    ) -> Result<Vec<Option<Met>>, LedgerError> {
+        self.read(Lane::Cold, move |conn| {
+            let Some(folder) = folder_number(conn, &folder)? else {
+                return Ok(vec![None; versions.len()]);
+            };
+            let mut again = conn.prepare_cached(AGAIN)?;
+            versions
+                .iter()
+                .map(|version| {
+                    let Some(id) = identify(conn, folder, version)? else {
+                        return Ok(None);
+                    };
+                    Ok(Some(Met {
+                        file: rows::load(conn, FileId(id))?,
+                        again: again.exists([id])?,
+                    }))
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// The file whose content a file that is to be sent shares, as
+    /// [`Ledger::begin`] looks for it. `id`: its number, if it has one.
+    pub async fn same_content(
+        &self,
+        dataset: DatasetName,
+        size: u64,
+        hash: ContentHash,
+        options: OptionsPrint,
+        id: Option<FileId>,
+    ) -> Result<Option<FileId>, LedgerError> {
+        self.read(Lane::Cold, move |conn| {
+            let id = id.unwrap_or(NONE);
+            Ok(same_content(conn, &dataset, size, &hash, Some(&options), id)?.map(|(of, _)| of))
+        })
+        .await
+    }
+
     /// How many files of its route go before a queued file; `None` if it is
     /// not queued, or not sorted. Routes take turns, so files of others may go
     /// in between.

@@ -7,9 +7,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::erase::TAKEN;
+use super::erase::{TAKEN, TAKEN_SIZE};
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Fingerprints};
 use super::halts;
@@ -138,19 +138,25 @@ pub(super) const NEWER: &str = "SELECT id FROM files \
     ORDER BY seen_at DESC, id DESC LIMIT 1";
 
 impl Ledger {
-    /// Whether a file of this size was sent, or is on its way, to the dataset.
-    /// If not, `id` can't be a duplicate, and needs no hash before it is sent.
-    /// A file still on its way may have no hash yet: then [`Ledger::begin`]
-    /// can't see that it is the same.
+    /// Whether a file of this size was sent, or is on its way, to the dataset;
+    /// also one whose row was pruned. If not, a file of this size (other than
+    /// `id`) can't be a duplicate. One still on its way may have no hash yet:
+    /// then [`Ledger::begin`] can't see that it is the same.
     pub async fn same_size(
         &self,
         dataset: DatasetName,
         size: u64,
-        id: FileId,
+        id: Option<FileId>,
     ) -> Result<bool, LedgerError> {
-        self.read(Lane::Hot, move |conn| {
-            let mut statement = conn.prepare_cached(SAME_SIZE)?;
-            Ok(statement.exists(params![dataset.0, length(size), id.0])?)
+        self.read(Lane::Cold, move |conn| {
+            let (size, id) = (length(size), id.map_or(0, |id| id.0));
+            let there = conn
+                .prepare_cached(SAME_SIZE)?
+                .exists(params![dataset.0, size, id])?;
+            Ok(there
+                || conn
+                    .prepare_cached(TAKEN_SIZE)?
+                    .exists(params![dataset.0, size])?)
         })
         .await
     }
@@ -347,7 +353,15 @@ fn begin_attempt(
     file.hash = begin.hash.or(file.hash);
     file.options = Some(begin.options);
     if begin.skip_duplicates
-        && let Some((of, imported)) = same_content(work, &file)?
+        && let Some(hash) = &file.hash
+        && let Some((of, imported)) = same_content(
+            work.conn,
+            &file.dataset,
+            file.version.size,
+            hash,
+            file.options.as_ref(),
+            file.id,
+        )?
     {
         work.must_change(&mut file, &Event::SameAs { of, imported }, at, policies)?;
         return Ok(Begun::Duplicate(of));
@@ -461,28 +475,30 @@ fn not_under_way(work: &Work<'_>, id: FileId) -> Result<FileRecord, Fail> {
     }
 }
 
-/// The file with the same content, and whether that has succeeded.
-fn same_content(work: &Work<'_>, file: &FileRecord) -> Result<Option<(FileId, bool)>, Fail> {
-    let Some(hash) = file.hash else {
-        return Ok(None);
-    };
-    let size = length(file.version.size);
-    let there: Option<i64> = work
-        .conn
+/// The file with the same content, and whether that has succeeded. `id`: the
+/// number of the file that is asked about.
+pub(super) fn same_content(
+    conn: &Connection,
+    dataset: &DatasetName,
+    size: u64,
+    hash: &ContentHash,
+    options: Option<&OptionsPrint>,
+    id: FileId,
+) -> Result<Option<(FileId, bool)>, Fail> {
+    let size = length(size);
+    let there: Option<i64> = conn
         .prepare_cached(SAME_CONTENT)?
-        .query_row(
-            params![file.dataset.0, size, hash, file.options, file.id.0],
-            |row| row.get(0),
-        )
+        .query_row(params![dataset.0, size, hash, options, id.0], |row| {
+            row.get(0)
+        })
         .optional()?;
     if let Some(of) = there.map(FileId) {
-        let imported = rows::load(work.conn, of)?.state.kind() == StateKind::Succeeded;
+        let imported = rows::load(conn, of)?.state.kind() == StateKind::Succeeded;
         return Ok(Some((of, imported)));
     }
-    Ok(work
-        .conn
+    Ok(conn
         .prepare_cached(TAKEN)?
-        .query_row(params![file.dataset.0, size, hash, file.options], |row| {
+        .query_row(params![dataset.0, size, hash, options], |row| {
             Ok((FileId(row.get(0)?), row.get(1)?))
         })
         .optional()?)

@@ -9,6 +9,7 @@ mod file;
 mod gate;
 pub mod halt;
 mod notice;
+pub mod reload;
 mod stamp;
 pub mod standing;
 

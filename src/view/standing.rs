@@ -108,7 +108,7 @@ pub struct FolderView {
 
 /// A folder with work that the configuration does not have.
 #[allow(missing_docs, reason = "docs/http.md has each key")]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftBehind {
     pub folder: FolderName,
     pub queued: u64,
@@ -341,7 +341,8 @@ fn gates_that_are_closed(gates: &Gates, now: Timestamp) -> Vec<GateView> {
     closed.collect()
 }
 
-fn left_behind(config: &Config, counts: &[ledger::Count]) -> Vec<LeftBehind> {
+/// The folders that `config` leaves behind.
+pub fn left_behind(config: &Config, counts: &[ledger::Count]) -> Vec<LeftBehind> {
     let left = dropped(config, counts).into_iter();
     left.map(|left| LeftBehind {
         why: format!("{left}; {REMEDY}"),

@@ -1,4 +1,5 @@
-//! What an operator can have done: files tried again, gates opened.
+//! What an operator can have done: files tried again, gates opened, the
+//! configuration reloaded.
 //!
 //! Must not: do anything for a request that has not passed [`may`].
 
@@ -22,6 +23,7 @@ use crate::domain::halt::{Halt, HaltScope, NoScope};
 use crate::domain::ids::FileId;
 use crate::ledger::Selection;
 use crate::view::halt::{PauseView, Reach, known};
+use crate::view::reload::Reloaded;
 
 /// Bytes of a body, at most.
 const BODY: usize = 64 << 10;
@@ -155,6 +157,28 @@ pub async fn resume(
     );
     site.back.wake();
     Ok(Json(json!({ "opened": opened, "ended": ended })))
+}
+
+/// `POST /api/reload`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Reload {}
+
+/// Reads the configuration again.
+pub async fn reload(
+    State(site): State<Arc<Site>>,
+    request: Request<Body>,
+) -> Result<(StatusCode, Json<Reloaded>), Refusal> {
+    let Reload {} = asked(&site, request).await?;
+    let Some(outcome) = site.back.reload().await else {
+        let stopping = "the daemon is stopping: nothing was reloaded";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, stopping));
+    };
+    let status = match outcome.done {
+        true => StatusCode::OK,
+        false => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Ok((status, Json(outcome)))
 }
 
 fn no_scope(error: NoScope) -> Refusal {

@@ -7,12 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, header};
+use axum::http::{HeaderValue, Request, StatusCode, header};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
 use super::socket;
+use crate::view::reload::Reloaded;
 use crate::view::standing::Standing;
 
 /// The longest wait for an answer.
@@ -47,12 +48,38 @@ pub enum Unanswered {
 /// No daemon answers.
 pub async fn standing(ledger: &Path) -> Result<Standing, Unanswered> {
     let socket = socket::path(ledger);
-    let asked = tokio::time::timeout(ANSWER, get(&socket, "/api/status"));
-    let body = asked.await.map_err(|_| Unanswered::Late)??;
-    serde_json::from_slice(&body).map_err(Unanswered::Strange)
+    let request = Request::get("/api/status").body(Body::empty());
+    let asked = tokio::time::timeout(ANSWER, ask(&socket, request));
+    match asked.await.map_err(|_| Unanswered::Late)?? {
+        (status, body) if status.is_success() => {
+            serde_json::from_slice(&body).map_err(Unanswered::Strange)
+        }
+        (status, _) => Err(Unanswered::Refused(status.as_u16())),
+    }
 }
 
-async fn get(socket: &Path, path: &str) -> Result<Vec<u8>, Unanswered> {
+/// Has the daemon that works on `ledger` reload; what came of it, as it says.
+///
+/// # Errors
+/// No daemon answers.
+pub async fn reload(ledger: &Path) -> Result<Reloaded, Unanswered> {
+    let socket = socket::path(ledger);
+    let request = Request::post("/api/reload")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from("{}"));
+    let asked = tokio::time::timeout(ANSWER, ask(&socket, request));
+    match asked.await.map_err(|_| Unanswered::Late)?? {
+        (StatusCode::OK | StatusCode::UNPROCESSABLE_ENTITY, body) => {
+            serde_json::from_slice(&body).map_err(Unanswered::Strange)
+        }
+        (status, _) => Err(Unanswered::Refused(status.as_u16())),
+    }
+}
+
+async fn ask(
+    socket: &Path,
+    request: Result<Request<Body>, axum::http::Error>,
+) -> Result<(StatusCode, Vec<u8>), Unanswered> {
     let broken = |error: &dyn std::fmt::Display| Unanswered::Broken(error.to_string());
     let stream = UnixStream::connect(socket)
         .await
@@ -60,18 +87,15 @@ async fn get(socket: &Path, path: &str) -> Result<Vec<u8>, Unanswered> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(&error))?;
-    let request = Request::get(path)
-        .header(header::HOST, "localhost")
-        .body(Body::empty())
-        .map_err(|error| broken(&error))?;
+    let mut request = request.map_err(|error| broken(&error))?;
+    let host = HeaderValue::from_static("localhost");
+    request.headers_mut().insert(header::HOST, host);
     let exchange = async {
         let answer = sender.send_request(request).await;
         let answer = answer.map_err(|error| broken(&error))?;
-        if !answer.status().is_success() {
-            return Err(Unanswered::Refused(answer.status().as_u16()));
-        }
+        let status = answer.status();
         let body = axum::body::to_bytes(Body::new(answer.into_body()), MOST).await;
-        Ok(body.map_err(|error| broken(&error))?.to_vec())
+        Ok((status, body.map_err(|error| broken(&error))?.to_vec()))
     };
     // The connection is driven by this future, and ends with it.
     tokio::pin!(exchange);

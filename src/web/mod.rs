@@ -40,6 +40,7 @@ use crate::domain::ids::FolderName;
 use crate::ledger::{Ledger, LedgerError};
 use crate::live::{FolderFacts, Live};
 use crate::ports::{BoxFuture, World};
+use crate::view::reload::Reloaded;
 
 pub use push::PREFIX as WEBHOOK_PREFIX;
 pub use socket::path as socket_path;
@@ -66,6 +67,9 @@ pub trait Backstage: Send + Sync + 'static {
         dataset: &'a Arc<Dataset>,
         body: Bytes,
     ) -> BoxFuture<'a, Result<(), Unstored>>;
+    /// Reads the configuration again, as SIGHUP does; `None`: the daemon is
+    /// stopping.
+    fn reload(&self) -> BoxFuture<'_, Option<Reloaded>>;
 }
 
 /// Why a push was not kept; the log has the rest.
@@ -125,6 +129,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/api/retry", post(act::retry))
         .route("/api/pause", post(act::pause))
         .route("/api/resume", post(act::resume))
+        .route("/api/reload", post(act::reload))
         .route(&format!("{}{{*secret}}", push::PREFIX), any(push::push))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -101,7 +101,7 @@ async fn without_a_token_nobody_acts_on_the_port() {
     let daemon = stage.start();
     let at = address(&daemon);
     for more in [JSON.to_owned(), with_token(""), with_token(TOKEN)] {
-        for path in ["/api/retry", "/api/resume"] {
+        for path in ["/api/retry", "/api/resume", "/api/reload"] {
             let answer = by_tcp(&at, "POST", path, &more, "{}");
             assert_eq!(answer.status, 403, "{answer:?}");
         }

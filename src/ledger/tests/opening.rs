@@ -7,6 +7,47 @@ use super::*;
 use crate::ledger::schema::{self, MIGRATIONS};
 
 #[tokio::test]
+async fn an_onlooker_leaves_no_trace_and_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    // What a URI would take for something else.
+    let path = dir.path().join("a?b%20#ledger.sqlite");
+    let missing = Ledger::open_onlooker(&path).unwrap_err();
+    assert_eq!(missing, LedgerError::Missing(path.clone()));
+    let names = || {
+        let mut names: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    let owner = Ledger::open_owner(&path).unwrap();
+    // Beside the daemon what it wrote is seen, though it stands in the log.
+    let enqueued = owner
+        .enqueue(vec![file("a", 1)], at(0), &by(policy()))
+        .await
+        .unwrap();
+    let beside = Ledger::open_onlooker(&path).unwrap();
+    let met = |ledger: Ledger| async move {
+        let new = file("a", 1);
+        let met = ledger.met(new.folder, vec![new.version]).await.unwrap();
+        ledger.close().await;
+        met[0].as_ref().map(|met| met.file.id)
+    };
+    assert_eq!(met(beside).await, Some(enqueued[0].id));
+    owner.close().await;
+
+    let before = (names(), fs::read(&path).unwrap());
+    let alone = Ledger::open_onlooker(&path).unwrap();
+    let refused = alone
+        .enqueue(vec![file("b", 2)], at(0), &by(policy()))
+        .await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(met(alone).await, Some(enqueued[0].id));
+    assert_eq!((names(), fs::read(&path).unwrap()), before);
+}
+
+#[tokio::test]
 async fn a_new_ledger_is_for_its_owner_alone_and_durable() {
     let bench = Bench::new(policy());
     let mode = fs::metadata(bench.path()).unwrap().permissions().mode();

@@ -36,7 +36,7 @@ async fn no_hot_query_looks_through_a_table() {
     );
     let (pick, sources_due) = (intake::pick_sql(), sources::due_sql());
     let versions = operator::versions_sql();
-    let hot: [(&str, &str); 22] = [
+    let hot: [(&str, &str); 23] = [
         (notices::NEXT, "notices_due (folder=? AND hook=?)"),
         (&one, "USING INTEGER PRIMARY KEY"),
         (
@@ -61,6 +61,7 @@ async fn no_hot_query_looks_through_a_table() {
             erase::TAKEN,
             "PRIMARY KEY (dataset=? AND size=? AND hash=? AND options=?)",
         ),
+        (erase::TAKEN_SIZE, "PRIMARY KEY (dataset=? AND size=?)"),
         (uploads::SAME_SIZE, "files_content (dataset=? AND size=?)"),
         (
             uploads::NEWER,

@@ -249,8 +249,20 @@ async fn the_same_content_is_sent_once() {
         bench.begin_with(copy, 1, 0).await,
         Begun::Duplicate(original)
     );
-    assert!(bench.ledger.same_size(dataset(), 100, copy).await.unwrap());
-    assert!(!bench.ledger.same_size(dataset(), 101, copy).await.unwrap());
+    assert!(
+        bench
+            .ledger
+            .same_size(dataset(), 100, Some(copy))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !bench
+            .ledger
+            .same_size(dataset(), 101, Some(copy))
+            .await
+            .unwrap()
+    );
     // Other content goes out.
     let other = bench.enqueue(file("c", 3)).await;
     assert!(matches!(

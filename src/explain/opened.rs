@@ -1,0 +1,108 @@
+//! What an open file shows: whether it is finished, as a scan would find it
+//! now, and which import takes it under what name.
+//!
+//! Must not: have a rule of its own; it asks those that the intake asks.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::time::Duration;
+
+use super::facts::{Opened, Sorted};
+use super::process;
+use crate::config::valid::Folder;
+use crate::daemon::sorting::{self, Found};
+use crate::domain::media::{Media, UnsupportedReason, extension};
+use crate::domain::naming::upload_name;
+use crate::domain::settle::{Decision, Look, Openness, Settling, Sighted, WaitReason};
+use crate::domain::time::Timestamp;
+use crate::domain::version::FileVersion;
+use crate::ledger::NewSorted;
+use crate::media::link;
+use crate::watch::root::RootHandle;
+use crate::watch::{NotTaken, OpenedFile, open_for_writing};
+
+/// Opens a file and collects all that it shows, the programs included that
+/// have it open.
+pub(super) fn open(
+    folder: &Folder,
+    handle: &RootHandle,
+    rel: &[u8],
+    now: Timestamp,
+) -> Result<Opened, NotTaken> {
+    let OpenedFile { mut file, version } = handle.open_file(rel)?;
+    let open = open_for_writing(&file);
+    let writers = match open {
+        // The kernel has seen that there is none.
+        Openness::No => Default::default(),
+        Openness::Yes | Openness::Unknown => process::writers_of(&file),
+    };
+    Ok(Opened {
+        open,
+        writers,
+        settling: settling(folder, &version, open, now),
+        sorted: sorted(folder, &mut file, &version).map_err(|error| error.to_string()),
+    })
+}
+
+/// How much longer a file settles, as a scan would find it now, for the first
+/// time; `None`: it is finished.
+pub(super) fn settling(
+    folder: &Folder,
+    version: &FileVersion,
+    open: Openness,
+    now: Timestamp,
+) -> Option<(Duration, WaitReason)> {
+    let mut settling = Settling::new(Sighted::Scan, version.clone(), Duration::ZERO);
+    let look = Look {
+        version: version.clone(),
+        now: Duration::ZERO,
+        wall: Some(now),
+        open_for_writing: open,
+    };
+    match settling.look(&look, &folder.settle_rules()) {
+        Decision::Finished => None,
+        Decision::Wait(until, reason) => Some((until, reason)),
+    }
+}
+
+/// What a file is.
+///
+/// # Errors
+/// Those of reading.
+pub(super) fn sorted(
+    folder: &Folder,
+    file: &mut File,
+    version: &FileVersion,
+) -> io::Result<Sorted> {
+    let sorting = sorting::sort_file(folder, file, version)?;
+    let (import, incomplete) = match sorting.found {
+        Found::New(NewSorted::Media(media)) => {
+            let name = upload_name(version.name(), sorting.extension_fix);
+            let sent = address(media, file, version.name())?.map(|()| (media, name));
+            (sent, false)
+        }
+        Found::New(NewSorted::Unsupported(why) | NewSorted::Unreadable(why)) => (Err(why), false),
+        Found::Incomplete(why) => (Err(why), true),
+    };
+    Ok(Sorted {
+        content: sorting.content.map(|content| content.what().into_owned()),
+        extension: extension(version.name()),
+        import,
+        incomplete,
+    })
+}
+
+/// Of a link file, whether its address can be sent.
+fn address(media: Media, file: &mut File, name: &[u8]) -> io::Result<Result<(), String>> {
+    if media != Media::Web {
+        return Ok(Ok(()));
+    }
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.take(link::MAX_LINK_FILE as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(match link::read_link(&bytes, name) {
+        Ok(_) => Ok(()),
+        Err(why) => Err(UnsupportedReason::BadLink(why.to_string()).to_string()),
+    })
+}
