@@ -23,7 +23,7 @@ need() { grep -E "^($1) = " "$root/Cargo.toml"; }
 {
     printf '[package]\nname = "supametas-domain"\nversion = "0.0.0"\nedition = "2024"\n\n'
     printf '[workspace]\n\n[dependencies]\n'
-    need 'serde|thiserror|jiff'
+    need 'serde|thiserror|jiff|strsim'
     printf '\n[dev-dependencies]\n'
     need 'proptest'
     # Without debug information a mutant is built faster.
