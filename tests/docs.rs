@@ -105,7 +105,10 @@ fn missing_from(paper: &str) -> Vec<String> {
             missing.push(format!("no row | {on} | {} |", call(row.calls)));
             continue;
         };
-        let wanted = [verdict(row), row.pause.as_ref().map_or(String::new(), pause)];
+        let wanted = [
+            verdict(row),
+            row.pause.as_ref().map_or(String::new(), pause),
+        ];
         for (what, wanted, said) in [
             ("verdict", &wanted[0], &cells[2]),
             ("pause", &wanted[1], &cells[3]),

@@ -254,7 +254,12 @@ fn the_key_is_in_none_of_it() {
     let to = format!("https://evil/?k={KEY}");
     // A tab in an address is none, so that this is the key, too.
     let parted = to.replace('-', "\t-");
-    let answers = [(echo, &to), (page, &to), (edge, &to), (String::new(), &parted)];
+    let answers = [
+        (echo, &to),
+        (page, &to),
+        (edge, &to),
+        (String::new(), &parted),
+    ];
     for (body, to) in answers {
         let answer = answered(307, &[("location", to)], Fetched::Whole(body.into()));
         let shown = format!("{answer:?}");
