@@ -4,6 +4,7 @@
 #
 #   cargo install --locked cargo-mutants
 #   tests/mutants.sh [OPTION OF CARGO-MUTANTS…]
+#   tests/mutants.sh --iterate      # goes on: what was caught is not run again
 #
 # The domain is pure, so it is copied into a crate of its own, which builds in
 # a second or two; the whole program would take ten for each mutant. MUTANTS_DIR
@@ -23,7 +24,7 @@ need() { grep -E "^($1) = " "$root/Cargo.toml"; }
 {
     printf '[package]\nname = "supametas-domain"\nversion = "0.0.0"\nedition = "2024"\n\n'
     printf '[workspace]\n\n[dependencies]\n'
-    need 'serde|thiserror|jiff'
+    need 'serde|thiserror|jiff|strsim'
     printf '\n[dev-dependencies]\n'
     need 'proptest'
     # Without debug information a mutant is built faster.
@@ -35,4 +36,6 @@ need() { grep -E "^($1) = " "$root/Cargo.toml"; }
 export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
 export PROPTEST_CASES=${PROPTEST_CASES:-32}
 export CARGO_TARGET_DIR="$dir/target"
-exec cargo mutants --output "$dir" --jobs 1 --minimum-test-timeout 60 "$@" -- --lib
+# `--cargo-arg`: nothing but the tests is built, either.
+exec cargo mutants --output "$dir" --jobs 1 --minimum-test-timeout 120 \
+    --cargo-arg=--lib "$@"

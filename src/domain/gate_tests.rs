@@ -379,6 +379,8 @@ fn a_gate_has_a_name_and_a_scope() {
         (GateKey::Route(route), name, Scope::Route),
     ];
     for (key, name, scope) in table {
+        // As `resume` takes it: one word.
+        assert_eq!(key.spelled(), name.replace(' ', ":"));
         assert_eq!((key.to_string(), key.scope()), (name, scope));
     }
 }

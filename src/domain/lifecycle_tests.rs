@@ -270,6 +270,15 @@ fn the_matrix_has_every_state() {
     assert_eq!(kinds, StateKind::ALL);
 }
 
+#[test]
+fn a_file_keeps_the_task_that_it_had() {
+    use StateKind::{Cancelled, Failed, Lost, Submitted, Succeeded};
+    for (name, state) in states() {
+        let has = [Submitted, Succeeded, Failed, Cancelled, Lost].contains(&state.kind());
+        assert_eq!(state.task(), has.then_some(&task()), "{name}");
+    }
+}
+
 /// Verdict, then what follows for `uploading` and for `submitted`.
 #[test]
 fn every_verdict_for_an_upload_and_a_query() {

@@ -119,6 +119,7 @@ mod tests {
             assert_eq!(said.verdict, Verdict::Hold);
             assert!(said.why.contains("`service.paths.query`"), "{}", said.why);
             assert!(said.advice.contains("`service.paths.query`"));
+            assert_eq!(misses.files.len(), SEVERAL, "no more are remembered");
         }
     }
 

@@ -92,6 +92,8 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::answer::{Answer, Body, Call, Outcome};
+    use crate::domain::error_table::{ErrorTable, Trail};
 
     #[test]
     fn it_halves_and_grows_back_slowly() {
@@ -143,5 +145,33 @@ mod tests {
             pace.strained();
         }
         assert_eq!(pace.limit(), 1);
+    }
+
+    #[test]
+    fn what_asks_for_less_halves_it_and_what_is_taken_lets_it_grow() {
+        // 204 is a success; 408, 413 and 401 say nothing about how much is sent.
+        for (status, limit) in [
+            (204, 5),
+            (429, 2),
+            (503, 2),
+            (500, 2),
+            (408, 4),
+            (413, 4),
+            (401, 4),
+        ] {
+            let answer = Outcome::Answer(Answer {
+                status,
+                body: Body::Empty,
+                retry_after: None,
+                location: None,
+            });
+            let judged = ErrorTable::default().judge(Call::Upload, &answer, Trail::default());
+            let mut pace = Pace {
+                limit: 4.9,
+                ..Pace::new(8)
+            };
+            pace.heed(&judged);
+            assert_eq!(pace.limit(), limit, "{status}");
+        }
     }
 }

@@ -186,6 +186,17 @@ fn a_step_of_the_clock_is_noticed() {
     );
 }
 
+#[test]
+fn a_correction_of_a_quarter_second_is_no_step() {
+    for (moved, believed) in [(250, true), (251, false), (-250, true), (-251, false)] {
+        let mut c = SteadyClock::new();
+        c.read(ms(0), Timestamp(5_000), ms(1_000));
+        let wall = Timestamp(5_000 + moved);
+        let read = c.read(ms(0), wall, ms(1_000));
+        assert_eq!(read, believed.then_some(wall), "{moved} ms");
+    }
+}
+
 /// What the world does between looks.
 #[derive(Debug, Clone)]
 enum Op {

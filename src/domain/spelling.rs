@@ -31,4 +31,20 @@ mod tests {
         assert_eq!(did_you_mean("zzz", known), None);
         assert_eq!(did_you_mean(&"q".repeat(500), known), None);
     }
+
+    #[test]
+    fn a_third_of_a_word_may_be_wrong_and_at_most_three_letters() {
+        assert_eq!(did_you_mean("moth", ["path"]), None);
+        assert_eq!(did_you_mean("dirctry", ["directory"]), Some("directory"));
+        assert_eq!(did_you_mean("quit_nsr", ["quiet_unsure"]), None);
+        assert_eq!(did_you_mean("", ["a"]), None);
+    }
+
+    #[test]
+    fn what_is_longer_than_64_bytes_is_not_compared() {
+        let known = "q".repeat(63);
+        for (len, near) in [(64, Some(known.as_str())), (65, None)] {
+            assert_eq!(did_you_mean(&"q".repeat(len), [known.as_str()]), near);
+        }
+    }
 }

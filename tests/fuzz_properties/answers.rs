@@ -114,9 +114,11 @@ fn with_key(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Whether the input itself says a part of the key: it may be said again.
+/// Whether the input itself says a part of the key: it may be said again. In
+/// an address tabs are nothing.
 fn says_it(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes).to_lowercase();
+    let text = text.replace('\t', "");
     PARTS.iter().any(|part| text.contains(part))
 }
 

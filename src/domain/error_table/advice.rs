@@ -155,6 +155,8 @@ mod tests {
     use super::super::{ErrorTable, TABLE};
     use super::*;
     use crate::domain::answer::Call;
+    use crate::domain::backoff::Backoff;
+    use crate::domain::policy::{AfterSuccess, OnReject, PollPace};
 
     #[test]
     fn every_row_says_something_for_everybody() {
@@ -198,5 +200,83 @@ mod tests {
                 assert!(said.contains(words), "{asked}: no {words:?} in\n{said}");
             }
         }
+    }
+
+    #[test]
+    fn a_length_of_time_has_its_largest_whole_unit() {
+        for (ms, text) in [
+            (0, "0 s"),
+            (999, "999 ms"),
+            (1_500, "1500 ms"),
+            (59_000, "59 s"),
+            (60_000, "1 min"),
+            (61_000, "61 s"),
+            (120_000, "2 min"),
+            (3_600_000, "1 h"),
+            (5_400_000, "90 min"),
+            (7_200_000, "2 h"),
+            (86_400_000, "1 d"),
+            (90_000_000, "25 h"),
+            (172_800_000, "2 d"),
+        ] {
+            assert_eq!(time(Duration::from_millis(ms)), text);
+        }
+    }
+
+    fn row(call: Call, asked: &str) -> Row {
+        let on = On::parse(asked).expect("an answer");
+        ErrorTable::default().row(call, &on).clone()
+    }
+
+    #[test]
+    fn only_a_success_with_its_task_is_followed() {
+        let said = |asked| for_the_file(&row(Call::Upload, asked), None);
+        assert!(said("success").contains("until it ends"));
+        for untracked in ["no-task-id", "304"] {
+            assert!(said(untracked).contains("`untracked`"), "{untracked}");
+        }
+    }
+
+    #[test]
+    fn the_limits_in_force_are_named() {
+        let secs = Duration::from_secs;
+        let policy = Policy {
+            backoff: Backoff::new(secs(1), secs(15 * 60)).expect("bounds"),
+            give_up_after: secs(30 * 86_400),
+            unconfirmed: OnUnconfirmed::Resend { times: 3 },
+            resubmit_failed: 0,
+            poll: PollPace {
+                first: secs(5),
+                max: secs(60),
+            },
+            quiet: secs(2),
+            after: AfterSuccess::Keep,
+            on_reject: OnReject::Keep,
+        };
+        let said = |call, asked| for_the_file(&row(call, asked), Some(&policy));
+        let again = said(Call::Upload, "503");
+        assert!(again.contains("sent again"), "{again}");
+        assert!(again.contains("(1 s at first, up to 15 min)"), "{again}");
+        assert!(again.contains("`give_up_after` allows (30 d)"), "{again}");
+        let task = said(Call::Query, "broken-after-last-byte");
+        assert!(task.contains("the task is asked about again"), "{task}");
+        let unconfirmed = said(Call::Upload, "broken-after-last-byte");
+        assert!(unconfirmed.contains("at most 3 times"), "{unconfirmed}");
+    }
+
+    #[test]
+    fn a_query_holds_up_what_is_wider_than_a_route() {
+        let mut portal = row(Call::Query, "not-envelope");
+        assert!(for_the_others(&portal).contains("everything"));
+        portal.pause = row(Call::Upload, "404").pause;
+        assert!(for_the_others(&portal).starts_with("nobody else waits: a query"));
+    }
+
+    #[test]
+    fn where_the_table_advises_nothing_there_is_nothing_to_do() {
+        let to_do = |asked| to_do(&row(Call::Upload, asked));
+        assert_eq!(to_do("success"), "nothing");
+        assert!(to_do("502").starts_with("nothing: it mends itself"));
+        assert!(to_do("413").contains("`max_size`"));
     }
 }

@@ -144,6 +144,7 @@ impl ErrorTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::error_table::{Rule, TABLE};
 
     /// What is asked for, and the rows that answer it; `~` before a class, `?`
     /// before what may have been meant.
@@ -176,6 +177,32 @@ mod tests {
             assert_eq!(got, wanted, "{asked:?}");
         }
         assert!(matches!(table.about("200"), About::ByBody(rows) if rows.len() >= 4));
+    }
+
+    #[test]
+    fn an_overridden_row_shows_what_it_stands_for() {
+        let table = ErrorTable::default();
+        for row in table.rows() {
+            assert_eq!(ErrorTable::documented(row), None, "{}", row.on);
+            let other_pause = Row {
+                pause: match row.pause {
+                    Some(_) => None,
+                    None => TABLE[0].pause,
+                },
+                ..row.clone()
+            };
+            let other_rule = Row {
+                rule: match row.rule {
+                    Rule::Reject => Rule::Hold,
+                    _ => Rule::Reject,
+                },
+                ..row.clone()
+            };
+            for overridden in [other_pause, other_rule] {
+                let documented = ErrorTable::documented(&overridden);
+                assert_eq!(documented.as_ref(), Some(row), "{overridden:?}");
+            }
+        }
     }
 
     #[test]

@@ -66,6 +66,10 @@ fn every_outcome_has_its_label() {
     for (outcome, label) in table {
         assert_eq!(judge(UP, &outcome).code.as_str(), label, "{outcome:?}");
     }
+    // What a success is depends on what was asked for.
+    let stateless = judge(ASK, &status(200));
+    assert_eq!(stateless.code.as_str(), "HTTP-200");
+    assert_eq!(stateless.why, "an answer without a state");
 }
 
 #[test]
