@@ -66,7 +66,12 @@ impl Example {
                     (table.clone(), String::new())
                 }
             };
-            found.entries.insert(key, Entry { said, value, given });
+            // Where a key stands twice, as in a second example, the first
+            // explains it.
+            found
+                .entries
+                .entry(key)
+                .or_insert(Entry { said, value, given });
         }
         found
     }

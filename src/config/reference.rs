@@ -64,7 +64,7 @@ pub struct Table {
 }
 
 /// Everything.
-pub const TABLES: [Table; 11] = [
+pub const TABLES: [Table; 12] = [
     table(&["service"], SERVICE),
     table(&["service.paths"], PATHS),
     table(&["daemon"], DAEMON),
@@ -84,6 +84,7 @@ pub const TABLES: [Table; 11] = [
         ],
         MEDIA,
     ),
+    table(&["folder.hook"], HOOK).many(),
     table(&["error"], ERROR).many(),
 ];
 
@@ -105,6 +106,8 @@ const PATHS: &[Key] = &[
     key("video", ENDPOINT),
     key("web", ENDPOINT),
     key("query", ENDPOINT),
+    key("delete", ENDPOINT),
+    key("webhook", ENDPOINT),
 ];
 
 const DAEMON: &[Key] = &[
@@ -136,6 +139,7 @@ const HTTP: &[Key] = &[
         .without("no port")
         .at_restart(),
     key("token_file", PATH).without("nobody may"),
+    key("webhook_max_size", Kind::Size(1)),
 ];
 
 const ONE_OF_THREE: &str = "exactly one of `key_file`, `credential` and `key_env` must be given";
@@ -153,6 +157,8 @@ const DATASET: &[Key] = &[
     key("polls_per_second", Kind::Rate),
     key("requests_per_second", Kind::Rate).without("no limit"),
     key("bytes_per_second", Kind::Size(1024)).without("no limit"),
+    key("webhook_path_file", PATH).without("pushes are not taken"),
+    key("results_dir", PATH).without("must be given with `webhook_path_file`"),
 ];
 
 const FOLDER: &[Key] = &[
@@ -185,6 +191,23 @@ const MEDIA: &[Key] = &[
     key("extensions", EXTENSIONS),
     key("extra_extensions", EXTENSIONS),
     key("extra", Kind::Text("table")).without("nothing more is sent"),
+];
+
+const HOOK: &[Key] = &[
+    key("name", NAME).without("its number"),
+    key(
+        "on",
+        Kind::Text("list of states, `\"attention\"`, `\"paused\"`"),
+    )
+    .without("must be given"),
+    key(
+        "command",
+        Kind::Text("list: a program's full path, and its arguments"),
+    )
+    .without("`command` or `url` must be given"),
+    key("timeout", Kind::Time(secs(1), HOUR)),
+    key("url", Kind::Text("URL")).without("`command` or `url` must be given"),
+    key("secret_file", PATH).without("no secret is sent"),
 ];
 
 const AS_TABLE: &str = "as the error table has it";

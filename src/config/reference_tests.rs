@@ -137,6 +137,16 @@ fn written(name: &str, value: &str) -> (String, String) {
                 format!("error[1].{key}"),
             )
         }
+        "folder.hook" => {
+            let others = ["on = ['failed']", "command = ['/bin/x']"];
+            let own = if key == "url" { "command" } else { key };
+            let others = others.iter().filter(|other| !other.starts_with(own));
+            let others: String = others.map(|other| format!("{other}\n")).collect();
+            (
+                format!("{base}[[folder.hook]]\n{others}{line}"),
+                format!("folder[1].hook[1].{key}"),
+            )
+        }
         media if media.starts_with("folder.") => {
             let name = name.replace("folder.", "folder[1].");
             (format!("{base}[{media}]\n{line}"), name)

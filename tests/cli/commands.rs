@@ -11,7 +11,7 @@ use supametas_sync::sandbox::{Fault, SandboxConfig};
 
 use crate::support::{PROGRAM, Stage, words};
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 23] = [
     "run",
     "scan",
     "check",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 21] = [
     "show",
     "explain",
     "retry",
+    "reload",
     "pause",
     "resume",
     "cancel",
@@ -28,6 +29,7 @@ const COMMANDS: [&str; 21] = [
     "prune",
     "backup",
     "rebuild",
+    "webhook",
     "errors",
     "explain-code",
     "sandbox",

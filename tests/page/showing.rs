@@ -149,7 +149,9 @@ async fn a_file_tells_its_story_on_a_click_and_by_its_address() {
     }
     browser.press('\u{e00c}');
     browser.until("Escape closes it", || !browser.shows("#story"));
-    assert_eq!(browser.run("return location.hash"), "");
+    browser.until("the address is the plain one", || {
+        browser.run("return location.hash") == ""
+    });
     let focused = "return document.activeElement.getAttribute('href')";
     assert!(
         slow.contains(browser.run(focused).as_str().unwrap()),
