@@ -10,6 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::compact::Compact;
+use super::progress::Beside;
 use crate::config::valid::{Log, LogFormat};
 
 /// notify warns of each watch that it takes off a folder that was removed: the
@@ -30,7 +31,7 @@ pub fn start(log: &Log) -> Result<(), LogError> {
                 .with_current_span(false)
                 .with_span_list(false)
                 .log_internal_errors(false)
-                .with_writer(io::stderr),
+                .with_writer(|| Beside),
         ),
         LogFormat::Journald => Box::new(tracing_journald::layer().map_err(LogError::Journald)?),
         LogFormat::Auto | LogFormat::Human => Box::new(
@@ -40,7 +41,7 @@ pub fn start(log: &Log) -> Result<(), LogError> {
                 .with_ansi(colours())
                 // It would say with a panic that nobody reads standard error.
                 .log_internal_errors(false)
-                .with_writer(io::stderr),
+                .with_writer(|| Beside),
         ),
     };
     begin(layer, &log.filter)
@@ -55,7 +56,7 @@ pub fn start_compact(log: &Log) -> Result<(), LogError> {
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(colours())
         .log_internal_errors(false)
-        .with_writer(io::stderr)
+        .with_writer(|| Beside)
         .event_format(Compact);
     begin(Box::new(layer), "info")
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::exit::Exit;
+use super::progress::Following;
 use super::table::Table;
 use super::{Failed, Outcome, dry_run, files, out, run, runtime, totals};
 use crate::config::units;
@@ -76,7 +77,10 @@ pub fn main(path: &Path, args: Args) -> Outcome {
         until_idle: Some(args.patience),
         ..Options::default()
     };
-    run::daemon(loaded.config, options)?;
+    let following = Following::begin(&config.ledger);
+    let ended = run::daemon(loaded.config, options);
+    drop(following);
+    ended?;
     runtime()?.block_on(tell(&config, began))
 }
 

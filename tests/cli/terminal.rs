@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use supametas_sync::sandbox::SandboxConfig;
+use supametas_sync::sandbox::{Fault, SandboxConfig};
 
 use crate::support::{SOON, Stage};
 
@@ -35,6 +35,8 @@ fn at_a_terminal(stage: &Stage, args: &[&str], answer: &[u8]) -> Sat {
     let command = stage.command(args);
     let mut session = std::process::Command::new("setsid");
     session.args(["--ctty", "--wait"]);
+    // Whoever was started in the background ignores Ctrl-C, and hands that on.
+    session.args(["env", "--default-signal=INT"]);
     session.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
@@ -174,4 +176,27 @@ async fn progress_is_drawn_on_a_terminal_alone_and_cleared() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!said.contains('\u{1b}') && !said.contains("walk"), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_says_how_far_it_is_beside_its_log() {
+    let stage = Stage::new().await;
+    // Long enough on the wire to be seen there.
+    let slow = "[[fault]]\nroute = \"import\"\ndelay_ms = 2500\n";
+    stage
+        .sandbox
+        .set_faults(Fault::from_toml(slow).unwrap())
+        .unwrap();
+    stage.drop_file("a\u{1b}]0;evil.txt", "words");
+    let sat = at_a_terminal(&stage, &["scan"], b"");
+    assert_eq!(sat.code, Some(0), "{sat:?}");
+    assert!(sat.terminal.contains("1 uploading ("), "{sat:?}");
+    assert!(!sat.terminal.contains("\u{1b}]0;evil"), "{sat:?}");
+    let cleared = sat.terminal.rfind("\u{1b}[2K").unwrap();
+    let drawn = sat.terminal.rfind("uploading (").unwrap();
+    assert!(cleared > drawn, "{sat:?}");
+    assert!(!sat.out.contains('\u{1b}'), "{}", sat.out);
+
+    let said = String::from_utf8_lossy(&stage.cli(&["scan"]).stderr).into_owned();
+    assert!(!said.contains('\u{1b}'), "{said}");
 }
