@@ -282,6 +282,7 @@ fn links_between_the_papers_lead_somewhere() {
         "docs/operations.md",
         "docs/troubleshooting.md",
         "docs/quick-start.md",
+        "docs/status-watch.md",
         "docs/quick-start.zh-CN.md",
         "README.zh-CN.md",
         "docs/monitoring/README.md",

@@ -123,7 +123,10 @@ fn daemon(standing: &Standing) -> String {
 }
 
 fn lately(daemon: &DaemonView) -> String {
-    let told = daemon.rates.iter().map(|rate| {
+    // A young daemon has seen the same of each window.
+    let mut rates = daemon.rates.clone();
+    rates.dedup_by_key(|rate| rate.over_s);
+    let told = rates.iter().map(|rate| {
         let mut told = format!(
             "{} and {} in {}",
             out::count(rate.files, "file"),
