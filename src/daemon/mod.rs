@@ -136,10 +136,6 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     tasks.spawn("pushes", pushes::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("watch", watched(ctx.clone(), stop.drain.clone()));
     tasks.spawn(
-        "housekeeping",
-        housekeeping::run(ctx.clone(), minder, stop.drain.clone()),
-    );
-    tasks.spawn(
         "control",
         control::run(
             ctx.clone(),
@@ -164,6 +160,11 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     // What an earlier run has left, in every stage.
     ctx.wake_all();
     service_manager::ready();
+    // Only now: it tells the service manager how things are.
+    tasks.spawn(
+        "housekeeping",
+        housekeeping::run(ctx.clone(), minder, stop.drain.clone()),
+    );
     tracing::info!(
         folders = ctx.running().config.folders.len(),
         ledger = %ctx.running().config.ledger.display(),
