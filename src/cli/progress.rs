@@ -158,10 +158,12 @@ fn follow(ledger: PathBuf, stopped: &mpsc::Receiver<()>) {
     let Ok(runtime) = runtime.enable_all().build() else {
         return;
     };
-    let line = Progress::begin("starting");
+    let mut line = None;
     while stopped.recv_timeout(ASKED) == Err(RecvTimeoutError::Timeout) {
         // It may be starting, or ending.
         if let Ok(standing) = runtime.block_on(client::standing(&ledger)) {
+            // Only now: what a start says goes to standard output.
+            let line = line.get_or_insert_with(|| Progress::begin("starting"));
             line.bar.set_message(how_far(&standing));
         }
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::exit::Exit;
+use super::progress::Following;
 use super::{Failed, Outcome, logging, out, runtime, totals};
 use crate::config::Config;
 use crate::daemon::{self, Options};
@@ -114,7 +115,10 @@ pub fn main(args: Args) -> Outcome {
             listening: Some(say_where),
             ..Options::default()
         };
-        daemon::run(loaded.config, options).await?;
+        let following = Following::begin(&ledger);
+        let ended = daemon::run(loaded.config, options).await;
+        drop(following);
+        ended?;
         sandbox.shutdown().await;
         goodbye(&ledger, &config_path).await
     });
