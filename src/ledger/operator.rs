@@ -478,7 +478,7 @@ fn kind(text: &str) -> Result<StateKind, Fail> {
         .map_err(|error| Fail::BadRow(format!("{error}")))
 }
 
-fn attempts(conn: &Connection, id: FileId) -> Result<Vec<AttemptRecord>, Fail> {
+pub(super) fn attempts(conn: &Connection, id: FileId) -> Result<Vec<AttemptRecord>, Fail> {
     let mut statement = conn.prepare_cached(
         "SELECT id, endpoint, probe, started_at, last_byte_at, ended_at, http_status, code, \
          message, verdict, bytes, task FROM attempts INDEXED BY attempts_of_file \
@@ -507,7 +507,7 @@ fn attempts(conn: &Connection, id: FileId) -> Result<Vec<AttemptRecord>, Fail> {
     Ok(found)
 }
 
-fn history(conn: &Connection, id: FileId) -> Result<Vec<HistoryRecord>, Fail> {
+pub(super) fn history(conn: &Connection, id: FileId) -> Result<Vec<HistoryRecord>, Fail> {
     let mut statement = conn.prepare_cached(
         "SELECT at, from_state, to_state, code, why FROM history WHERE file = ?1 \
          ORDER BY n DESC LIMIT ?2",

@@ -12,6 +12,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter};
 
 use super::error::Fail;
+use super::{gates, halts, operator, rows};
+use crate::domain::ids::FileId;
 
 /// How far beyond the last number that was read the search goes, where nothing
 /// says how many there are.
@@ -50,10 +52,14 @@ pub(super) fn copy(old: &Connection, new: &Connection) -> Result<Salvaged, Fail>
     let folders = copy.names("folders")?;
     let datasets = copy.names("datasets")?;
     copy.files(&folders, &datasets)?;
+    copy.take_out_nonsense()?;
     copy.named()?;
     copy.children("attempts", "id", "WHERE id >= ?1")?;
     copy.children("history", "file", "WHERE file >= ?1")?;
-    copy.gates();
+    copy.take_out_nonsense_of_files()?;
+    copy.gates_and_pauses(&datasets)?;
+    // The content of what was pruned: its copies are duplicates still.
+    copy.plain("taken", &datasets);
     let done = copy.done;
     tx.commit()?;
     Ok(done)
@@ -154,19 +160,77 @@ impl Copy<'_> {
         })
     }
 
-    /// A gate that is lost closes again when it has to.
-    fn gates(&mut self) {
-        let columns = self.columns("gates");
-        let insert = insert_sql("gates", &columns);
-        let sql = format!("SELECT {} FROM gates NOT INDEXED", columns.join(", "));
+    /// Takes out files that could be read and make no sense: garbage on a page
+    /// may pass for a row.
+    fn take_out_nonsense(&mut self) -> Result<(), Fail> {
+        for id in self.numbers()? {
+            if rows::find(self.new, FileId(id)).is_err() {
+                self.new.execute("DELETE FROM files WHERE id = ?1", [id])?;
+                self.done.files = self.done.files.saturating_sub(1);
+                self.done.lost += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for what belongs to the files.
+    fn take_out_nonsense_of_files(&mut self) -> Result<(), Fail> {
+        for id in self.numbers()? {
+            let of = [
+                (
+                    "attempts",
+                    operator::attempts(self.new, FileId(id)).is_err(),
+                ),
+                ("history", operator::history(self.new, FileId(id)).is_err()),
+            ];
+            for (table, _) in of.into_iter().filter(|(_, nonsense)| *nonsense) {
+                self.new
+                    .execute(&format!("DELETE FROM {table} WHERE file = ?1"), [id])?;
+                self.done.lost += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn numbers(&self) -> Result<Vec<i64>, Fail> {
+        let mut statement = self.new.prepare("SELECT id FROM files")?;
+        let numbers = statement.query_map([], |row| row.get(0))?;
+        Ok(numbers.collect::<Result<_, _>>()?)
+    }
+
+    /// A table without numbers, as far as it can be read from its beginning.
+    fn plain(&mut self, table: &str, datasets: &HashMap<i64, i64>) {
+        let columns = self.columns(table);
+        let insert = insert_sql(table, &columns);
+        let sql = format!("SELECT {} FROM {table}", columns.join(", "));
         let _ = self.old.prepare(&sql).and_then(|mut statement| {
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let values = values(row, &columns)?;
+                let mut values = values(row, &columns)?;
+                if let Some(at) = columns.iter().position(|column| column == "dataset")
+                    && let Value::Integer(old) = values[at]
+                {
+                    let here = datasets.get(&old);
+                    values[at] = here.map_or(Value::Null, |here| Value::Integer(*here));
+                }
                 self.new.execute(&insert, params_from_iter(&values))?;
             }
             Ok(())
         });
+    }
+
+    /// A gate that is lost closes again when it has to; a pause is an
+    /// operator's to make again.
+    fn gates_and_pauses(&mut self, datasets: &HashMap<i64, i64>) -> Result<(), Fail> {
+        self.plain("gates", datasets);
+        if gates::load_all(self.new).is_err() {
+            self.new.execute("DELETE FROM gates", [])?;
+        }
+        self.plain("halts", datasets);
+        if halts::load_all(self.new).is_err() {
+            self.new.execute("DELETE FROM halts", [])?;
+        }
+        Ok(())
     }
 
     /// Versions that only the index over paths still names: whether they were
