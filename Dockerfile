@@ -20,7 +20,8 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY Cargo.toml Cargo.lock config.example.toml ./
+COPY .cargo .cargo
+COPY Cargo.toml Cargo.lock build.rs config.example.toml ./
 COPY benches benches
 COPY src src
 # `try` brings its samples.

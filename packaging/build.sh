@@ -5,6 +5,7 @@
 #   packaging/build.sh --binary PATH     with this binary; nothing is built
 #   packaging/build.sh --version 0.0.9   as another version, to test upgrades:
 #                                        larger, and faster made
+#   packaging/build.sh --config PATH     with another starter configuration
 #
 # Needs cargo-deb and cargo-generate-rpm (`--tools` installs them below
 # target/tools/), dpkg-dev for the libraries the binary needs, and gzip.
@@ -12,6 +13,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 binary=
+config=packaging/config.toml
 compress=zstd fast=()
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 out=target/package
@@ -37,6 +39,7 @@ while [ $# -gt 0 ]; do
     case "$1" in
         --binary) binary=$2; shift 2 ;;
         --version) version=$2 compress=gzip fast=(--fast); shift 2 ;;
+        --config) config=$2; shift 2 ;;
         --tools) install_tools; shift ;;
         *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
@@ -63,6 +66,7 @@ rm -rf "$out/man" "$out/completions" "$out/configuration.md"
 mkdir -p "$out"
 install -m 755 "$binary" "$out/supametas-sync"
 strip "$out/supametas-sync"
+install -m 644 "$config" "$out/config.toml"
 "$out/supametas-sync" generate "$out"
 gzip -9nf "$out"/man/*
 gzip -9nc CHANGELOG.md > "$out/changelog.gz"

@@ -52,6 +52,7 @@ pub mod live;
 pub mod media;
 pub mod ports;
 pub mod sandbox;
+pub mod tls;
 pub mod view;
 pub mod watch;
 pub mod web;

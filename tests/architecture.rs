@@ -19,14 +19,15 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("failpoint", &[]),
+    ("tls", &[]),
     ("ports", &["domain"]),
     ("live", &["domain", "ports"]),
     ("config", &["domain", "ports"]),
     ("ledger", &["domain", "ports", "live", "failpoint"]),
     ("watch", &["domain", "ports"]),
     ("media", &["domain", "ports"]),
-    ("api", &["domain", "ports"]),
-    ("hooks", &["domain", "ports"]),
+    ("api", &["domain", "ports", "tls"]),
+    ("hooks", &["domain", "ports", "tls"]),
     ("sandbox", &[]),
     ("view", &["domain", "ports", "live", "config", "ledger"]),
     (

@@ -412,6 +412,7 @@ async fn tls_peer(name: &str, years: std::ops::Range<i32>) -> (Peer, Vec<u8>) {
     own.not_after = rcgen::date_time_ymd(years.end, 1, 1);
     let own = own.signed_by(&own_key, &issuer).unwrap();
     let key = PrivateKeyDer::try_from(own_key.serialize_der()).unwrap();
+    supametas_sync::tls::choose();
     let config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![own.der().clone()], key)

@@ -2,6 +2,9 @@
 //! docs/error-table.md name.
 #![allow(clippy::unwrap_used)]
 
+#[path = "docs/command_lines.rs"]
+mod command_lines;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;

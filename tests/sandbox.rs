@@ -240,6 +240,7 @@ async fn a_reqwest_client_streams_32_mib() {
     let form = reqwest::multipart::Form::new()
         .part("file", file)
         .part("data", data);
+    supametas_sync::tls::choose();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/video-task", sandbox.base_url());
     let sent = client

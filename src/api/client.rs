@@ -333,6 +333,7 @@ fn build(settings: &Settings, plain: bool) -> Result<Client, SetupError> {
     } else {
         usize::MAX
     };
+    crate::tls::choose();
     let mut builder = Client::builder()
         .user_agent(concat!("supametas-sync/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())

@@ -17,12 +17,10 @@ use crate::ledger;
 /// name beside FILE, checked, synced and only then renamed; its owner alone may
 /// read it. A file that is there is not overwritten without --force.
 ///
-/// To restore: stop the daemon; move the ledger aside, and with it the files of
-/// the same name that end in -wal and -shm; copy the backup to its place, owned
-/// by the daemon's user, mode 600; start the daemon. What happened after the
-/// backup is unknown to it: files that were sent since and still lie in their
-/// folder are sent again, and tasks since then are not followed. So move those
-/// files out first, or `pause all` before you start.
+/// To restore: stop the daemon; `rebuild --from FILE`; start the daemon. Don't
+/// copy the backup back by hand: what happened after it is unknown to it, and
+/// files that were sent since and still lie in their folder would be sent again.
+/// `rebuild` holds those, and keeps the ledger that is there, aside.
 ///
 /// With --json: {"backup", "bytes"}.
 ///

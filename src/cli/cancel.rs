@@ -11,13 +11,13 @@ use super::{Failed, Outcome, ask, files, filter, find, out, runtime};
 use crate::config::Config as Loader;
 use crate::config::valid::Config;
 use crate::daemon;
-use crate::domain::answer::{self, Body, Call};
+use crate::domain::answer::Call;
 use crate::domain::error_table::Trail;
 use crate::domain::ids::{FileId, TaskId};
 use crate::domain::lifecycle::{Event, Step, step};
 use crate::domain::naming::shown_text;
 use crate::domain::state::{State, StateKind};
-use crate::ledger::{FileRecord, Ledger, LedgerError, Policies, Selection};
+use crate::ledger::{FileRecord, Ledger, LedgerError, Policies};
 use crate::ports::{ImportApi, World};
 
 /// Have the service delete the tasks of files that it works on
@@ -76,20 +76,8 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let world = World::real();
     runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;
-        let selection = if args.which.files.is_empty() {
-            args.which.filter.remark_unknown(&config);
-            let mut filter = args
-                .which
-                .filter
-                .clone()
-                .filter(world.clock.now(), usize::MAX);
-            if filter.states.is_empty() {
-                filter.states = vec![StateKind::Submitted];
-            }
-            Selection::Matching(filter)
-        } else {
-            Selection::Ids(find::named(&config, &ledger, &args.which.files).await?)
-        };
+        let submitted = [StateKind::Submitted];
+        let selection = find::select(&config, &ledger, &args.which, submitted).await?;
         let ids = ledger.selected(selection).await?;
         let mut refused = Vec::new();
         let mut tasks = Vec::new();
@@ -161,10 +149,7 @@ async fn cancel(
         )));
     };
     let outcome = api.delete(&dataset.key, &task).await;
-    let deleted = matches!(&outcome, answer::Outcome::Answer(answer)
-        if (200..300).contains(&answer.status)
-            && matches!(&answer.body, Body::Envelope { code, .. } if code == "0"));
-    if !deleted {
+    if !outcome.is_done() {
         let judged = config.errors.judge(Call::Query, &outcome, Trail::default());
         return Ok(Some(format!(
             "the service did not say that it deleted task {task}: {} {}",

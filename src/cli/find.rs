@@ -1,4 +1,5 @@
-//! Which file a person means: a number, a path, or a part of a name.
+//! Which file a person means: a number, a path, or a part of a name; and which
+//! files, by name or by what they have in common.
 //!
 //! Must not: change anything, or guess between files of different paths.
 
@@ -8,13 +9,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
+use super::filter::Which;
 use super::table::Table;
 use super::{Failed, files};
 use crate::config::valid::Config;
 use crate::config::{Machine, tidy};
 use crate::domain::ids::{FileId, FolderName};
 use crate::domain::naming::shown;
-use crate::ledger::{FileRecord, Filter, Ledger};
+use crate::domain::state::StateKind;
+use crate::ledger::{FileRecord, Filter, Ledger, Selection};
+use crate::ports::World;
 
 /// Files looked through for a part of a name, at most.
 const LOOKED_THROUGH: usize = 500;
@@ -70,11 +74,7 @@ pub async fn find(config: &Config, ledger: &Ledger, asked: &Path) -> Result<Foun
 }
 
 /// The files that are named, the latest version of each.
-pub async fn named(
-    config: &Config,
-    ledger: &Ledger,
-    asked: &[PathBuf],
-) -> Result<Vec<FileId>, Failed> {
+async fn named(config: &Config, ledger: &Ledger, asked: &[PathBuf]) -> Result<Vec<FileId>, Failed> {
     let mut ids = Vec::new();
     for asked in asked {
         match find(config, ledger, asked).await? {
@@ -95,6 +95,27 @@ pub async fn named(
     let mut known = std::collections::BTreeSet::new();
     ids.retain(|id| known.insert(*id));
     Ok(ids)
+}
+
+/// What the arguments mean: the files that are named, or those that match;
+/// where they ask for no state, those in one of `states`, or in any if there are
+/// none.
+pub async fn select(
+    config: &Config,
+    ledger: &Ledger,
+    which: &Which,
+    states: impl IntoIterator<Item = StateKind>,
+) -> Result<Selection, Failed> {
+    if !which.files.is_empty() {
+        return Ok(Selection::Ids(named(config, ledger, &which.files).await?));
+    }
+    which.filter.remark_unknown(config);
+    let now = World::real().clock.now();
+    let mut filter = which.filter.clone().filter(now, usize::MAX);
+    if filter.states.is_empty() {
+        filter.states = states.into_iter().collect();
+    }
+    Ok(Selection::Matching(filter))
 }
 
 /// The files of several paths, for a person to choose from.

@@ -10,8 +10,7 @@ use super::exit::Exit;
 use super::lying::{Looker, Source};
 use super::{Failed, Outcome, ask, files, filter, find, out, runtime};
 use crate::domain::state::StateKind;
-use crate::ledger::{Erased, FileRecord, Memory, Selection};
-use crate::ports::World;
+use crate::ledger::{Erased, FileRecord, Memory};
 
 /// Take files out of the ledger, with their attempts and history
 ///
@@ -70,13 +69,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let config = files::config(config)?;
     runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;
-        let selection = if args.which.files.is_empty() {
-            args.which.filter.remark_unknown(&config);
-            let now = World::real().clock.now();
-            Selection::Matching(args.which.filter.clone().filter(now, usize::MAX))
-        } else {
-            Selection::Ids(find::named(&config, &ledger, &args.which.files).await?)
-        };
+        let selection = find::select(&config, &ledger, &args.which, []).await?;
         let ids = ledger.selected(selection).await?;
         let mut looker = Looker::new(&config);
         let mut refused = Vec::new();

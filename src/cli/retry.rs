@@ -13,7 +13,7 @@ use super::{Failed, Outcome, ask, files, filter, find, out, runtime};
 use crate::config::valid::Config;
 use crate::domain::ids::FileId;
 use crate::domain::state::StateKind;
-use crate::ledger::{FileRecord, Ledger, Retried, Selection};
+use crate::ledger::{FileRecord, Ledger, Retried};
 use crate::ports::World;
 
 /// Send files again that came to a bad end
@@ -70,19 +70,8 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let world = World::real();
     runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;
-        let selection = if args.which.files.is_empty() {
-            args.which.filter.remark_unknown(&config);
-            let mut filter = args.which.filter.filter(world.clock.now(), usize::MAX);
-            if filter.states.is_empty() {
-                filter.states = StateKind::ALL
-                    .into_iter()
-                    .filter(|k| k.needs_attention())
-                    .collect();
-            }
-            Selection::Matching(filter)
-        } else {
-            Selection::Ids(find::named(&config, &ledger, &args.which.files).await?)
-        };
+        let needy = StateKind::ALL.into_iter().filter(|k| k.needs_attention());
+        let selection = find::select(&config, &ledger, &args.which, needy).await?;
         let retried = if args.dry_run {
             ledger.rehearse_retry(selection, world.moment()).await?
         } else {

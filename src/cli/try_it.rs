@@ -194,7 +194,7 @@ fn write_config(place: &Place, sandbox: &Sandbox) -> Result<PathBuf, Failed> {
 fn say_where(page: SocketAddr) {
     out::print(&format!(
         "The page is at   http://{page}/\n\
-         Ctrl-C stops it.\n\n"
+         Ctrl-C stops it.\n"
     ));
 }
 

@@ -209,12 +209,19 @@ async fn tell(config: &Config, dataset: &Dataset, url: &Url) -> anyhow::Result<(
     let api = daemon::api(&config.service, &World::real())?;
     let path = &config.service.webhook_path;
     let told = api.set_webhook(&dataset.key, path, url.as_str()).await;
+    if told.is_done() {
+        return Ok(());
+    }
     let why = match told {
         Answered::Answer(answer) => match answer.body {
-            Body::Envelope { code, .. } if code == "0" => return Ok(()),
             Body::Envelope { code, message, .. } => {
                 let message = message.unwrap_or_default();
-                format!("{} {}", shown_text(&code, 40), shown_text(&message, 300))
+                format!(
+                    "status {}, {} {}",
+                    answer.status,
+                    shown_text(&code, 40),
+                    shown_text(&message, 300)
+                )
             }
             _ => format!("status {}, and no words of its own", answer.status),
         },

@@ -47,6 +47,16 @@ impl Outcome {
             Outcome::NoConnection { .. } | Outcome::Broken { .. } => None,
         }
     }
+
+    /// Whether the service itself says that it did what was asked: 2xx, and its
+    /// envelope with the code 0. For calls without a row of the error table.
+    pub fn is_done(&self) -> bool {
+        let Outcome::Answer(answer) = self else {
+            return false;
+        };
+        let zero = matches!(&answer.body, Body::Envelope { code, .. } if code == "0");
+        zero && (200..300).contains(&answer.status)
+    }
 }
 
 /// An HTTP answer, reduced to what matters.
@@ -210,6 +220,35 @@ mod tests {
         assert_eq!(Outcome::Answer(answer).status(), Some(503));
         assert_eq!(Outcome::NoConnection { detail }.status(), None);
         assert_eq!(broken.status(), None);
+    }
+
+    #[test]
+    fn done_is_what_the_service_itself_calls_so() {
+        let envelope = |code: &str| Body::Envelope {
+            code: code.to_owned(),
+            message: None,
+            task: None,
+            task_state: None,
+        };
+        let table = [
+            (200, envelope("0"), true),
+            (299, envelope("0"), true),
+            (302, envelope("0"), false),
+            (500, envelope("0"), false),
+            (200, envelope("OPS40001"), false),
+            (200, Body::Empty, false),
+        ];
+        for (status, body, done) in table {
+            let outcome = Outcome::Answer(Answer {
+                status,
+                body,
+                retry_after: None,
+                location: None,
+            });
+            assert_eq!(outcome.is_done(), done, "{outcome:?}");
+        }
+        let detail = String::new();
+        assert!(!Outcome::NoConnection { detail }.is_done());
     }
 
     #[test]

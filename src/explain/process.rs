@@ -46,14 +46,6 @@ pub fn writers_of(file: &File) -> Writers {
     writers
 }
 
-/// Whether a process has the file at `path` open for writing; `None`: it
-/// can't be looked at.
-pub fn has_open(pid: u32, path: &Path) -> Option<bool> {
-    let file = File::open(path).ok()?;
-    let wanted = identity(file.as_fd(), OsStr::new(""), AtFlags::EMPTY_PATH)?;
-    has_open_for_writing(pid, wanted)
-}
-
 type Identity = (u32, u32, u64);
 
 fn identity(dir: impl AsFd, name: &OsStr, flags: AtFlags) -> Option<Identity> {

@@ -69,6 +69,7 @@ impl Poster {
         if let Some(client) = made.get() {
             return Ok(client);
         }
+        crate::tls::choose();
         let mut builder = Client::builder()
             .user_agent(concat!("supametas-sync/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
-use tokio::sync::watch;
 
 use super::Ledger;
 use super::error::{Fail, LedgerError};
@@ -44,7 +43,8 @@ impl Ledger {
     }
 
     /// The same, to wait on: changes after each commit that changed a gate.
-    pub fn gates_watch(&self) -> watch::Receiver<Arc<Gates>> {
+    #[cfg(test)]
+    pub(super) fn gates_watch(&self) -> tokio::sync::watch::Receiver<Arc<Gates>> {
         self.gates.clone()
     }
 

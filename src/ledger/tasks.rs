@@ -130,8 +130,7 @@ impl Ledger {
 
     /// Lets a query through as the probe of the service's and the dataset's
     /// gates, where they are closed and due. False: one of them is closed, and
-    /// the query must wait. Needed only while a gate is closed. A probe that
-    /// is not sent after all is given back by [`Ledger::probe_not_sent`].
+    /// the query must wait. Needed only while a gate is closed.
     pub async fn poll_may_go(&self, id: FileId, at: Moment) -> Result<bool, LedgerError> {
         self.write(1, move |work| {
             let file = rows::load(work.conn, id)?;
@@ -153,13 +152,6 @@ impl Ledger {
             Ok(true)
         })
         .await
-    }
-
-    /// Gives back the gates that the file was to probe, where its query was
-    /// not sent.
-    pub async fn probe_not_sent(&self, id: FileId) -> Result<(), LedgerError> {
-        self.write(1, move |work| gates::give_back_probes(work, id))
-            .await
     }
 
     /// Records the answer to a query, and everything that follows from it.

@@ -235,20 +235,6 @@ impl FolderRoot {
     pub fn look(&self, rel: &[u8]) -> Result<FileVersion, NotTaken> {
         self.handle()?.look(rel)
     }
-
-    /// Whether an open file is still the version, and its path still leads to
-    /// it: to be asked before the last byte is sent, and before the source is
-    /// moved or deleted. An error says that it can't be known now.
-    pub fn still_same(&self, file: &File, version: &FileVersion) -> Result<bool, NotTaken> {
-        if !same_version(file, version) {
-            return Ok(false);
-        }
-        match self.look(&version.path) {
-            Ok(now) => Ok(now == *version),
-            Err(e @ (NotTaken::Offline(_) | NotTaken::Io { .. } | NotTaken::NoRight)) => Err(e),
-            Err(_) => Ok(false),
-        }
-    }
 }
 
 /// A folder's open handle.

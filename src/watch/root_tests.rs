@@ -156,22 +156,24 @@ fn a_changed_file_is_not_the_same() {
     let root = root(dir.path());
     std::fs::write(&path, b"one").unwrap();
     let o = root.open_file(b"a").unwrap();
-    assert_eq!(root.still_same(&o.file, &o.version), Ok(true));
+    assert!(same_version(&o.file, &o.version));
+    assert_eq!(root.look(b"a").as_ref(), Ok(&o.version));
     // Replaced: the open file is what it was, its path leads elsewhere.
     std::fs::write(dir.path().join("b"), b"two").unwrap();
     std::fs::rename(dir.path().join("b"), &path).unwrap();
     assert!(same_version(&o.file, &o.version));
-    assert_eq!(root.still_same(&o.file, &o.version), Ok(false));
+    assert_ne!(root.look(b"a").as_ref(), Ok(&o.version));
     // Appended to.
     let o = root.open_file(b"a").unwrap();
     let mut more = File::options().append(true).open(&path).unwrap();
     more.write_all(b"!").unwrap();
     assert!(!same_version(&o.file, &o.version));
-    assert_eq!(root.still_same(&o.file, &o.version), Ok(false));
+    assert_ne!(root.look(b"a").as_ref(), Ok(&o.version));
     // Deleted.
     let o = root.open_file(b"a").unwrap();
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(root.still_same(&o.file, &o.version), Ok(false));
+    assert!(same_version(&o.file, &o.version));
+    assert!(root.look(b"a").is_err());
 }
 
 #[test]

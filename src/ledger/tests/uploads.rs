@@ -517,7 +517,6 @@ async fn a_poll_can_be_the_probe() {
     };
     assert!(bench.ledger.poll_may_go(id, due).await.unwrap());
     assert!(bench.ledger.gates()[&GateKey::Service].is_probed_by(id));
-    bench.ledger.probe_not_sent(id).await.unwrap();
     assert!(bench.ledger.poll_may_go(id, due).await.unwrap());
     let _ = bench.polled(id, task_is(TaskState::Pending)).await;
     assert!(bench.ledger.gates().is_empty());
