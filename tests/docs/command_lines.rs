@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
@@ -70,7 +71,7 @@ fn words(text: &str) -> Vec<String> {
                     break;
                 }
             }
-            '|' | ';' | '&' | '<' | '>' | ')' if !open => {
+            '|' | ';' | '&' | '<' | '>' | '(' | ')' | '`' if !open => {
                 // `2>` is an operator as well.
                 word.take_if(|word| word == "2");
                 break;
@@ -83,11 +84,12 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-fn commands() -> Vec<String> {
+/// The names of all commands.
+static COMMANDS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let all = Cli::command();
     let names = all.get_subcommands().map(|c| c.get_name().to_owned());
     names.chain(["help".to_owned()]).collect()
-}
+});
 
 /// Where the program's name stands in a line as a word of its own, or as the
 /// last part of a path: what is before it, and what is behind.
@@ -125,16 +127,18 @@ fn is_command(before: &str) -> bool {
 
 /// Whole lines, as in a block of code or a script.
 fn in_code(place: &str, code: &str, found: &mut Vec<Line>) {
-    let known = commands();
+    let known = &*COMMANDS;
     for line in code.replace("\\\n", " ").lines() {
         for (before, after) in calls(line) {
             let words = words(after);
             let first = words.first().map_or("", String::as_str);
-            if is_command(before) || known.iter().any(|name| name == first) {
+            // As in `supametas-sync (1.0)`, which is no call.
+            let call = !first.is_empty();
+            if (call && is_command(before)) || known.iter().any(|name| name == first) {
                 found.push(Line {
                     place: format!("{place}: {}", line.trim()),
                     words,
-                    named: false,
+                    named: before.ends_with('`'),
                 });
             }
         }
@@ -144,7 +148,7 @@ fn in_code(place: &str, code: &str, found: &mut Vec<Line>) {
 /// What stands between backticks in a text: calls, and, where `bare`, a command
 /// with an argument, without the program's name.
 fn in_spans(place: &str, text: &str, bare: bool, found: &mut Vec<Line>) {
-    let known = commands();
+    let known = &*COMMANDS;
     let mut parts = text.split('`');
     parts.next();
     while let Some(span) = parts.next() {
@@ -274,6 +278,12 @@ fn refused(line: &Line) -> Option<String> {
         ErrorKind::MissingRequiredArgument
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
             if line.named =>
+        {
+            None
+        }
+        // An option alone, without its value.
+        ErrorKind::InvalidValue
+            if line.named && error.to_string().contains("none was supplied") =>
         {
             None
         }
