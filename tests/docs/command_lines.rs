@@ -162,10 +162,10 @@ fn in_spans(place: &str, text: &str, bare: bool, found: &mut Vec<Line>) {
         };
         match span_words.as_slice() {
             [NAME, rest @ ..] if !rest.is_empty() => add(&rest.join(" ")),
-            [first, _, ..] if bare && known.iter().any(|name| name == first) => {
-                if !OTHERS.contains(&span) {
-                    add(&span_words.join(" "));
-                }
+            [first, _, ..]
+                if bare && known.iter().any(|name| name == first) && !OTHERS.contains(&span) =>
+            {
+                add(&span_words.join(" "));
             }
             _ => {}
         }
