@@ -2,11 +2,12 @@
 //!
 //! Must not: look at a file, or decide what it is.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::error::{Fail, LedgerError};
 use super::policies::Policies;
@@ -118,6 +119,16 @@ pub const UNREADABLE: &str = "UNREADABLE";
 pub(super) const IDENTIFY: &str = "SELECT id FROM files WHERE folder = ?1 AND path = ?2 \
     AND dev = ?3 AND inode = ?4 AND size = ?5 AND mtime_ns = ?6";
 
+/// A version's number, and whether it is [`AGAIN`]. From two indices alone.
+pub(super) const KNOWN: &str = "SELECT f.id, EXISTS (SELECT 1 FROM files AS a \
+    INDEXED BY files_again WHERE a.id = f.id AND (a.state IN ('gone', 'superseded') \
+    OR (a.source_done = 'moved' AND a.source_action = 'move-rejected'))) FROM files AS f \
+    WHERE f.folder = ?1 AND f.path = ?2 \
+    AND f.dev = ?3 AND f.inode = ?4 AND f.size = ?5 AND f.mtime_ns = ?6";
+
+/// Whether any version of a path is in the ledger.
+pub(super) const ANY: &str = "SELECT 1 FROM files WHERE folder = ?1 AND path = ?2 LIMIT 1";
+
 /// Whether a version in the ledger is new to it all the same when seen again:
 /// it had gone, or been replaced, and is back; or we had moved it away as
 /// rejected, and somebody put it back.
@@ -153,15 +164,28 @@ impl Ledger {
         versions: Vec<FileVersion>,
     ) -> Result<Vec<bool>, LedgerError> {
         self.read(Lane::Hot, move |conn| {
-            let Some(folder) = folder_number(conn, &folder)? else {
+            // In one view of the ledger: a lock for each question would cost
+            // more than its answer.
+            let tx = conn.unchecked_transaction()?;
+            let Some(folder) = folder_number(&tx, &folder)? else {
                 return Ok(vec![false; versions.len()]);
             };
-            let mut again = conn.prepare_cached(AGAIN)?;
+            let mut known = tx.prepare_cached(KNOWN)?;
             versions
                 .iter()
-                .map(|version| match identify(conn, folder, version)? {
-                    Some(id) => Ok(!again.exists([id])?),
-                    None => Ok(false),
+                .map(|version| {
+                    let mut rows = known.query(params![
+                        folder,
+                        version.path,
+                        bits(version.dev),
+                        bits(version.inode),
+                        length(version.size),
+                        version.mtime_ns
+                    ])?;
+                    Ok(match rows.next()? {
+                        Some(row) => !row.get::<_, bool>(1)?,
+                        None => false,
+                    })
                 })
                 .collect()
         })
@@ -187,10 +211,7 @@ impl Ledger {
             let policies = Arc::clone(policies);
             let enqueued = self
                 .write(chunk.len(), move |work| {
-                    chunk
-                        .into_iter()
-                        .map(|file| enqueue(work, file, at, &policies))
-                        .collect::<Result<Vec<_>, _>>()
+                    enqueue_all(work, &chunk, at, &policies)
                 })
                 .await?;
             done.extend(enqueued);
@@ -325,9 +346,46 @@ fn note_unreadable(
     work.store(&file)
 }
 
+/// Files whose path the ledger has never met are gathered and written many in
+/// a statement; the others one by one, in their order.
+fn enqueue_all(
+    work: &mut Work<'_>,
+    files: &[NewFile],
+    at: Moment,
+    policies: &Arc<Policies>,
+) -> Result<Vec<Enqueued>, Fail> {
+    let mut done = Vec::with_capacity(files.len());
+    let mut fresh = Vec::new();
+    let mut paths = HashSet::new();
+    for file in files {
+        let folder = work.folder(&file.folder)?;
+        if let NewSorted::Media(media) = file.sorted
+            && paths.insert((folder, file.version.path.as_slice()))
+            && !work
+                .conn
+                .prepare_cached(ANY)?
+                .exists(params![folder, file.version.path])?
+        {
+            let dataset = work.dataset(&file.dataset)?;
+            fresh.push(Fresh {
+                folder,
+                dataset,
+                version: &file.version,
+                media: Some(media),
+            });
+            continue;
+        }
+        insert(work.conn, &mut fresh, at, &mut done)?;
+        paths.clear();
+        done.push(enqueue(work, file, at, policies)?);
+    }
+    insert(work.conn, &mut fresh, at, &mut done)?;
+    Ok(done)
+}
+
 fn enqueue(
     work: &mut Work<'_>,
-    new: NewFile,
+    new: &NewFile,
     at: Moment,
     policies: &Arc<Policies>,
 ) -> Result<Enqueued, Fail> {
@@ -340,22 +398,31 @@ fn enqueue(
         Some(id) => {
             let again = work.conn.prepare_cached(AGAIN)?.exists([id])?;
             let id = FileId(id);
-            if !(again && come_back(work, id, &new, media, at, policies)?) {
+            if !(again && come_back(work, id, new, media, at, policies)?) {
                 return Ok(Enqueued { id, new: false });
             }
             id
         }
-        None => insert(work, folder, &new, media, at)?,
+        None => {
+            let fresh = Fresh {
+                folder,
+                dataset: work.dataset(&new.dataset)?,
+                version: &new.version,
+                media,
+            };
+            insert_rows(work.conn, &[fresh], at)?
+        }
     };
-    match new.sorted {
+    match &new.sorted {
         NewSorted::Media(_) => {}
         NewSorted::Unsupported(reason) => {
             let mut file = rows::load(work.conn, id)?;
-            work.must_change(&mut file, &Event::Unsupported(reason), at, policies)?;
+            let event = Event::Unsupported(reason.clone());
+            work.must_change(&mut file, &event, at, policies)?;
         }
         NewSorted::Unreadable(why) => {
             let file = rows::load(work.conn, id)?;
-            note_unreadable(work, file, &why, at)?;
+            note_unreadable(work, file, why, at)?;
         }
     }
     let older: Vec<i64> = {
@@ -370,44 +437,112 @@ fn enqueue(
     Ok(Enqueued { id, new: true })
 }
 
-fn insert(
-    work: &mut Work<'_>,
+/// A version that the ledger does not have.
+struct Fresh<'a> {
     folder: i64,
-    new: &NewFile,
+    dataset: i64,
+    version: &'a FileVersion,
     media: Option<Media>,
+}
+
+/// Writes all of `fresh`, and says of each which number it has.
+fn insert(
+    conn: &Connection,
+    fresh: &mut Vec<Fresh<'_>>,
     at: Moment,
-) -> Result<FileId, Fail> {
-    let dataset = work.dataset(&new.dataset)?;
+    done: &mut Vec<Enqueued>,
+) -> Result<(), Fail> {
+    let mut rest = fresh.as_slice();
+    while !rest.is_empty() {
+        let rows = AT_ONCE
+            .into_iter()
+            .find(|rows| *rows <= rest.len())
+            .unwrap_or(1);
+        let (now, later) = rest.split_at(rows);
+        let first = insert_rows(conn, now, at)?;
+        let ids = (first.0..).map(FileId).take(rows);
+        done.extend(ids.map(|id| Enqueued { id, new: true }));
+        rest = later;
+    }
+    fresh.clear();
+    Ok(())
+}
+
+/// Rows of one statement: so few lengths that all are kept prepared. Many in
+/// one, since SQLite makes a table of each CHECK's list once a statement.
+const AT_ONCE: [usize; 3] = [64, 8, 1];
+
+/// Writes them in one statement: their numbers follow each other from the one
+/// that is returned.
+fn insert_rows(conn: &Connection, fresh: &[Fresh<'_>], at: Moment) -> Result<FileId, Fail> {
+    // The largest number that any row ever had, as SQLite keeps it for
+    // AUTOINCREMENT; the statement moves it on.
+    let last: Option<i64> = conn
+        .prepare_cached(LAST_NUMBER)?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let first = last.unwrap_or(0) + 1;
     let state = first_state(at);
     let columns = rows::columns_of(&state);
     let tries = columns.tries.unwrap_or(Tries::new(at.now));
-    let version = &new.version;
-    work.conn
-        .prepare_cached(
-            "INSERT INTO files (folder, path, dev, inode, size, mtime_ns, dataset, media, state, \
-             not_before, tries_since, tries_strikes, tries_failures, tries_resends, \
-             tries_resubmits, seen_at, changed_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16)",
-        )?
-        .execute(params![
-            folder,
-            version.path,
-            bits(version.dev),
-            bits(version.inode),
-            length(version.size),
-            version.mtime_ns,
-            dataset,
-            media.map(Media::as_str),
-            state.kind().as_str(),
-            columns.not_before,
-            tries.since.0,
-            tries.strikes,
-            tries.failures,
-            tries.resends,
-            tries.resubmits,
-            at.now.0,
-        ])?;
-    Ok(FileId(work.conn.last_insert_rowid()))
+    let mut statement = conn.prepare_cached(&insert_sql(fresh.len()))?;
+    let mut place = 0;
+    let mut bind = |value: &dyn ToSql| {
+        place += 1;
+        statement.raw_bind_parameter(place, value)
+    };
+    bind(&state.kind().as_str())?;
+    bind(&columns.not_before)?;
+    bind(&tries.since.0)?;
+    bind(&tries.strikes)?;
+    bind(&tries.failures)?;
+    bind(&tries.resends)?;
+    bind(&tries.resubmits)?;
+    bind(&at.now.0)?;
+    for (id, row) in (first..).zip(fresh) {
+        let version = row.version;
+        bind(&id)?;
+        bind(&row.folder)?;
+        bind(&version.path)?;
+        bind(&bits(version.dev))?;
+        bind(&bits(version.inode))?;
+        bind(&length(version.size))?;
+        bind(&version.mtime_ns)?;
+        bind(&row.dataset)?;
+        bind(&row.media.map(Media::as_str))?;
+    }
+    statement.raw_execute()?;
+    Ok(FileId(first))
+}
+
+const LAST_NUMBER: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'files'";
+
+/// The first eight values are common to all rows, nine are each row's own.
+fn insert_sql(rows: usize) -> String {
+    use std::fmt::Write;
+    let mut sql = "INSERT INTO files (state, not_before, tries_since, tries_strikes, \
+        tries_failures, tries_resends, tries_resubmits, seen_at, changed_at, \
+        id, folder, path, dev, inode, size, mtime_ns, dataset, media) VALUES "
+        .to_owned();
+    for row in 0..rows {
+        let at = 9 + row * 9;
+        let comma = if row == 0 { "" } else { ", " };
+        // Nothing can go wrong with a String.
+        let _ = write!(
+            sql,
+            "{comma}(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?{}, ?{}, ?{}, ?{}, ?{}, ?{}, ?{}, ?{}, ?{})",
+            at,
+            at + 1,
+            at + 2,
+            at + 3,
+            at + 4,
+            at + 5,
+            at + 6,
+            at + 7,
+            at + 8
+        );
+    }
+    sql
 }
 
 /// A version that is new to the ledger again. False: it stays as it was.
