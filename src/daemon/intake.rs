@@ -435,27 +435,38 @@ fn unreadable(why: &dyn std::fmt::Display) -> Found {
 }
 
 fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
-    let handle = root.handle();
-    keys.into_iter()
-        .map(|key| {
-            let opened = match &handle {
-                Ok(handle) => match handle.open_file(&key.path) {
-                    Ok(opened) => {
-                        let open = lease::open_for_writing(&opened.file);
-                        Ok((Some(opened.file), opened.version, open))
-                    }
-                    // It can be looked at all the same, unless its directory is
-                    // closed too: then the folder's scan tells.
-                    Err(NotTaken::NoRight) => handle
-                        .look(&key.path)
-                        .map(|version| (None, version, Openness::Unknown)),
-                    Err(why) => Err(why),
-                },
-                Err(offline) => Err(NotTaken::Offline(*offline)),
-            };
-            Looked { key, opened }
-        })
-        .collect()
+    let handle = match root.handle() {
+        Ok(handle) => handle,
+        Err(offline) => {
+            let all = keys.into_iter().map(|key| Looked {
+                key,
+                opened: Err(NotTaken::Offline(offline)),
+            });
+            return all.collect();
+        }
+    };
+    let mut looked = Vec::with_capacity(keys.len());
+    let (mut asker, mut next) = (lease::Asker::default(), keys.iter());
+    handle.open_files(keys.iter().map(|key| key.path.as_slice()), |opened| {
+        let Some(key) = next.next() else { return };
+        let opened = match opened {
+            Ok(opened) => {
+                let open = asker.open_for_writing(&opened.file, opened.version.dev);
+                Ok((Some(opened.file), opened.version, open))
+            }
+            // It can be looked at all the same, unless its directory is
+            // closed too: then the folder's scan tells.
+            Err(NotTaken::NoRight) => handle
+                .look(&key.path)
+                .map(|version| (None, version, Openness::Unknown)),
+            Err(why) => Err(why),
+        };
+        looked.push(Looked {
+            key: Arc::clone(key),
+            opened,
+        });
+    });
+    looked
 }
 
 /// What a finished file is; a file that can't be read is something, too.
