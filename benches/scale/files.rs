@@ -44,6 +44,11 @@ fn put(path: &Path, n: u64, content: bool, modified: SystemTime) {
     file.set_modified(modified).expect("set");
 }
 
+/// One new file that has lain there for an hour.
+pub fn plant(to: &Path, n: u64) {
+    put(to, n, true, SystemTime::now() - Duration::from_secs(3600));
+}
+
 /// One new file, made aside and renamed in.
 pub fn drop_in(aside: &Path, to: &Path, n: u64) {
     let made = aside.join(format!("new-{n}"));

