@@ -152,6 +152,7 @@ async fn no_statement_of_the_daemons_modules_looks_through_a_table() {
         "halts",
         "clock",
         "counts",
+        "n",
         "notices",
         "sqlite_sequence",
         "CONSTANT",
