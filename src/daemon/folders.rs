@@ -15,6 +15,7 @@ use crate::domain::place::FolderPlace;
 use crate::domain::settle::Sighted;
 use crate::ports::World;
 use crate::watch::budget::{self, WatchBudget};
+use crate::watch::root::Identity;
 use crate::watch::settings::{How, Watched};
 use crate::watch::{
     CannotStart, DEFAULT_HINTS, FolderRoot, FolderWatch, Mode, Outlets, Setup, Sighting,
@@ -26,6 +27,8 @@ pub struct Folders {
     entries: Mutex<BTreeMap<FolderName, Entry>>,
     /// What each folder's directory was when last recorded.
     places: Mutex<BTreeMap<FolderName, FolderPlace>>,
+    /// The directories for which that was looked at and stands there.
+    recorded: Mutex<BTreeMap<FolderName, Identity>>,
     outlets: Outlets,
     world: World,
     /// Cancelled when a watch ends that should not have.
@@ -52,6 +55,7 @@ impl Folders {
     ) -> Result<Folders, CannotStart> {
         let folders = Folders {
             places: Mutex::new(places),
+            recorded: Mutex::default(),
             entries: Mutex::default(),
             outlets,
             world,
@@ -88,6 +92,8 @@ impl Folders {
     }
 
     fn watch(&self, config: &Config, folder: &Arc<Folder>) -> Result<Entry, CannotStart> {
+        // The same directory may have come under another path.
+        self.recorded().remove(&folder.name);
         let before = self.places().get(&folder.name).cloned();
         let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
         let root = Arc::new(root.known_before(before));
@@ -190,26 +196,48 @@ impl Folders {
         }
     }
 
-    /// Folders whose directories are to be recorded: those that are on line
-    /// and others than they were.
-    pub fn new_places(&self) -> Vec<(FolderName, FolderPlace)> {
-        let online: Vec<_> = self
-            .entries()
+    /// Whether a folder is on line whose directory may have to be recorded.
+    /// Asks nothing of the file system: meant for once a second.
+    pub fn has_new_places(&self) -> bool {
+        !self.unrecorded().is_empty()
+    }
+
+    fn unrecorded(&self) -> Vec<(FolderName, Arc<FolderRoot>, Identity)> {
+        let recorded = self.recorded();
+        self.entries()
             .iter()
             .filter(|(_, entry)| entry.watch.status().borrow().online)
-            .map(|(name, entry)| (name.clone(), entry.watch.root()))
-            .collect();
-        let places = self.places().clone();
-        online
-            .into_iter()
-            .filter_map(|(name, root)| Some((name, root.place()?)))
-            .filter(|(name, place)| places.get(name) != Some(place))
+            .filter_map(|(name, entry)| {
+                let root = entry.watch.root();
+                let identity = root.identity()?;
+                (recorded.get(name) != Some(&identity)).then(|| (name.clone(), root, identity))
+            })
             .collect()
     }
 
+    /// Folders whose directories are to be recorded: those that are on line
+    /// and others than they were. Looks at them, which may block.
+    pub fn new_places(&self) -> Vec<(FolderName, Identity, FolderPlace)> {
+        let mut new = Vec::new();
+        for (name, root, identity) in self.unrecorded() {
+            let Some(place) = root.place() else { continue };
+            if self.places().get(&name) == Some(&place) {
+                self.recorded().insert(name, identity);
+            } else {
+                new.push((name, identity, place));
+            }
+        }
+        new
+    }
+
     /// It is recorded.
-    pub fn place_recorded(&self, name: FolderName, place: FolderPlace) {
-        self.places().insert(name, place);
+    pub fn place_recorded(&self, name: FolderName, identity: Identity, place: FolderPlace) {
+        self.places().insert(name.clone(), place);
+        self.recorded().insert(name, identity);
+    }
+
+    fn recorded(&self) -> MutexGuard<'_, BTreeMap<FolderName, Identity>> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn places(&self) -> MutexGuard<'_, BTreeMap<FolderName, FolderPlace>> {

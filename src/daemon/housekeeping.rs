@@ -59,7 +59,7 @@ pub async fn run(
         }
         tell_gates(&ctx, &mut closed);
         tell_halts(&ctx, &mut halted);
-        if places.is_finished() {
+        if places.is_finished() && ctx.folders.has_new_places() {
             places = tokio::spawn(record_places(ctx.clone()));
         }
         // The tick ran and the ledger's thread answered: that is being alive.
@@ -79,14 +79,14 @@ pub async fn run(
 async fn record_places(ctx: Arc<Context>) {
     let looking = ctx.clone();
     let new = tokio::task::spawn_blocking(move || looking.folders.new_places()).await;
-    for (name, place) in new.unwrap_or_default() {
+    for (name, identity, place) in new.unwrap_or_default() {
         if ctx
             .ledger
             .place_is(name.clone(), place.clone())
             .await
             .is_ok()
         {
-            ctx.folders.place_recorded(name, place);
+            ctx.folders.place_recorded(name, identity, place);
         }
     }
 }

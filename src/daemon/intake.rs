@@ -2,15 +2,17 @@
 //!
 //! Every sighting, of an event or a scan, goes through the same questions, and
 //! asking them again is harmless. What is not known settles in a bounded set;
-//! what has settled is sorted by name and content and put into the ledger.
+//! what has settled is sorted by name and content and put into the ledger,
+//! while the next are looked at.
 //! Must not: send anything, or remember a file that the ledger has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +26,7 @@ use crate::domain::naming::shown;
 use crate::domain::settle::{Decision, Look, Openness, SteadyClock};
 use crate::domain::version::FileVersion;
 use crate::failpoint::failpoint;
-use crate::ledger::{LedgerError, NewFile, NewSorted, UNREADABLE_WAIT, Unsorted};
+use crate::ledger::{Enqueued, LedgerError, NewFile, NewSorted, UNREADABLE_WAIT, Unsorted};
 use crate::watch::Sighting;
 use crate::watch::lease;
 use crate::watch::settling::{DEFAULT_CAPACITY, Key, SettlingSet};
@@ -32,6 +34,13 @@ use crate::watch::{FolderRoot, NotTaken};
 
 /// Files looked at together; each is held open meanwhile.
 const BATCH: usize = 128;
+
+/// Files that are recorded together, if so many are ready.
+const RECORD: usize = 512;
+
+/// Recordings under way at once: one that is being committed, one that the
+/// ledger goes on with, and one for a file that has just been dropped.
+const RECORDINGS: usize = 3;
 
 /// How long a file that looks cut off may take to be completed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -65,9 +74,17 @@ pub async fn run(
         set: SettlingSet::new(DEFAULT_CAPACITY),
         clock: SteadyClock::new(),
         start: Instant::now(),
+        sorted: Vec::new(),
+        recordings: JoinSet::new(),
     };
     loop {
-        let due = intake.set.next_due().map(|at| intake.start + at);
+        // What waits to be recorded is bounded, too.
+        let free = intake.recordings.len() < RECORDINGS;
+        let due = intake.set.next_due().filter(|_| free);
+        // A scan's files come in when those before them are looked at: so a
+        // file that is dropped now never waits behind many of them.
+        let idle = free && due.is_none_or(|at| at > intake.now());
+        let due = due.map(|at| intake.start + at);
         let ctx = intake.ctx.clone();
         tokio::select! {
             // In this order, so that a question is answered only when all that
@@ -75,7 +92,11 @@ pub async fn run(
             biased;
             () = stop.cancelled() => return Ok(()),
             Some(batch) = inlets.events.recv() => intake.sighted(batch).await,
-            Some(batch) = inlets.scans.recv(), if intake.set.has_room() => {
+            Some(recorded) = intake.recordings.join_next() => match recorded {
+                Ok(recorded) => intake.recorded(recorded).await,
+                Err(error) => return Err(error.into()),
+            },
+            Some(batch) = inlets.scans.recv(), if idle && intake.set.has_room() => {
                 intake.sighted(batch).await;
             }
             () = ctx.unsorted.notified() => intake.sort_again().await,
@@ -85,7 +106,10 @@ pub async fn run(
             }
             () = sleep_until(due) => {}
         }
-        intake.look_at_due().await;
+        if intake.recordings.len() < RECORDINGS {
+            intake.look_at_due().await;
+            intake.record();
+        }
         intake.ctx.live.settling(intake.set.counts());
     }
 }
@@ -103,6 +127,17 @@ struct Intake {
     clock: SteadyClock,
     /// Where the monotonic times of the set begin.
     start: Instant,
+    /// To be recorded next; each is in the set still.
+    sorted: Vec<(Arc<Key>, NewFile)>,
+    /// Being recorded.
+    recordings: JoinSet<Recorded>,
+}
+
+/// What came of a recording.
+struct Recorded {
+    keys: Vec<Arc<Key>>,
+    files: Vec<NewFile>,
+    outcome: Result<Vec<Enqueued>, LedgerError>,
 }
 
 /// A file that was opened for a look.
@@ -149,18 +184,24 @@ impl Intake {
                         }
                     }
                 }
-                Err(error) => self.ledger_trouble(&folder, &error).await,
+                Err(error) => self.ledger_trouble([&folder], &error).await,
             }
         }
     }
 
     /// Nothing is lost: what could not be asked or recorded is found again by
     /// the next scan.
-    async fn ledger_trouble(&mut self, folder: &FolderName, error: &LedgerError) {
-        tracing::debug!(%folder, "scanning again until the ledger can be used");
+    async fn ledger_trouble<'f>(
+        &mut self,
+        folders: impl IntoIterator<Item = &'f FolderName>,
+        error: &LedgerError,
+    ) {
         report::ledger_trouble(error, "the ledger can't record what is in a folder");
         tokio::time::sleep(LEDGER_TROUBLE).await;
-        self.ctx.folders.rescan(folder);
+        for folder in folders {
+            tracing::debug!(%folder, "scanning again until the ledger can be used");
+            self.ctx.folders.rescan(folder);
+        }
     }
 
     async fn look_at_due(&mut self) {
@@ -179,19 +220,13 @@ impl Intake {
         for (name, keys) in by_folder {
             let folder = running.config.folders.get(&name);
             match folder.zip(self.ctx.folders.root(&name)) {
-                Some((folder, root)) => self.look_at(&running, folder, root, keys).await,
+                Some((folder, root)) => self.look_at(folder, root, keys).await,
                 None => self.set.forget_folder(&name),
             }
         }
     }
 
-    async fn look_at(
-        &mut self,
-        running: &Running,
-        folder: &Arc<Folder>,
-        root: Arc<FolderRoot>,
-        keys: Vec<Arc<Key>>,
-    ) {
+    async fn look_at(&mut self, folder: &Arc<Folder>, root: Arc<FolderRoot>, keys: Vec<Arc<Key>>) {
         let again = keys.clone();
         // Read before the looks: what is written after this counts as news.
         let now = self.now();
@@ -229,7 +264,7 @@ impl Intake {
             }
         }
         if !finished.is_empty() {
-            self.take_up(running, folder, finished).await;
+            self.sort(folder, finished).await;
         }
     }
 
@@ -240,8 +275,8 @@ impl Intake {
         }
     }
 
-    /// Sorts finished files and puts them into the ledger.
-    async fn take_up(&mut self, running: &Running, folder: &Arc<Folder>, finished: Vec<Finished>) {
+    /// Sorts finished files: they can be recorded.
+    async fn sort(&mut self, folder: &Arc<Folder>, finished: Vec<Finished>) {
         let keys: Vec<Arc<Key>> = finished.iter().map(|f| f.key.clone()).collect();
         let folder_now = folder.clone();
         let sorted = tokio::task::spawn_blocking(move || {
@@ -262,8 +297,6 @@ impl Intake {
         let Ok(sorted) = sorted.await else {
             return self.forget_all(&keys);
         };
-        let mut new = Vec::new();
-        let mut keys = Vec::new();
         let now = self.now();
         for (found, key, version) in sorted {
             let sorted = match found {
@@ -271,28 +304,47 @@ impl Intake {
                 Found::Incomplete(_) if self.set.looks_incomplete(&key, now, PATIENCE) => continue,
                 Found::Incomplete(reason) => NewSorted::Unsupported(reason),
             };
-            new.push(NewFile {
+            let file = NewFile {
                 folder: folder.name.clone(),
                 dataset: folder.dataset.clone(),
                 version,
                 sorted,
-            });
-            keys.push(key);
+            };
+            self.sorted.push((key, file));
         }
-        if new.is_empty() {
+    }
+
+    /// Puts what is sorted into the ledger, beside what comes next: when there
+    /// is enough of it, or when nothing else is due now.
+    fn record(&mut self) {
+        let more = self.set.next_due().is_some_and(|at| at <= self.now());
+        if self.sorted.is_empty() || (more && self.sorted.len() < RECORD) {
             return;
         }
-        let at = self.ctx.world.moment();
-        failpoint!("intake.settled");
-        match self
-            .ctx
-            .ledger
-            .enqueue(new.clone(), at, &running.policies)
-            .await
-        {
+        let (keys, files): (Vec<_>, Vec<_>) = self.sorted.drain(..).unzip();
+        let (ctx, at) = (self.ctx.clone(), self.ctx.world.moment());
+        self.recordings.spawn(async move {
+            failpoint!("intake.settled");
+            let policies = &ctx.running().policies;
+            let outcome = ctx.ledger.enqueue(files.clone(), at, policies).await;
+            Recorded {
+                keys,
+                files,
+                outcome,
+            }
+        });
+    }
+
+    async fn recorded(&mut self, recorded: Recorded) {
+        let Recorded {
+            keys,
+            files,
+            outcome,
+        } = recorded;
+        match outcome {
             Ok(enqueued) => {
                 failpoint!("intake.enqueued");
-                for (file, enqueued) in new.iter().zip(enqueued) {
+                for (file, enqueued) in files.iter().zip(enqueued) {
                     if enqueued.new {
                         report::queued(enqueued.id, file);
                     }
@@ -300,7 +352,10 @@ impl Intake {
                 self.ctx.uploads.notify_one();
                 self.ctx.sources.notify_one();
             }
-            Err(error) => self.ledger_trouble(&folder.name, &error).await,
+            Err(error) => {
+                let folders: BTreeSet<&FolderName> = files.iter().map(|f| &f.folder).collect();
+                self.ledger_trouble(folders, &error).await;
+            }
         }
         self.forget_all(&keys);
     }
@@ -380,27 +435,38 @@ fn unreadable(why: &dyn std::fmt::Display) -> Found {
 }
 
 fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
-    let handle = root.handle();
-    keys.into_iter()
-        .map(|key| {
-            let opened = match &handle {
-                Ok(handle) => match handle.open_file(&key.path) {
-                    Ok(opened) => {
-                        let open = lease::open_for_writing(&opened.file);
-                        Ok((Some(opened.file), opened.version, open))
-                    }
-                    // It can be looked at all the same, unless its directory is
-                    // closed too: then the folder's scan tells.
-                    Err(NotTaken::NoRight) => handle
-                        .look(&key.path)
-                        .map(|version| (None, version, Openness::Unknown)),
-                    Err(why) => Err(why),
-                },
-                Err(offline) => Err(NotTaken::Offline(*offline)),
-            };
-            Looked { key, opened }
-        })
-        .collect()
+    let handle = match root.handle() {
+        Ok(handle) => handle,
+        Err(offline) => {
+            let all = keys.into_iter().map(|key| Looked {
+                key,
+                opened: Err(NotTaken::Offline(offline)),
+            });
+            return all.collect();
+        }
+    };
+    let mut looked = Vec::with_capacity(keys.len());
+    let (mut asker, mut next) = (lease::Asker::default(), keys.iter());
+    handle.open_files(keys.iter().map(|key| key.path.as_slice()), |opened| {
+        let Some(key) = next.next() else { return };
+        let opened = match opened {
+            Ok(opened) => {
+                let open = asker.open_for_writing(&opened.file, opened.version.dev);
+                Ok((Some(opened.file), opened.version, open))
+            }
+            // It can be looked at all the same, unless its directory is
+            // closed too: then the folder's scan tells.
+            Err(NotTaken::NoRight) => handle
+                .look(&key.path)
+                .map(|version| (None, version, Openness::Unknown)),
+            Err(why) => Err(why),
+        };
+        looked.push(Looked {
+            key: Arc::clone(key),
+            opened,
+        });
+    });
+    looked
 }
 
 /// What a finished file is; a file that can't be read is something, too.

@@ -16,6 +16,7 @@ use super::context::{Context, LOOK_EVERY, Running};
 use super::report;
 use super::supervise::TaskFailure;
 use super::upload::bucket::Bucket;
+use super::upload::pausing::Recording;
 use crate::config::valid::Dataset;
 use crate::domain::admit::{Admit, admit, query_way};
 use crate::domain::answer::Call;
@@ -29,6 +30,10 @@ use crate::ledger::{DuePoll, LedgerError, Polled};
 
 /// Queries under way at once, for each dataset.
 const AT_ONCE: usize = 8;
+
+/// How long an answer waits for others to be recorded with it, at most: while
+/// more tasks are due.
+const HOLD: Duration = Duration::from_millis(200);
 
 /// How long it rests where no task is followed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -190,6 +195,8 @@ async fn poll_due(
         return Ok(next.map_or(IDLE, |at| at.since(now)).min(IDLE));
     }
     let mut asking = FuturesUnordered::new();
+    let mut recording = FuturesUnordered::new();
+    let mut held = Held::default();
     for task in due {
         let mut turn = std::pin::pin!(async {
             rate.take(1.0).await;
@@ -198,10 +205,15 @@ async fn poll_due(
         // Those under way go on meanwhile: a query leaves when its turn is
         // there, and not when its round is complete.
         loop {
+            let until = held.until;
             tokio::select! {
                 () = &mut turn, if asking.len() < AT_ONCE => break,
-                Some(asked) = asking.next(), if !asking.is_empty() => asked?,
+                Some(answered) = asking.next(), if !asking.is_empty() => held.put(answered),
+                Some(recorded) = recording.next(), if !recording.is_empty() => recorded?,
+                () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)),
+                    if until.is_some() => held.enough = true,
             }
+            recording.extend(held.take().into_iter().map(|one| record(ctx, running, one)));
         }
         if !Arc::ptr_eq(running, &ctx.running()) {
             // A reload: another poller has begun, with the settings of now.
@@ -212,12 +224,46 @@ async fn poll_due(
             Admit::Probe(_) if ctx.ledger.poll_may_go(task.id, ctx.world.moment()).await? => {}
             Admit::Probe(_) | Admit::Wait(_) | Admit::Halted(_) => break,
         }
-        asking.push(poll(ctx, running, dataset, task, misses));
+        asking.push(ask(ctx, running, dataset, task, misses));
     }
-    while let Some(asked) = asking.next().await {
-        asked?;
+    while let Some(answered) = asking.next().await {
+        held.put(answered);
+        recording.extend(held.take().into_iter().map(|one| record(ctx, running, one)));
+    }
+    recording.extend(held.all.into_iter().map(|one| record(ctx, running, one)));
+    while let Some(recorded) = recording.next().await {
+        recorded?;
     }
     Ok(Duration::ZERO)
+}
+
+/// Answers that wait for others, so that a commit is shared: an answer that a
+/// crash takes is asked for again.
+#[derive(Default)]
+struct Held<'a> {
+    all: Vec<Answered<'a>>,
+    /// When the first of them has waited long enough.
+    until: Option<Instant>,
+    enough: bool,
+}
+
+impl<'a> Held<'a> {
+    fn put(&mut self, answered: Answered<'a>) {
+        // What may close a gate waits for nobody, and is recorded behind those
+        // that came before it.
+        self.enough |= answered.pausing.is_some();
+        self.until.get_or_insert_with(|| Instant::now() + HOLD);
+        self.all.push(answered);
+    }
+
+    /// All of them, if it is time.
+    fn take(&mut self) -> Vec<Answered<'a>> {
+        if !std::mem::take(&mut self.enough) {
+            return Vec::new();
+        }
+        self.until = None;
+        std::mem::take(&mut self.all)
+    }
 }
 
 /// What the gates before a query say.
@@ -230,13 +276,21 @@ fn admitted(ctx: &Context, dataset: &Dataset) -> Admit {
     )
 }
 
-async fn poll(
-    ctx: &Arc<Context>,
-    running: &Arc<Running>,
-    dataset: &Arc<Dataset>,
+/// A query that was answered, and not recorded yet.
+struct Answered<'a> {
+    due: DuePoll,
+    polled: Polled,
+    /// While it may close a gate.
+    pausing: Option<Recording<'a>>,
+}
+
+async fn ask<'a>(
+    ctx: &'a Context,
+    running: &Running,
+    dataset: &Dataset,
     due: DuePoll,
     misses: &Mutex<Misses>,
-) -> Result<(), LedgerError> {
+) -> Answered<'a> {
     let mut trail = Trail::default();
     let mut to: Option<String> = None;
     let judgement = loop {
@@ -263,8 +317,25 @@ async fn poll(
         judgement,
         fingerprints: running.fingerprints(&dataset.name, &route),
     };
-    let at = ctx.world.moment();
     failpoint!("poll.answered");
+    Answered {
+        due,
+        polled,
+        pausing,
+    }
+}
+
+async fn record(
+    ctx: &Context,
+    running: &Arc<Running>,
+    answered: Answered<'_>,
+) -> Result<(), LedgerError> {
+    let Answered {
+        due,
+        polled,
+        pausing,
+    } = answered;
+    let at = ctx.world.moment();
     let recorded = ctx.ledger.polled(polled, at, &running.policies).await;
     drop(pausing);
     match recorded {

@@ -24,17 +24,18 @@ fn millis(time: Duration) -> u64 {
 
 /// A file was queued, or sorted out at once.
 pub fn queued(id: FileId, file: &NewFile) {
-    let (name, folder, dataset) = (shown(&file.version.path), &file.folder, &file.dataset);
+    let (folder, dataset) = (&file.folder, &file.dataset);
+    // The name is made visible only where the line is wanted.
     match &file.sorted {
         NewSorted::Media(media) => tracing::info!(
-            file = %name, %id, %folder, %dataset, route = %format_args!("{folder}/{media}"),
+            file = %shown(&file.version.path), %id, %folder, %dataset, route = %format_args!("{folder}/{media}"),
             state = "queued", "queued"
         ),
         NewSorted::Unsupported(reason) => tracing::warn!(
-            file = %name, %id, %folder, %dataset, state = "unsupported", "not taken: {reason}"
+            file = %shown(&file.version.path), %id, %folder, %dataset, state = "unsupported", "not taken: {reason}"
         ),
         NewSorted::Unreadable(why) => tracing::warn!(
-            file = %name, %id, %folder, %dataset, state = "queued", "not sent yet: {why}"
+            file = %shown(&file.version.path), %id, %folder, %dataset, state = "queued", "not sent yet: {why}"
         ),
     }
 }

@@ -21,10 +21,6 @@ use crate::domain::state::{State, Tries};
 use crate::domain::time::{Moment, Timestamp};
 use crate::domain::version::FileVersion;
 
-/// New files that share one transaction, so that a scan of a million leaves
-/// room for others in between.
-const CHUNK: usize = 1_000;
-
 /// A settled and sorted file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewFile {
@@ -118,16 +114,19 @@ pub const UNREADABLE: &str = "UNREADABLE";
 pub(super) const IDENTIFY: &str = "SELECT id FROM files WHERE folder = ?1 AND path = ?2 \
     AND dev = ?3 AND inode = ?4 AND size = ?5 AND mtime_ns = ?6";
 
+/// A version's number, and whether it is [`AGAIN`]. From two indices alone.
+pub(super) const KNOWN: &str = "SELECT f.id, EXISTS (SELECT 1 FROM files AS a \
+    INDEXED BY files_again WHERE a.id = f.id AND (a.state IN ('gone', 'superseded') \
+    OR (a.source_done = 'moved' AND a.source_action = 'move-rejected'))) FROM files AS f \
+    WHERE f.folder = ?1 AND f.path = ?2 \
+    AND f.dev = ?3 AND f.inode = ?4 AND f.size = ?5 AND f.mtime_ns = ?6";
+
 /// Whether a version in the ledger is new to it all the same when seen again:
 /// it had gone, or been replaced, and is back; or we had moved it away as
 /// rejected, and somebody put it back.
 pub(super) const AGAIN: &str = "SELECT 1 FROM files INDEXED BY files_again WHERE id = ?1 \
     AND (state IN ('gone', 'superseded') \
          OR (source_done = 'moved' AND source_action = 'move-rejected'))";
-
-/// Other versions of the path that are still on their way.
-pub(super) const OLDER: &str = "SELECT id FROM files WHERE folder = ?1 AND path = ?2 \
-    AND id <> ?3 AND state IN ('queued', 'uploading', 'submitted')";
 
 pub(super) const UNSORTED: &str = "SELECT f.id, fo.name, f.path, f.dev, f.inode, f.size, \
     f.mtime_ns, f.not_before FROM files AS f INDEXED BY files_unsorted \
@@ -153,49 +152,32 @@ impl Ledger {
         versions: Vec<FileVersion>,
     ) -> Result<Vec<bool>, LedgerError> {
         self.read(Lane::Hot, move |conn| {
-            let Some(folder) = folder_number(conn, &folder)? else {
+            // In one view of the ledger: a lock for each question would cost
+            // more than its answer.
+            let tx = conn.unchecked_transaction()?;
+            let Some(folder) = folder_number(&tx, &folder)? else {
                 return Ok(vec![false; versions.len()]);
             };
-            let mut again = conn.prepare_cached(AGAIN)?;
+            let mut known = tx.prepare_cached(KNOWN)?;
             versions
                 .iter()
-                .map(|version| match identify(conn, folder, version)? {
-                    Some(id) => Ok(!again.exists([id])?),
-                    None => Ok(false),
+                .map(|version| {
+                    let mut rows = known.query(params![
+                        folder,
+                        version.path,
+                        bits(version.dev),
+                        bits(version.inode),
+                        length(version.size),
+                        version.mtime_ns
+                    ])?;
+                    Ok(match rows.next()? {
+                        Some(row) => !row.get::<_, bool>(1)?,
+                        None => false,
+                    })
                 })
                 .collect()
         })
         .await
-    }
-
-    /// Puts settled files into the queue, or ends them as unsupported. A
-    /// version that is there already stays as it was, unless it had gone, been
-    /// replaced, or been moved away as rejected: then it is back in the queue.
-    /// Older versions of the same path that wait give way to it. Any number of
-    /// files: they are written in several transactions, so an error may leave
-    /// the first ones recorded; asking again is harmless.
-    pub async fn enqueue(
-        &self,
-        files: Vec<NewFile>,
-        at: Moment,
-        policies: &Arc<Policies>,
-    ) -> Result<Vec<Enqueued>, LedgerError> {
-        let mut done = Vec::with_capacity(files.len());
-        let mut files = files.into_iter().peekable();
-        while files.peek().is_some() {
-            let chunk: Vec<NewFile> = files.by_ref().take(CHUNK).collect();
-            let policies = Arc::clone(policies);
-            let enqueued = self
-                .write(chunk.len(), move |work| {
-                    chunk
-                        .into_iter()
-                        .map(|file| enqueue(work, file, at, &policies))
-                        .collect::<Result<Vec<_>, _>>()
-                })
-                .await?;
-            done.extend(enqueued);
-        }
-        Ok(done)
     }
 
     /// Files of a route that are due, those that wait longest first. Only
@@ -298,17 +280,8 @@ impl Ledger {
     }
 }
 
-/// What a version is when it comes into the ledger: the beginning of the state
-/// machine, which no event leads to.
-fn first_state(at: Moment) -> State {
-    State::Queued {
-        not_before: at.now,
-        tries: Tries::new(at.now),
-    }
-}
-
 /// The change names no state: the file stays queued.
-fn note_unreadable(
+pub(super) fn note_unreadable(
     work: &mut Work<'_>,
     mut file: FileRecord,
     why: &str,
@@ -323,129 +296,6 @@ fn note_unreadable(
     file.last_code = Some(Code::own(UNREADABLE));
     file.last_why = Some(rows::bounded(why).to_owned());
     work.store(&file)
-}
-
-fn enqueue(
-    work: &mut Work<'_>,
-    new: NewFile,
-    at: Moment,
-    policies: &Arc<Policies>,
-) -> Result<Enqueued, Fail> {
-    let folder = work.folder(&new.folder)?;
-    let media = match &new.sorted {
-        NewSorted::Media(media) => Some(*media),
-        NewSorted::Unsupported(_) | NewSorted::Unreadable(_) => None,
-    };
-    let id = match identify(work.conn, folder, &new.version)? {
-        Some(id) => {
-            let again = work.conn.prepare_cached(AGAIN)?.exists([id])?;
-            let id = FileId(id);
-            if !(again && come_back(work, id, &new, media, at, policies)?) {
-                return Ok(Enqueued { id, new: false });
-            }
-            id
-        }
-        None => insert(work, folder, &new, media, at)?,
-    };
-    match new.sorted {
-        NewSorted::Media(_) => {}
-        NewSorted::Unsupported(reason) => {
-            let mut file = rows::load(work.conn, id)?;
-            work.must_change(&mut file, &Event::Unsupported(reason), at, policies)?;
-        }
-        NewSorted::Unreadable(why) => {
-            let file = rows::load(work.conn, id)?;
-            note_unreadable(work, file, &why, at)?;
-        }
-    }
-    let older: Vec<i64> = {
-        let mut statement = work.conn.prepare_cached(OLDER)?;
-        let rows = statement.query_map(params![folder, new.version.path, id.0], |r| r.get(0))?;
-        rows.collect::<Result<_, _>>()?
-    };
-    for other in older {
-        let mut file = rows::load(work.conn, FileId(other))?;
-        work.must_change(&mut file, &Event::Replaced { by: id }, at, policies)?;
-    }
-    Ok(Enqueued { id, new: true })
-}
-
-fn insert(
-    work: &mut Work<'_>,
-    folder: i64,
-    new: &NewFile,
-    media: Option<Media>,
-    at: Moment,
-) -> Result<FileId, Fail> {
-    let dataset = work.dataset(&new.dataset)?;
-    let state = first_state(at);
-    let columns = rows::columns_of(&state);
-    let tries = columns.tries.unwrap_or(Tries::new(at.now));
-    let version = &new.version;
-    work.conn
-        .prepare_cached(
-            "INSERT INTO files (folder, path, dev, inode, size, mtime_ns, dataset, media, state, \
-             not_before, tries_since, tries_strikes, tries_failures, tries_resends, \
-             tries_resubmits, seen_at, changed_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16)",
-        )?
-        .execute(params![
-            folder,
-            version.path,
-            bits(version.dev),
-            bits(version.inode),
-            length(version.size),
-            version.mtime_ns,
-            dataset,
-            media.map(Media::as_str),
-            state.kind().as_str(),
-            columns.not_before,
-            tries.since.0,
-            tries.strikes,
-            tries.failures,
-            tries.resends,
-            tries.resubmits,
-            at.now.0,
-        ])?;
-    Ok(FileId(work.conn.last_insert_rowid()))
-}
-
-/// A version that is new to the ledger again. False: it stays as it was.
-fn come_back(
-    work: &mut Work<'_>,
-    id: FileId,
-    new: &NewFile,
-    media: Option<Media>,
-    at: Moment,
-    policies: &Arc<Policies>,
-) -> Result<bool, Fail> {
-    let mut file = rows::load(work.conn, id)?;
-    file.dataset = new.dataset.clone();
-    file.media = media;
-    if matches!(file.state, State::Gone | State::Superseded { .. }) {
-        // A sighting, like the first: the row is a new one in all but number.
-        file.changes += 1;
-        let next = first_state(at);
-        work.conn
-            .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6)")?
-            .execute(params![
-                id.0,
-                file.changes,
-                at.now.0,
-                file.state.kind().as_str(),
-                next.kind().as_str(),
-                "it is there again",
-            ])?;
-        file.state = next;
-        file.source = None;
-        file.seen_at = at.now;
-        file.changed_at = at.now;
-        work.store(&file)?;
-        return Ok(true);
-    }
-    // Whoever puts a rejected file back wants it tried again.
-    file.seen_at = at.now;
-    Ok(work.change(&mut file, &Event::Retry, at, policies)? == super::work::Changed::Went)
 }
 
 pub(super) fn folder_number(conn: &Connection, name: &FolderName) -> Result<Option<i64>, Fail> {

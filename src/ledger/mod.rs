@@ -23,6 +23,7 @@
 mod backup;
 mod clock;
 mod due;
+mod enqueue;
 mod erase;
 mod error;
 mod gates;

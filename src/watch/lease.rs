@@ -26,12 +26,42 @@ const F_SETSIG: libc::c_int = 10;
 
 /// Whether any process has `file`, opened for reading, open for writing.
 pub fn open_for_writing(file: &File) -> Openness {
+    asked(file, || is_local(file))
+}
+
+/// The same for a batch of files: a file system is asked once what it is.
+#[derive(Debug, Default)]
+pub struct Asker {
+    /// The last file's device, and whether it is local.
+    device: Option<(u64, bool)>,
+}
+
+impl Asker {
+    /// Like [`open_for_writing`]; `dev`: the file's device.
+    pub fn open_for_writing(&mut self, file: &File, dev: u64) -> Openness {
+        asked(file, || match self.device {
+            Some((known, local)) if known == dev => local,
+            _ => {
+                let local = is_local(file);
+                self.device = Some((dev, local));
+                local
+            }
+        })
+    }
+}
+
+fn is_local(file: &File) -> bool {
+    fstype::of_file(file.as_fd()).is_ok_and(fstype::FsKind::is_local)
+}
+
+fn asked(file: &File, is_local: impl FnOnce() -> bool) -> Openness {
     match take_lease(file) {
         Ok(()) => {
             give_lease_back(file);
-            match fstype::of_file(file.as_fd()) {
-                Ok(kind) if kind.is_local() => Openness::No,
-                _ => Openness::Unknown,
+            if is_local() {
+                Openness::No
+            } else {
+                Openness::Unknown
             }
         }
         Err(libc::EAGAIN) => Openness::Yes,

@@ -278,6 +278,43 @@ impl RootHandle {
     pub fn open_file(&self, rel: &[u8]) -> Result<OpenedFile, NotTaken> {
         let (dir, name) = self.parent(rel)?;
         let dir = dir.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
+        self.open_at(dir, name, rel)
+    }
+
+    /// The same for several files: what lies in the directory of the one before
+    /// is opened from there.
+    pub fn open_files<'r>(
+        &self,
+        rels: impl IntoIterator<Item = &'r [u8]>,
+        mut to: impl FnMut(Result<OpenedFile, NotTaken>),
+    ) {
+        // The path of that directory, with its slash, and its handle.
+        let mut before: Option<(&[u8], OwnedFd)> = None;
+        for rel in rels {
+            let split = rel.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
+            let (above, name) = rel.split_at(split);
+            if let Some((_, dir)) = before.as_ref().filter(|(path, _)| *path == above)
+                && !matches!(name, b"" | b"." | b"..")
+                && !name.contains(&0)
+            {
+                to(self.open_at(dir.as_fd(), name, rel));
+                continue;
+            }
+            to(self.parent(rel).and_then(|(dir, name)| {
+                let fd = dir.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
+                let opened = self.open_at(fd, name, rel);
+                before = dir.map(|dir| (above, dir));
+                opened
+            }));
+        }
+    }
+
+    fn open_at(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        rel: &[u8],
+    ) -> Result<OpenedFile, NotTaken> {
         // A look first: merely opening a device can do something.
         if self.find_at(dir, name, rel)? == Found::Directory {
             return Err(NotTaken::Directory);
