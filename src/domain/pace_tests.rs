@@ -192,7 +192,7 @@ fn run(pace: &mut Pace, service: Service, seconds: u64) -> Ran {
     let mut out: BTreeMap<(u64, u64), (Ticket, u64, bool)> = BTreeMap::new();
     let (mut count, mut busy_until, mut paused_until, mut probing) = (0, 0, 0, false);
     while now < end {
-        while now >= paused_until && !(probing && !out.is_empty()) {
+        while now >= paused_until && (!probing || out.is_empty()) {
             let Some(ticket) = pace.enter(out.len()) else {
                 break;
             };
