@@ -53,6 +53,8 @@ fn main() {
         large_file(&sizes, "skip").await;
         large_file(&sizes, "upload").await;
         latency(&sizes).await;
+        slow_service(&sizes).await;
+        limited_service(&sizes).await;
     });
 }
 
@@ -65,12 +67,13 @@ struct Stage {
 
 impl Stage {
     async fn new(folder: &str, dataset: &str) -> Stage {
-        let sink = Sandbox::start(SandboxConfig {
-            sink: true,
-            ..SandboxConfig::default()
-        })
-        .await
-        .expect("the sink starts");
+        Stage::with(folder, dataset, SandboxConfig::default()).await
+    }
+
+    async fn with(folder: &str, dataset: &str, sink: SandboxConfig) -> Stage {
+        let sink = Sandbox::start(SandboxConfig { sink: true, ..sink })
+            .await
+            .expect("the sink starts");
         let dir = tempfile::tempdir_in(scratch()).expect("a directory");
         for name in ["drop", "aside"] {
             fs::create_dir(dir.path().join(name)).expect("a directory");
@@ -187,6 +190,73 @@ async fn small_files(sizes: &Sizes, concurrency: usize) {
         sizes.small_files
     );
     row(&work, &mut rates, 0, &costs);
+}
+
+/// Every answer 50 ms late.
+fn late(refuse_above: Option<usize>) -> SandboxConfig {
+    SandboxConfig {
+        answer_delay: Duration::from_millis(50),
+        refuse_above,
+        ..SandboxConfig::default()
+    }
+}
+
+/// Small files to a late service, files/s; and how many imports were refused.
+async fn late_files(sizes: &Sizes, dataset: &str, sink: SandboxConfig) -> (f64, u64, (f64, f64)) {
+    let stage = Stage::with("", dataset, sink).await;
+    for n in 0..sizes.small_files {
+        stage.put(&format!("{n}.txt"), format!("{n:04096}").as_bytes());
+    }
+    let start = Instant::now();
+    for n in 0..sizes.small_files {
+        stage.drop_in(&format!("{n}.txt"));
+    }
+    stage.uploads(1 + sizes.small_files as u64).await;
+    let rate = sizes.small_files as f64 / start.elapsed().as_secs_f64();
+    let requests = stage.sink.requests();
+    let imports = requests.iter().filter(|r| r.path.ends_with("/file-task"));
+    let refused = imports.count().saturating_sub(1 + sizes.small_files) as u64;
+    let cost = (stage.peak(), stage.cpu());
+    stage.end().await;
+    (rate, refused, cost)
+}
+
+/// What 8 at once do, and what it does without being told.
+async fn slow_service(sizes: &Sizes) {
+    let (mut eight, mut grown, mut ratios, mut costs) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..sizes.rounds {
+        let (fixed, ..) = late_files(sizes, "concurrency = 8", late(None)).await;
+        let (rate, _, cost) = late_files(sizes, "", late(None)).await;
+        eight.push(fixed);
+        grown.push(rate);
+        ratios.push(rate / fixed);
+        costs.push(cost);
+    }
+    row("answers 50 ms late, 8 at once, files/s", &mut eight, 0, &[]);
+    row("… without being told", &mut grown, 0, &costs);
+    row("… ratio", &mut ratios, 2, &[]);
+}
+
+/// A service that refuses above 20 at once: 20 at once, and without being told.
+async fn limited_service(sizes: &Sizes) {
+    let (mut best, mut found, mut shares, mut refusals) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..sizes.rounds {
+        let (fixed, ..) = late_files(sizes, "concurrency = 20", late(Some(20))).await;
+        let (rate, refused, _) = late_files(sizes, "", late(Some(20))).await;
+        best.push(fixed);
+        found.push(rate);
+        shares.push(rate / fixed);
+        refusals.push(refused as f64 * 100.0 / sizes.small_files as f64);
+    }
+    row(
+        "the same, 429 above 20 at once: 20 at once, files/s",
+        &mut best,
+        0,
+        &[],
+    );
+    row("… without being told", &mut found, 0, &[]);
+    row("… share of the best", &mut shares, 2, &[]);
+    row("… refused, %", &mut refusals, 2, &[]);
 }
 
 async fn large_file(sizes: &Sizes, duplicates: &str) {

@@ -109,6 +109,34 @@ async fn no_more_uploads_at_once_than_the_dataset_allows() {
     assert_eq!(stage.sandbox.counts().max_in_flight, 3);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_bears_twelve_at_once_is_found_out_and_hardly_refuses() {
+    const FILES: u64 = 1_500;
+    let stage = Stage::with(SandboxConfig {
+        pending_for: Duration::ZERO,
+        answer_delay: Duration::from_millis(20),
+        refuse_above: Some(12),
+        ..SandboxConfig::default()
+    })
+    .await;
+    for n in 0..FILES {
+        stage.drop_file(format!("n{n}.txt"), format!("file number {n}"));
+    }
+    assert!(stage.spawn(&["scan"]).wait().success());
+    assert_eq!(stage.sandbox.uploads().len() as u64, FILES);
+    let requests = stage.sandbox.requests();
+    let imports = requests.iter().filter(|r| r.path.ends_with("/file-task"));
+    let refused = imports.count() as u64 - FILES;
+    let counts = stage.sandbox.counts();
+    assert!(refused * 100 < FILES, "{refused} of {FILES} were refused");
+    // Without being told it went beyond what it began with, by one step.
+    assert!(
+        (9..=16).contains(&counts.max_in_flight),
+        "{}",
+        counts.max_in_flight
+    );
+}
+
 /// Runs `files` files of 20 KiB through a dataset with this setting, and gives
 /// the times in seconds at which imports and queries arrived, and the time at
 /// which the last file was there.

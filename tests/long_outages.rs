@@ -24,7 +24,7 @@ use supametas_sync::domain::error_table::{ErrorTable, Trail};
 use supametas_sync::domain::ids::{AttemptId, DatasetName, FileId, FolderName, Route, TaskId};
 use supametas_sync::domain::lifecycle::{AfterSuccess, OnReject, OnUnconfirmed, Policy, PollPace};
 use supametas_sync::domain::media::Media;
-use supametas_sync::domain::pace::Pace;
+use supametas_sync::domain::pace::{Pace, Ticket};
 use supametas_sync::domain::state::{State, StateKind};
 use supametas_sync::domain::time::{Moment, Timestamp};
 use supametas_sync::domain::version::FileVersion;
@@ -123,6 +123,7 @@ impl ImportApi for Script {
 }
 
 struct Sent {
+    ticket: Ticket,
     id: FileId,
     attempt: AttemptId,
     outcome: Outcome,
@@ -220,7 +221,7 @@ impl World {
                 answer: Box::new(answer),
             },
             table: ErrorTable::default(),
-            pace: Pace::new(LANES),
+            pace: Pace::new(LANES, LANES),
             chance: fastrand::Rng::with_seed(7),
             shelf: VecDeque::new(),
             answers: BTreeMap::new(),
@@ -267,7 +268,7 @@ impl World {
     /// Sends what may go now; says when there may be more.
     async fn fill(&mut self) -> Option<i64> {
         loop {
-            let free = self.pace.limit().saturating_sub(self.busy());
+            let free = self.pace.room().saturating_sub(self.busy());
             if free == 0 {
                 return None;
             }
@@ -330,7 +331,10 @@ impl World {
         let key = AccessKey::new("k".into());
         let to = Target::Path("/web-task");
         let outcome = self.service.upload(&key, to, import).await;
+        let there = self.busy();
+        let ticket = self.pace.enter(there).unwrap();
         let sent = Sent {
+            ticket,
             id,
             attempt,
             outcome,
@@ -347,7 +351,9 @@ impl World {
                 .table
                 .judge(Call::Upload, &sent.outcome, Trail::default());
             let at = self.moment();
-            self.pace.heed(&judgement);
+            let now = Duration::from_millis(self.now().unsigned_abs());
+            let took = Duration::from_millis(LATENCY.unsigned_abs());
+            self.pace.heed(sent.ticket, &judgement, Some(took), now);
             let finish = Finish {
                 id: sent.id,
                 attempt: sent.attempt,

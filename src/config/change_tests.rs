@@ -149,6 +149,28 @@ fn a_reload_is_told_in_words() {
     assert!(!all.contains("k-new") && !all.contains("k-main") && !all.contains("sk-1"));
 }
 
+/// Whoever wrote `concurrency` alone meant it as the most.
+#[test]
+fn concurrency_alone_is_the_most_too() {
+    for (written, at_once) in [
+        ("", (8, 32)),
+        ("concurrency = 4", (4, 4)),
+        ("concurrency = 40", (40, 40)),
+        ("max_concurrent = 3", (3, 3)),
+        ("max_concurrent = 64", (8, 64)),
+        ("concurrency = 2\nmax_concurrent = 5", (2, 5)),
+    ] {
+        let text = BASE.replace("[[dataset]]\n", &format!("[[dataset]]\n{written}\n"));
+        let config = load_on(&text, &machine()).unwrap().config;
+        let dataset = &config.datasets[&DatasetName("main".into())];
+        assert_eq!(
+            (dataset.concurrency, dataset.max_concurrent),
+            at_once,
+            "{written}"
+        );
+    }
+}
+
 /// Every key with a value that is not its default: a key that a reload would
 /// bring into force without a word is missing from `diff`.
 #[test]
@@ -156,6 +178,7 @@ fn no_key_changes_in_silence() {
     let old = with("");
     let of_dataset = [
         "concurrency = 5",
+        "max_concurrent = 9",
         "polls_per_second = 1",
         "requests_per_second = 1",
         "bytes_per_second = '1MiB'",

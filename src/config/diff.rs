@@ -162,6 +162,7 @@ fn dataset(old: &Dataset, new: &Dataset, to: &mut Lines<'_>) {
         to.say("the way of its pushes changed".to_owned());
     }
     to.plain("concurrency", old.concurrency, new.concurrency);
+    to.plain("max_concurrent", old.max_concurrent, new.max_concurrent);
     to.plain(
         "polls_per_second",
         old.polls_per_second,

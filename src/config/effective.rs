@@ -253,6 +253,7 @@ fn dataset(
         }
     }
     out.key("concurrency", number(valid.concurrency));
+    out.key("max_concurrent", number(valid.max_concurrent));
     out.key("polls_per_second", valid.polls_per_second);
     match valid.requests_per_second {
         Some(rate) => out.key("requests_per_second", rate),
@@ -513,7 +514,8 @@ limit = 5
             "audio = \"/sound\"  # line 2",
             "key_env = \"PATH\"  # line 6",
             "bytes_per_second = \"10MB\"  # line 7",
-            "concurrency = 4  # default",
+            "concurrency = 8  # default",
+            "max_concurrent = 32  # default",
             "quiet = \"90s\"  # line 17",
             "unconfirmed = \"hold\"  # line 24",
             "unconfirmed = \"resend\"  # default",

@@ -104,6 +104,7 @@ pub struct RawDataset {
     /// Known only to be refused with a remedy; its value is dropped unread.
     pub key: Option<IgnoredAny>,
     pub concurrency: Option<u32>,
+    pub max_concurrent: Option<u32>,
     pub polls_per_second: Option<f64>,
     pub requests_per_second: Option<f64>,
     pub bytes_per_second: Option<String>,

@@ -154,6 +154,7 @@ const DATASET: &[Key] = &[
         .without(ONE_OF_THREE)
         .at_restart(),
     key("concurrency", Kind::Count(1, Some(64))),
+    key("max_concurrent", Kind::Count(1, Some(64))),
     key("polls_per_second", Kind::Rate),
     key("requests_per_second", Kind::Rate).without("no limit"),
     key("bytes_per_second", Kind::Size(1024)).without("no limit"),

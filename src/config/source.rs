@@ -406,7 +406,7 @@ anything = { goes = [1, 2] }
                 (
                     "dataset[1].…",
                     8,
-                    "is not a key of this table; known here: name, key_file, key_env, credential, key, concurrency, polls_per_second, requests_per_second, bytes_per_second, webhook_path_file, results_dir"
+                    "is not a key of this table; known here: name, key_file, key_env, credential, key, concurrency, max_concurrent, polls_per_second, requests_per_second, bytes_per_second, webhook_path_file, results_dir"
                 ),
                 (
                     "folder[2].recursive",

@@ -78,8 +78,10 @@ pub struct Dataset {
     pub name: DatasetName,
     /// Its key.
     pub key: AccessKey,
-    /// Uploads at once.
+    /// Uploads at once, to begin with.
     pub concurrency: usize,
+    /// Uploads at once, at most. Not below `concurrency`.
+    pub max_concurrent: usize,
     /// Queries a second, at most.
     pub polls_per_second: f64,
     /// Uploads a second, at most.
@@ -103,6 +105,7 @@ impl Dataset {
     /// Whether uploads to both are bounded alike.
     pub fn same_lanes(&self, other: &Dataset) -> bool {
         self.concurrency == other.concurrency
+            && self.max_concurrent == other.max_concurrent
             && self.requests_per_second == other.requests_per_second
             && self.bytes_per_second == other.bytes_per_second
     }

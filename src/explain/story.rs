@@ -130,7 +130,7 @@ fn queued(facts: &Facts, known: &Known) -> Explanation {
         Some(n) => format!("waits in the queue: {n} files of its route go before it"),
     };
     Explanation::new(Answer::Waiting, "queue", headline)
-        .advised("nothing; `concurrency` of the dataset says how many go at once")
+        .advised("nothing; `max_concurrent` of the dataset says how many go at once at most")
 }
 
 /// On its way, or at its end.

@@ -55,10 +55,12 @@ pub(super) fn check(
             key_files.push((format!("{here}.webhook_path_file"), PathBuf::from(path)));
         }
         let key = key(&here, raw, keys, on, to);
+        let (concurrency, max_concurrent) = at_once(&here, raw, to);
         let rest = Dataset {
             name: DatasetName(name.clone().unwrap_or_default()),
             key: key.clone().unwrap_or_else(|| AccessKey::new(String::new())),
-            concurrency: concurrency(&format!("{here}.concurrency"), raw.concurrency, to),
+            concurrency,
+            max_concurrent,
             polls_per_second: to
                 .rate(&format!("{here}.polls_per_second"), raw.polls_per_second)
                 .unwrap_or(5.0),
@@ -165,13 +167,35 @@ fn cut_key(here: &str, to: &Report<'_>) -> bool {
         .any(|name| to.cut.contains(&format!("{here}.{name}")))
 }
 
-fn concurrency(key: &str, written: Option<u32>, to: &mut Report<'_>) -> usize {
-    match written {
-        None => 4,
-        Some(n @ 1..=64) => usize::try_from(n).unwrap_or(4),
+/// How many uploads at once to begin with, and at most. Where only the first is
+/// written it is both: whoever wrote it before there was the second meant so.
+fn at_once(here: &str, raw: &RawDataset, to: &mut Report<'_>) -> (usize, usize) {
+    const START: usize = 8;
+    const MOST: usize = 32;
+    let mut number = |name: &str, written: Option<u32>| match written {
+        Some(n @ 1..=64) => usize::try_from(n).ok(),
+        None => None,
         Some(_) => {
-            to.error(key, "is out of range", "write a number from 1 to 64");
-            4
+            let key = format!("{here}.{name}");
+            to.error(&key, "is out of range", "write a number from 1 to 64");
+            None
+        }
+    };
+    let start = number("concurrency", raw.concurrency);
+    let most = number("max_concurrent", raw.max_concurrent);
+    match (start, most) {
+        (Some(start), Some(most)) if start > most => {
+            to.error(
+                &format!("{here}.concurrency"),
+                "is more than `max_concurrent`",
+                "lower it, or raise `max_concurrent`: it is what uploads begin with",
+            );
+            (most, most)
+        }
+        (Some(start), most) => (start, most.unwrap_or(start)),
+        (None, most) => {
+            let most = most.unwrap_or(MOST);
+            (START.min(most), most)
         }
     }
 }

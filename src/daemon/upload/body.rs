@@ -27,6 +27,10 @@ pub const CHUNK: usize = 256 << 10;
 /// Chunks read ahead of the socket.
 const AHEAD: usize = 2;
 
+/// The most bytes of one body in memory: those ahead, one that is being read and
+/// one that the socket has.
+pub const IN_MEMORY: u64 = (AHEAD as u64 + 2) * CHUNK as u64;
+
 /// Says whether the last chunk may go; an error ends the request before it.
 pub type Release = Box<dyn FnOnce() -> BoxFuture<'static, io::Result<()>> + Send>;
 
@@ -150,6 +154,7 @@ mod tests {
             name: DatasetName("d".into()),
             key: AccessKey::new("k".into()),
             concurrency: 1,
+            max_concurrent: 1,
             polls_per_second: 1.0,
             requests_per_second: None,
             bytes_per_second: None,

@@ -8,17 +8,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use super::body::IN_MEMORY;
 use super::bucket::Bucket;
 use crate::config::valid::Dataset;
 use crate::domain::error_table::Judgement;
-use crate::domain::pace::Pace;
+use crate::domain::pace::{Pace, Ticket};
 
 /// The lanes of one dataset.
 #[derive(Debug)]
 pub struct Lanes {
     state: Mutex<State>,
     freed: Notify,
+    /// What the pace is told the time by.
+    since: Instant,
+    /// Uploads at once that are allowed whatever their sizes, and the bound for
+    /// big files: one of those fills the line by itself.
+    start: usize,
     requests: Option<Bucket>,
     bytes: Option<Bucket>,
 }
@@ -27,7 +34,8 @@ pub struct Lanes {
 struct State {
     pace: Pace,
     on_the_wire: usize,
-    /// Small files between their pick and their answer, and their bytes.
+    /// Small files between their pick and their answer, and what they take of
+    /// memory.
     small: usize,
     small_bytes: u64,
     /// Big files likewise.
@@ -44,7 +52,7 @@ pub enum Size {
     Big,
 }
 
-/// The most bytes of small files under way: each may be held in memory.
+/// The most memory for small files under way, beyond those that start with.
 const SMALL_BYTES: u64 = 8 << 20;
 
 /// A place among the files under way, from pick to answer; given back when
@@ -60,6 +68,8 @@ pub struct Slot {
 #[derive(Debug)]
 pub struct Lane {
     lanes: Arc<Lanes>,
+    /// `None`: it was answered.
+    ticket: Option<Ticket>,
 }
 
 impl Lanes {
@@ -67,13 +77,15 @@ impl Lanes {
     pub fn new(dataset: &Dataset) -> Arc<Lanes> {
         Arc::new(Lanes {
             state: Mutex::new(State {
-                pace: Pace::new(dataset.concurrency),
+                pace: Pace::new(dataset.concurrency, dataset.max_concurrent),
                 on_the_wire: 0,
                 small: 0,
                 small_bytes: 0,
                 big: 0,
             }),
             freed: Notify::new(),
+            since: Instant::now(),
+            start: dataset.concurrency.max(1),
             requests: dataset
                 .requests_per_second
                 .map(|rate| Bucket::new(rate, rate.max(1.0))),
@@ -93,13 +105,16 @@ impl Lanes {
     /// be recorded before a lane is free for it.
     pub fn slot(self: &Arc<Lanes>, size: Size, bytes: u64, ahead: bool) -> Option<Slot> {
         let mut state = self.lock();
-        let lanes = state.pace.limit();
+        let lanes = state.pace.room();
+        // Whatever is larger is streamed, through as much.
+        let bytes = bytes.min(IN_MEMORY);
         let room = match size {
-            Size::Big => state.big < lanes.saturating_sub(1).max(1),
-            Size::Small if !ahead => state.small < lanes,
+            Size::Big => state.big < lanes.min(self.start).saturating_sub(1).max(1),
             Size::Small => {
-                state.small < state.pace.under_way()
-                    && (state.small < lanes || state.small_bytes + bytes <= SMALL_BYTES)
+                let most = if ahead { state.pace.under_way() } else { lanes };
+                state.small < most
+                    && (state.small < lanes.min(self.start)
+                        || state.small_bytes + bytes <= SMALL_BYTES)
             }
         };
         if !room {
@@ -122,21 +137,23 @@ impl Lanes {
 
     /// Waits for a free lane, and for the request rate.
     pub async fn enter(self: &Arc<Lanes>) -> Lane {
-        loop {
+        let ticket = loop {
             // Armed before the look, so that a lane freed in between is seen.
             let mut freed = std::pin::pin!(self.freed.notified());
             freed.as_mut().enable();
             {
                 let mut state = self.lock();
-                if state.on_the_wire < state.pace.limit() {
+                let there = state.on_the_wire;
+                if let Some(ticket) = state.pace.enter(there) {
                     state.on_the_wire += 1;
-                    break;
+                    break ticket;
                 }
             }
             freed.await;
-        }
+        };
         let lane = Lane {
             lanes: self.clone(),
+            ticket: Some(ticket),
         };
         if let Some(requests) = &self.requests {
             requests.take(1.0).await;
@@ -155,13 +172,6 @@ impl Lanes {
     /// to its answer.
     pub fn timed(&self, ready: Duration, wire: Duration) {
         self.lock().pace.timed(ready, wire);
-    }
-
-    /// Takes in what an upload was answered: there may be more lanes now, or
-    /// fewer.
-    pub fn heed(&self, judgement: &Judgement) {
-        self.lock().pace.heed(judgement);
-        self.freed.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -183,9 +193,35 @@ impl Drop for Slot {
     }
 }
 
+impl Lane {
+    /// Takes in what the upload was answered, and how long that took if its body
+    /// was one chunk: there may be more lanes now, or fewer.
+    pub fn heed(&mut self, judgement: &Judgement, took: Option<Duration>) {
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
+        let now = self.lanes.since.elapsed();
+        let more = {
+            let mut state = self.lanes.lock();
+            let room = state.pace.room();
+            state.pace.heed(ticket, judgement, took, now);
+            state.pace.room() > room
+        };
+        if more {
+            self.lanes.freed.notify_waiters();
+        }
+    }
+}
+
 impl Drop for Lane {
     fn drop(&mut self) {
-        self.lanes.lock().on_the_wire -= 1;
+        let now = self.lanes.since.elapsed();
+        let mut state = self.lanes.lock();
+        state.on_the_wire -= 1;
+        if let Some(ticket) = self.ticket.take() {
+            state.pace.left(ticket, now);
+        }
+        drop(state);
         self.lanes.freed.notify_one();
     }
 }
@@ -193,14 +229,17 @@ impl Drop for Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::answer::{Answer, Body, Call, Outcome};
+    use crate::domain::error_table::{ErrorTable, Trail};
     use crate::domain::ids::DatasetName;
     use crate::ports::AccessKey;
 
-    fn lanes(concurrency: usize) -> Arc<Lanes> {
+    fn lanes(concurrency: usize, max_concurrent: usize) -> Arc<Lanes> {
         Lanes::new(&Dataset {
             name: DatasetName("d".into()),
             key: AccessKey::new("k".into()),
             concurrency,
+            max_concurrent,
             polls_per_second: 1.0,
             requests_per_second: None,
             bytes_per_second: None,
@@ -208,59 +247,89 @@ mod tests {
         })
     }
 
+    fn answered(status: u16) -> Judgement {
+        let answer = Answer {
+            status,
+            body: Body::Empty,
+            retry_after: None,
+            location: None,
+        };
+        ErrorTable::default().judge(Call::Upload, &Outcome::Answer(answer), Trail::default())
+    }
+
+    async fn comes_in(lanes: &Arc<Lanes>) -> Option<Lane> {
+        let lane = tokio::time::timeout(Duration::from_secs(1), lanes.enter());
+        lane.await.ok()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn no_more_than_the_limit_are_inside() {
-        let lanes = lanes(2);
+        let lanes = lanes(2, 2);
         let first = lanes.enter().await;
         let _second = lanes.enter().await;
-        let third = tokio::time::timeout(Duration::from_secs(1), lanes.enter()).await;
-        assert!(third.is_err(), "a third came in");
+        assert!(comes_in(&lanes).await.is_none(), "a third came in");
         drop(first);
-        let third = tokio::time::timeout(Duration::from_secs(1), lanes.enter()).await;
-        assert!(third.is_ok(), "a freed lane was not seen");
+        assert!(
+            comes_in(&lanes).await.is_some(),
+            "a freed lane was not seen"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn strain_closes_lanes_and_clean_answers_open_them() {
-        let lanes = lanes(4);
-        assert_eq!(lanes.limit(), 4);
-        lanes.lock().pace.strained();
-        lanes.lock().pace.strained();
-        assert_eq!(lanes.limit(), 1);
-        let inside = lanes.enter().await;
-        for _ in 0..4 {
-            lanes.lock().pace.clean();
+        let lanes = lanes(4, 8);
+        let mut inside = vec![lanes.enter().await, lanes.enter().await];
+        inside[0].heed(&answered(429), None);
+        assert_eq!(lanes.limit(), 2);
+        inside.clear();
+        // Who waits comes in as soon as an answer makes room.
+        for _ in 0..60 {
+            let (mut one, mut other) = (lanes.enter().await, lanes.enter().await);
+            let waiting = tokio::spawn({
+                let lanes = lanes.clone();
+                async move { comes_in(&lanes).await }
+            });
+            tokio::task::yield_now().await;
+            one.heed(&answered(204), Some(Duration::from_millis(50)));
+            other.heed(&answered(204), Some(Duration::from_millis(50)));
+            if waiting.await.unwrap_or_default().is_some() {
+                return;
+            }
         }
-        assert!(lanes.limit() >= 2);
-        let second = tokio::time::timeout(Duration::from_secs(1), lanes.enter()).await;
-        assert!(second.is_ok());
-        drop(inside);
+        panic!("no third came in");
     }
 
     #[test]
-    fn one_lane_stays_free_of_big_files() {
-        let lanes = lanes(3);
-        let big = || lanes.slot(Size::Big, 1 << 30, true);
-        let held = [big(), big()];
-        assert!(held.iter().all(Option::is_some) && big().is_none());
-        assert!(lanes.slot(Size::Small, 1, true).is_some());
-        drop(held);
-        assert!(big().is_some());
+    fn one_lane_stays_free_of_big_files_and_more_lanes_are_not_for_them() {
+        for most in [3, 32] {
+            let lanes = lanes(3, most);
+            let big = || lanes.slot(Size::Big, 1 << 30, true);
+            let held = [big(), big()];
+            assert!(held.iter().all(Option::is_some) && big().is_none());
+            assert!(lanes.slot(Size::Small, 1, true).is_some());
+            drop(held);
+            assert!(big().is_some());
+        }
     }
 
     #[test]
     fn files_ahead_of_the_wire_are_bounded_in_number_and_bytes() {
-        let lanes = lanes(4);
-        let tiny: Vec<Slot> = std::iter::from_fn(|| lanes.slot(Size::Small, 1, true)).collect();
-        assert_eq!(tiny.len(), 8);
-        drop(tiny);
-        let half = std::iter::from_fn(|| lanes.slot(Size::Small, SMALL_BYTES / 2, true));
-        assert_eq!(
-            half.collect::<Vec<Slot>>().len(),
-            4,
-            "one for each lane goes all the same"
-        );
-        let certain = std::iter::from_fn(|| lanes.slot(Size::Small, 1, false));
-        assert_eq!(certain.collect::<Vec<Slot>>().len(), 4, "none ahead");
+        let lanes = lanes(4, 32);
+        let of = |bytes, ahead| -> usize {
+            let slots = std::iter::from_fn(|| lanes.slot(Size::Small, bytes, ahead));
+            slots.collect::<Vec<Slot>>().len()
+        };
+        assert_eq!(of(1, true), 8);
+        assert_eq!(of(1, false), 4, "none ahead");
+        let held: Vec<Slot> = (0..7)
+            .filter_map(|_| lanes.slot(Size::Small, IN_MEMORY * 8, true))
+            .collect();
+        assert_eq!(held.len(), 7, "what is streamed takes no more");
+        assert_eq!(of(IN_MEMORY * 8, true), 1);
+        drop(held);
+        // With all lanes open the bytes bound them.
+        lanes.lock().pace = Pace::new(32, 32);
+        assert_eq!(of(IN_MEMORY, true) as u64, SMALL_BYTES / IN_MEMORY);
+        assert_eq!(of(1000, true), 64);
     }
 }

@@ -235,7 +235,7 @@ impl Job {
         // A hop is the same upload, and goes in the same lane.
         let mut kept = None;
         loop {
-            let Some(lane) = self.enter(kept.take(), begun.probe).await else {
+            let Some(mut lane) = self.enter(kept.take(), begun.probe).await else {
                 return self.release(attempt).await;
             };
             let started = Instant::now();
@@ -269,8 +269,9 @@ impl Job {
                 }
             };
             drop(on_the_wire);
-            if let Some(ready) = begun.ready {
-                self.lanes.timed(ready, started.elapsed());
+            let wire = begun.ready.map(|_| started.elapsed());
+            if let (Some(ready), Some(wire)) = (begun.ready, wire) {
+                self.lanes.timed(ready, wire);
             }
             // Others may come up while the answer is being recorded.
             slot.take();
@@ -294,7 +295,11 @@ impl Job {
             // A success frees the lane at once. Anything else may be about to
             // close a gate: the lane is kept until it is recorded, or the next
             // file would slip through behind the answer that stops it.
-            let lane = (!matches!(judgement.verdict, Verdict::Done(_))).then_some(lane);
+            let done = matches!(judgement.verdict, Verdict::Done(_));
+            if done {
+                lane.heed(&judgement, wire);
+            }
+            let mut lane = (!done).then_some(lane);
             if let Verdict::Follow(Follow::Get, at) = &judgement.verdict {
                 trail = Trail {
                     hops: trail.hops + 1,
@@ -304,6 +309,9 @@ impl Job {
                 (status, judgement) = (last_status, last);
             }
             let Verdict::Follow(Follow::Same, to) = &judgement.verdict else {
+                if let Some(lane) = &mut lane {
+                    lane.heed(&judgement, None);
+                }
                 let finish = Finish {
                     id: self.file.id,
                     attempt,
@@ -526,7 +534,6 @@ impl Job {
             .insist(|| ledger.finish(finish.clone(), at, policies))
             .await?;
         failpoint!("upload.finished");
-        self.lanes.heed(&finish.judgement);
         report::answered(self, finish.attempt, at.now, &finished, took);
         self.ctx
             .live

@@ -27,7 +27,7 @@ pub const WORDS: [(&str, On); 12] = [
 impl On {
     /// The label under which `list`, `show` and the log have an answer that has
     /// neither a status nor a code.
-    pub(super) const fn own_label(&self) -> Option<&'static str> {
+    pub(in crate::domain) const fn own_label(&self) -> Option<&'static str> {
         Some(match self {
             On::NoConnection => "NO-CONNECTION",
             On::BrokenBefore => "BROKEN-OFF",

@@ -158,7 +158,7 @@ pub static TABLE: &[Row] = &[
     row(Calls::Any, On::Status(425), "too early (RFC 8470)", RETRY),
     row(Calls::Any, On::Status(429), "too many requests", RETRY)
         .pausing(Scope::Dataset, secs(1), secs(15 * MIN))
-        .advice("nothing to do; if it is constant, lower `concurrency` or set `requests_per_second`"),
+        .advice("nothing to do; if it is constant, lower `max_concurrent` or set `requests_per_second`"),
     row(Calls::Any, On::Class(4), "a client error that the service's page does not list", Rule::Reject)
         .pausing(Scope::Route, secs(15 * MIN), secs(6 * HOUR)).after(5).until(Lifts::ConfigChange)
         .advice("read the service's message; an override in the configuration can change what is done"),
