@@ -5,9 +5,9 @@
 use crate::rows::{Row, Who, at};
 use crate::table::number;
 
-const WIDTH: usize = 860;
-const LABELS: usize = 400;
-const VALUES: usize = 110;
+const WIDTH: usize = 880;
+const LABELS: usize = 410;
+const VALUES: usize = 120;
 const LINE: usize = 26;
 const TOP: usize = 44;
 

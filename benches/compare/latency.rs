@@ -33,7 +33,7 @@ pub fn run(field: &Field) -> Vec<Row> {
     let slow = slow_name(field);
     let disk = || field.slow.clone();
     let backlog = crate::table::number(field.sizes.backlog as f64);
-    let behind = format!("supametas-sync, {backlog} files waiting in another folder");
+    let behind = format!("supametas-sync, {backlog} files before it");
     let entries = vec![
         Entry::new("ours", "supametas-sync, idle", Who::Ours, || {
             idle(field, None)

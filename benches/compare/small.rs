@@ -63,7 +63,7 @@ pub fn prompt(field: &Field) -> Vec<Row> {
         ),
         Entry::new(
             "ours-dropped",
-            "supametas-sync, `concurrency = 8`, running, files renamed in",
+            "supametas-sync, `concurrency = 8`, renamed in",
             Who::Ours,
             || work.dropped(eight),
         ),
@@ -179,7 +179,7 @@ pub fn late(field: &Field) -> Vec<Row> {
 /// How rows with the slow disk are told from the others.
 pub fn slow_name(field: &Field) -> String {
     let ms = field.slow.as_ref().map_or(0, |slow| slow.time.as_millis());
-    format!("fsync made to take {ms} ms")
+    format!("{ms} ms fsync")
 }
 
 /// 1.5 × the best of rclone's ways; and 4,000 files/s where a commit takes 4 ms.
