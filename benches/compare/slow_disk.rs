@@ -61,3 +61,37 @@ impl SlowDisk {
         String::from_utf8_lossy(&output.stdout).trim().parse().ok()
     }
 }
+
+#[cfg(test)]
+#[allow(
+    unused,
+    clippy::unwrap_used,
+    reason = "the benchmark itself has no harness"
+)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn a_synced_write_takes_at_least_so_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let time = Duration::from_millis(300);
+        // SQLite is compiled from C: where this is built there is a compiler.
+        let disk = SlowDisk::make(dir.path(), time).unwrap();
+        let start = Instant::now();
+        let status = Command::new("dd")
+            .args([
+                "if=/dev/zero",
+                "bs=1",
+                "count=1",
+                "conv=fdatasync",
+                "status=none",
+            ])
+            .arg(format!("of={}", dir.path().join("file").display()))
+            .envs(disk.env())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        assert!(start.elapsed() >= time, "{:?}", start.elapsed());
+    }
+}
