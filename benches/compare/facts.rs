@@ -11,7 +11,7 @@ use crate::field::Field;
 use crate::tools;
 
 /// A list in Markdown.
-pub fn facts(field: &Field, rounds: usize, load_before: &str) -> String {
+pub fn facts(field: &Field, rounds: usize, load_before: &str, commit: &str) -> String {
     let mut lines = vec![
         format!(
             "{}, {} cores, {} GiB of memory, Linux {}; files and ledgers on {}",
@@ -30,7 +30,7 @@ pub fn facts(field: &Field, rounds: usize, load_before: &str) -> String {
             "{}, {}, commit {}, {}",
             today(),
             concat!("supametas-sync ", env!("CARGO_PKG_VERSION")),
-            commit(),
+            commit,
             profile(),
         ),
         format!("rounds: {rounds}"),
@@ -57,8 +57,8 @@ fn today() -> String {
 
 fn disk(field: &Field) -> String {
     let real = format!(
-        "one synced write takes {:.2} ms (median of 50)",
-        field.fsync_ms
+        "one synced write takes {} ms (median of 50, asked before each part and each round of latencies)",
+        field.fsync_range()
     );
     match &field.slow {
         Err(missing) => format!("{real}; rows with a slower disk are not measured: {missing}"),
@@ -93,7 +93,9 @@ fn file_system(path: &Path) -> String {
         .map_or("unknown".to_owned(), |fields| fields[2].to_owned())
 }
 
-fn commit() -> String {
+/// The commit that is checked out: to be asked at the start, since others may
+/// follow while the benchmark runs.
+pub fn commit() -> String {
     let git = |args: &[&str]| {
         let output = Command::new("git")
             .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -3,6 +3,7 @@
 //!
 //! Must not: run a contestant.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -85,8 +86,8 @@ pub struct Field {
     pub sizes: Sizes,
     /// The slow disk, or why there is none.
     pub slow: Result<SlowDisk, String>,
-    /// A synced write on the disk as it is, in ms.
-    pub fsync_ms: f64,
+    /// A synced write on the disk as it is, in ms: it differs from hour to hour.
+    fsyncs: RefCell<Vec<f64>>,
 }
 
 impl Field {
@@ -99,8 +100,23 @@ impl Field {
             slow,
             dir,
             sizes,
-            fsync_ms: common::fsync_ms(),
+            fsyncs: RefCell::default(),
         }
+    }
+
+    /// Asks how long a synced write takes now, in ms.
+    pub fn ask_disk(&self) -> f64 {
+        let ms = common::fsync_ms();
+        self.fsyncs.borrow_mut().push(ms);
+        ms
+    }
+
+    /// From the least to the most that was ever told, in ms.
+    pub fn fsync_range(&self) -> String {
+        let all = self.fsyncs.borrow();
+        let least = all.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = all.iter().copied().fold(0.0, f64::max);
+        format!("{least:.2} to {most:.2}")
     }
 
     /// Runs what needs the runtime.

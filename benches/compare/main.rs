@@ -99,13 +99,14 @@ fn main() {
         Sizes::FULL
     };
     sizes.rounds = options.rounds.unwrap_or(sizes.rounds).max(1);
-    let load = facts::load().unwrap_or_default();
+    let (load, commit) = (facts::load().unwrap_or_default(), facts::commit());
     let field = Field::new(sizes, options.fsync);
     let mut parts = Vec::new();
     for part in Part::ALL {
         if !options.only.is_empty() && !options.only.contains(&part) {
             continue;
         }
+        field.ask_disk();
         let rows = match part {
             Part::Small => small::prompt(&field),
             Part::Slow => small::late(&field),
@@ -121,7 +122,7 @@ fn main() {
         );
         parts.push((part, rows));
     }
-    let facts = facts::facts(&field, sizes.rounds, &load);
+    let facts = facts::facts(&field, sizes.rounds, &load, &commit);
     println!("{facts}");
     let Some(docs) = &options.write else { return };
     let note = match (&options.note, options.quick) {
