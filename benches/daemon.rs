@@ -8,16 +8,15 @@
 //!
 //! Must not: judge. It prints what it measured.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+#[path = "common/mod.rs"]
+mod common;
+
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use supametas_sync::sandbox::{Sandbox, SandboxConfig};
-
-/// The longest that one measurement may take.
-const DEADLINE: Duration = Duration::from_secs(600);
+use common::{Setup, Stage, write_text};
+use supametas_sync::sandbox::SandboxConfig;
 
 struct Sizes {
     small_files: usize,
@@ -58,114 +57,6 @@ fn main() {
     });
 }
 
-/// A daemon on a folder of its own, sending to the sink.
-struct Stage {
-    dir: tempfile::TempDir,
-    sink: Sandbox,
-    daemon: Child,
-}
-
-impl Stage {
-    async fn new(folder: &str, dataset: &str) -> Stage {
-        Stage::with(folder, dataset, SandboxConfig::default()).await
-    }
-
-    async fn with(folder: &str, dataset: &str, sink: SandboxConfig) -> Stage {
-        let sink = Sandbox::start(SandboxConfig { sink: true, ..sink })
-            .await
-            .expect("the sink starts");
-        let dir = tempfile::tempdir_in(scratch()).expect("a directory");
-        for name in ["drop", "aside"] {
-            fs::create_dir(dir.path().join(name)).expect("a directory");
-        }
-        let path = |name: &str| dir.path().join(name);
-        fs::write(path("key"), "bench").expect("written");
-        let text = format!(
-            "[service]\nbase_url = \"{}\"\n[daemon]\nledger = {:?}\n[log]\nfilter = \"warn\"\n\
-             [[dataset]]\nname = \"d\"\nkey_file = {:?}\n{dataset}\n\
-             [[folder]]\nname = \"f\"\npath = {:?}\ndataset = \"d\"\n{folder}\n",
-            sink.base_url(),
-            path("ledger.sqlite"),
-            path("key"),
-            path("drop"),
-        );
-        fs::write(path("config.toml"), text).expect("written");
-        let log = File::create(path("log")).expect("a log");
-        let daemon = Command::new(env!("CARGO_BIN_EXE_supametas-sync"))
-            .args(["run", "--config"])
-            .arg(path("config.toml"))
-            .env_remove("SUPAMETAS_LOG")
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the daemon starts");
-        let stage = Stage { dir, sink, daemon };
-        // A first file through: it is up, and its connection is warm.
-        stage.put("warm.txt", b"warm");
-        stage.drop_in("warm.txt");
-        stage.uploads(1).await;
-        stage
-    }
-
-    fn put(&self, name: &str, content: &[u8]) {
-        fs::write(self.dir.path().join("aside").join(name), content).expect("written");
-    }
-
-    fn drop_in(&self, name: &str) {
-        let from = self.dir.path().join("aside").join(name);
-        fs::rename(from, self.dir.path().join("drop").join(name)).expect("renamed");
-    }
-
-    async fn uploads(&self, wanted: u64) {
-        let start = Instant::now();
-        while self.sink.counts().uploads < wanted {
-            assert!(
-                start.elapsed() < DEADLINE,
-                "it took too long: {}",
-                self.log()
-            );
-            tokio::time::sleep(Duration::from_micros(200)).await;
-        }
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
-    }
-
-    /// The daemon's peak memory so far, in MiB.
-    fn peak(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.daemon.id()));
-        let status = status.unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
-        kib.unwrap_or(f64::NAN) / 1024.0
-    }
-
-    /// Processor time that the daemon has used so far, in seconds.
-    fn cpu(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.daemon.id()));
-        let stat = stat.unwrap_or_default();
-        // After the name in parentheses; utime and stime are fields 14 and 15
-        // (proc_pid_stat(5)), in hundredths.
-        let fields = stat.rsplit(')').next().unwrap_or_default();
-        let ticks = fields.split_whitespace().skip(11).take(2);
-        ticks.filter_map(|t| t.parse::<f64>().ok()).sum::<f64>() / 100.0
-    }
-
-    async fn end(mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-        self.sink.shutdown().await;
-    }
-}
-
-/// Where the files lie: beside the build, so on a disk and not in memory.
-fn scratch() -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).to_owned();
-    fs::create_dir_all(&dir).expect("a directory");
-    dir
-}
-
 async fn small_files(sizes: &Sizes, concurrency: usize) {
     let (mut rates, mut costs) = (Vec::new(), Vec::new());
     for _ in 0..sizes.rounds {
@@ -195,6 +86,7 @@ async fn small_files(sizes: &Sizes, concurrency: usize) {
 /// Every answer 50 ms late.
 fn late(refuse_above: Option<usize>) -> SandboxConfig {
     SandboxConfig {
+        sink: true,
         answer_delay: Duration::from_millis(50),
         refuse_above,
         ..SandboxConfig::default()
@@ -203,7 +95,12 @@ fn late(refuse_above: Option<usize>) -> SandboxConfig {
 
 /// Small files to a late service, files/s; and how many imports were refused.
 async fn late_files(sizes: &Sizes, dataset: &str, sink: SandboxConfig) -> (f64, u64, (f64, f64)) {
-    let stage = Stage::with("", dataset, sink).await;
+    let setup = Setup {
+        dataset: dataset.to_owned(),
+        sink,
+        ..Setup::default()
+    };
+    let stage = Stage::set_up(setup).await;
     for n in 0..sizes.small_files {
         stage.put(&format!("{n}.txt"), format!("{n:04096}").as_bytes());
     }
@@ -265,7 +162,7 @@ async fn large_file(sizes: &Sizes, duplicates: &str) {
         let folder = format!("max_size = \"4GiB\"\nduplicates = \"{duplicates}\"");
         let stage = Stage::new(&folder, "").await;
         let aside = stage.dir.path().join("aside/large.txt");
-        write_text(&aside, sizes.large_bytes);
+        write_text(&aside, sizes.large_bytes, "");
         let mb = sizes.large_bytes as f64 / 1e6;
         // curl first, so that both read from the page cache.
         let curl = curl(&stage, &aside).await.map(|seconds| mb / seconds);
@@ -298,19 +195,6 @@ async fn large_file(sizes: &Sizes, duplicates: &str) {
         );
         row("… ratio to curl, pair by pair", &mut ratios, 2, &[]);
     }
-}
-
-/// Text, so that it is taken; each line differs.
-fn write_text(path: &Path, bytes: u64) {
-    let mut file = File::create(path).expect("created");
-    let mut block = Vec::with_capacity(1 << 20);
-    while block.len() < 1 << 20 {
-        block.extend_from_slice(format!("{:015}\n", block.len()).as_bytes());
-    }
-    for _ in 0..bytes >> 20 {
-        file.write_all(&block).expect("written");
-    }
-    file.sync_all().expect("synced");
 }
 
 async fn curl(stage: &Stage, file: &Path) -> Option<f64> {
@@ -387,29 +271,10 @@ fn row(work: &str, values: &mut [f64], digits: usize, costs: &[(f64, f64)]) {
 }
 
 fn machine() {
-    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("unknown", |(_, model)| model);
     println!(
-        "{cpus} cores ({model}); one fsync takes {:.1} ms\n",
-        fsync_ms()
+        "{} cores ({}); one fsync takes {:.1} ms\n",
+        common::cores(),
+        common::processor(),
+        common::fsync_ms()
     );
-}
-
-/// The median of 50 small synced writes.
-fn fsync_ms() -> f64 {
-    let mut file = tempfile::tempfile_in(scratch()).expect("a file");
-    let mut times: Vec<f64> = (0..50)
-        .map(|_| {
-            let start = Instant::now();
-            file.write_all(b"0123456789abcdef").expect("written");
-            file.sync_data().expect("synced");
-            start.elapsed().as_secs_f64() * 1e3
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }

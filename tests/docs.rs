@@ -290,6 +290,7 @@ fn links_between_the_papers_lead_somewhere() {
         "README.zh-CN.md",
         "docs/monitoring/README.md",
         "docs/hooks.md",
+        "docs/benchmarks.md",
     ] {
         let text = read(paper);
         let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(paper);

@@ -231,6 +231,12 @@ impl Sandbox {
         self.app.records().uploads(0, usize::MAX)
     }
 
+    /// The uploads with a number above `after`, oldest first: what has come
+    /// since the last look.
+    pub fn uploads_after(&self, after: u64) -> Vec<UploadRecord> {
+        self.app.records().uploads(after, usize::MAX)
+    }
+
     /// The requests, oldest first.
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.app.records().requests(0, usize::MAX)
