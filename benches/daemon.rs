@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::run::Run;
 use common::{Setup, Stage, write_text};
 use supametas_sync::sandbox::SandboxConfig;
 
@@ -26,21 +27,20 @@ struct Sizes {
 }
 
 fn main() {
-    let quick = std::env::args().any(|arg| arg == "--quick" || arg == "--test");
-    let sizes = if quick {
-        Sizes {
+    let sizes = match Run::of_arguments() {
+        Run::Nothing => return,
+        Run::Quick => Sizes {
             small_files: 500,
             large_bytes: 64 << 20,
             latencies: 20,
             rounds: 1,
-        }
-    } else {
-        Sizes {
+        },
+        Run::Whole => Sizes {
             small_files: 10_000,
             large_bytes: 2 << 30,
             latencies: 300,
             rounds: 3,
-        }
+        },
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {

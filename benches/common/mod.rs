@@ -4,6 +4,8 @@
 //! Must not: judge, or print.
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
+pub mod run;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,6 +30,8 @@ pub struct Setup {
     pub other: bool,
     /// Further variables of the daemon's environment.
     pub env: Vec<(String, String)>,
+    /// Where the stage is made; `None`: in [`scratch`].
+    pub parent: Option<PathBuf>,
     /// The sink.
     pub sink: SandboxConfig,
 }
@@ -40,6 +44,7 @@ impl Default for Setup {
             waiting: None,
             other: false,
             env: Vec::new(),
+            parent: None,
             sink: SandboxConfig {
                 sink: true,
                 ..SandboxConfig::default()
@@ -73,7 +78,8 @@ impl Stage {
     /// A daemon that is just starting, if files wait; else as [`Stage::new`].
     pub async fn set_up(setup: Setup) -> Stage {
         let sink = Sandbox::start(setup.sink).await.expect("the sink starts");
-        let dir = tempfile::tempdir_in(scratch()).expect("a directory");
+        let dir = tempfile::tempdir_in(setup.parent.unwrap_or_else(scratch));
+        let dir = dir.expect("a directory");
         for name in ["drop", "aside", "other"] {
             fs::create_dir(dir.path().join(name)).expect("a directory");
         }

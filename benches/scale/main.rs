@@ -4,16 +4,27 @@
 //! `cargo bench --bench scale` prints tables in Markdown; it takes a quarter of
 //! an hour and 20 GB. Smaller: `cargo bench --bench scale -- --quick`, or only
 //! a part: `-- --only startup,first,idle,poll,queries,rest --files 100000`.
+//! `--only model` and `--only cost` print tables of docs/scale.md as they stand
+//! there (a minute; with `--files 10000`, seconds).
 //!
 //! Must not: judge. It prints what it measured.
 
+#[path = "../common/mod.rs"]
+mod common;
+mod cost;
 mod daemon;
 mod files;
+mod model;
 mod queries;
 mod rows;
+#[path = "../compare/slow_disk.rs"]
+#[allow(dead_code, reason = "made for the comparison; a part is of use here")]
+mod slow_disk;
 mod works;
 
 use std::time::Duration;
+
+use common::run::Run;
 
 /// What is to be measured, and how much of it.
 pub struct Plan {
@@ -24,7 +35,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn of_arguments() -> Plan {
+    /// `None`: it was not asked for (`common::run`).
+    fn of_arguments() -> Option<Plan> {
         let mut plan = Plan {
             only: Vec::new(),
             files: None,
@@ -46,7 +58,8 @@ impl Plan {
                 _ => {}
             }
         }
-        plan
+        let asked = Run::of_arguments() != Run::Nothing;
+        (asked || !plan.only.is_empty()).then_some(plan)
     }
 
     fn wants(&self, part: &str) -> bool {
@@ -69,7 +82,9 @@ impl Plan {
 }
 
 fn main() {
-    let plan = Plan::of_arguments();
+    let Some(plan) = Plan::of_arguments() else {
+        return;
+    };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         daemon::machine();
@@ -84,6 +99,13 @@ fn main() {
         }
         if plan.wants("rest") {
             works::at_rest(&plan).await;
+        }
+        if plan.wants("model") {
+            model::table(&plan).await;
+        }
+        if plan.only.iter().any(|only| only == "cost") {
+            // Made of other parts: not once more when all are wanted.
+            cost::table(&plan).await;
         }
         if plan.wants("queries") {
             queries::all(&plan).await;

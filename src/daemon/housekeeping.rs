@@ -1,6 +1,7 @@
-//! Small things that come round every second: changes that an operator's
-//! command made to the ledger from outside, a clock that was set, signs of life for systemd, a line
-//! of status, and a word about each gate that closes or opens, and each operator's pause.
+//! Small things that come round, each second if need be (`sentry` says when):
+//! changes that an operator's command made to the ledger from outside, a clock
+//! that was set, signs of life for systemd, a line of status, and a word about
+//! each gate that closes or opens, and each operator's pause.
 //!
 //! Must not: do a file's work.
 
@@ -8,13 +9,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Minder;
 use super::context::{Context, LOOK_EVERY};
-use super::service_manager;
 use super::supervise::TaskFailure;
+use super::{sentry, service_manager};
 use crate::domain::gate::GateKey;
 use crate::domain::halt::{Halt, HaltScope};
 use crate::domain::naming::shown_text;
@@ -23,6 +24,10 @@ use crate::domain::time::Timestamp;
 /// How often systemd gets a new line of status.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 
+/// The longest time without a round, should a look from outside have missed
+/// something.
+const LONGEST: Duration = Duration::from_secs(30);
+
 /// Runs until `stop`.
 pub async fn run(
     ctx: Arc<Context>,
@@ -30,8 +35,11 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), TaskFailure> {
     let watchdog = service_manager::watchdog_interval();
-    let mut tick = tokio::time::interval(LOOK_EVERY.min(watchdog.unwrap_or(LOOK_EVERY)));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let told = service_manager::listens();
+    let every = LOOK_EVERY.min(watchdog.unwrap_or(LOOK_EVERY));
+    let longest = if told { STATUS_EVERY } else { LONGEST };
+    let longest = longest.min(watchdog.unwrap_or(longest));
+    let sentry = sentry::post(ctx.clone(), every, longest)?;
     let mut status_due = Instant::now();
     let mut closed = BTreeMap::new();
     let mut halted = BTreeMap::new();
@@ -39,7 +47,7 @@ pub async fn run(
     let mut places = tokio::spawn(record_places(ctx.clone()));
     loop {
         tokio::select! {
-            _ = tick.tick() => {}
+            () = sentry.rung() => {}
             () = stop.cancelled() => return Ok(()),
         }
         let refreshed = ctx.ledger.refresh_gates().await;
@@ -62,12 +70,14 @@ pub async fn run(
         if places.is_finished() && ctx.folders.has_new_places() {
             places = tokio::spawn(record_places(ctx.clone()));
         }
-        // The tick ran and the ledger's thread answered: that is being alive.
+        // The round ran and the ledger's thread answered: that is being alive.
         if watchdog.is_some() {
             service_manager::alive();
         }
-        if status_due <= Instant::now() {
-            status_due = Instant::now() + STATUS_EVERY;
+        if told && status_due <= Instant::now() {
+            // Rounds come in steps of `every`: not just before it, and then
+            // only the next time.
+            status_due = Instant::now() + STATUS_EVERY.saturating_sub(every);
             tell_status(&ctx).await;
         }
     }

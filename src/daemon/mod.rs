@@ -22,6 +22,7 @@ pub mod intake;
 pub mod poll;
 pub mod pushes;
 pub mod report;
+pub mod sentry;
 pub mod service_manager;
 pub mod showing;
 pub mod signals;

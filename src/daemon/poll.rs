@@ -359,3 +359,7 @@ async fn record(
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+#[path = "poll_tests.rs"]
+mod tests;

@@ -110,6 +110,12 @@ pub fn answered(
 /// A task was asked about. `ms`: how long it has been at the service.
 pub fn polled(due: &DuePoll, now: Timestamp, finished: &Finished) {
     let judgement = &finished.judgement;
+    let goes_on = finished.state.kind() == StateKind::Submitted
+        && matches!(judgement.verdict, Verdict::Task(_) | Verdict::Unchanged);
+    if goes_on && !tracing::enabled!(tracing::Level::DEBUG) {
+        // By far most answers say so: nothing is put into words for nobody.
+        return;
+    }
     let file = shown(&due.path);
     let (id, folder, dataset, task) = (due.id, &due.folder, &due.dataset, &due.task);
     let (code, state) = (&judgement.code, finished.state.kind());
@@ -120,9 +126,7 @@ pub fn polled(due: &DuePoll, now: Timestamp, finished: &Finished) {
     let ms = millis(now.since(due.submitted_at));
     let why = shown_text(&judgement.why, WORDS);
     match state {
-        StateKind::Submitted
-            if matches!(judgement.verdict, Verdict::Task(_) | Verdict::Unchanged) =>
-        {
+        StateKind::Submitted if goes_on => {
             tracing::debug!(%file, %id, %folder, %dataset, route, attempt, %task, %state, ms, "still processing");
         }
         StateKind::Submitted => tracing::warn!(

@@ -46,6 +46,11 @@ pub fn alive() {
     send(&[NotifyState::Watchdog]);
 }
 
+/// Whether it listens at all.
+pub fn listens() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// Half of the time after which systemd would think the daemon hangs; `None`
 /// where it does not watch.
 pub fn watchdog_interval() -> Option<Duration> {

@@ -71,6 +71,7 @@ pub use intake::{
 pub use notices::{About, Notice};
 pub use open::{is_owned, lock_path, owner};
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
+pub use place::Outside;
 pub use policies::Policies;
 pub use questions::Met;
 pub use rebuild::{Rebuild, Rebuilt};

@@ -24,6 +24,25 @@ pub(super) const BESIDE: [&str; 2] = ["-wal", "-shm"];
 /// Device and inode.
 type Identity = (u64, u64);
 
+/// What the ledger's files look like from outside. Whoever commits writes to
+/// the log, so while this stays the same nobody has; but for what came within
+/// the coarseness of the file system's times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside([Option<(Identity, u64, (i64, i64))>; 3]);
+
+impl Outside {
+    /// As they are now: three questions to the file system.
+    pub fn of(path: &Path) -> Outside {
+        let [log, index] = BESIDE.map(|end| named(path, end));
+        let facts = |path: &Path| {
+            let meta = fs::metadata(path).ok()?;
+            let modified = (meta.mtime(), meta.mtime_nsec());
+            Some(((meta.dev(), meta.ino()), meta.size(), modified))
+        };
+        Outside([facts(path), facts(&log), facts(&index)])
+    }
+}
+
 /// The ledger's files as they were when it was opened.
 pub(super) struct Place {
     path: PathBuf,

@@ -13,6 +13,7 @@ use super::error::{Fail, LedgerError};
 use super::notices;
 use super::policies::Policies;
 use super::rows::{self, FileRecord, Source, bounded};
+use super::tasks;
 use crate::domain::answer::Code;
 use crate::domain::error_table::{Scope, Verdict};
 use crate::domain::ids::{DatasetName, FileId, FolderName};
@@ -103,7 +104,8 @@ impl Work<'_> {
     /// Lets `event` happen to `file`, and writes what follows: its state, its
     /// history, what becomes of its source, and what it means to the files
     /// that are duplicates of it. Other changes made to `file` before are
-    /// written with it, unless it is refused.
+    /// written with it, unless it is refused; where its task goes on after an
+    /// answer, that is what the query left and nothing else.
     pub fn change(
         &mut self,
         file: &mut FileRecord,
@@ -123,6 +125,8 @@ impl Work<'_> {
             }
         };
         let moved = go.next.kind() != file.state.kind();
+        let task_goes_on =
+            matches!(event, Event::Judged(_)) && tasks::goes_on(&file.state, &go.next);
         if moved || matches!(event, Event::Retry) {
             self.record(file, &go.next, event, at)?;
         }
@@ -160,7 +164,11 @@ impl Work<'_> {
             // What was to become of the source belonged to the old end.
             file.source = None;
         }
-        self.store(file)?;
+        if task_goes_on {
+            tasks::store_followed(self.conn, file)?;
+        } else {
+            self.store(file)?;
+        }
         if goes_round_again {
             // Those that stayed its duplicates wait for its new end.
             self.conn

@@ -123,6 +123,52 @@ mod tests {
         File::options().append(true).open(&path).unwrap();
     }
 
+    /// One that asks for many says of each what is said of it alone, with the
+    /// devices in any order: neither `/proc` nor a directory gives leases.
+    #[test]
+    fn asked_for_many_it_says_of_each_what_it_says_of_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["quiet", "written"] {
+            std::fs::write(at(name), b"x").unwrap();
+        }
+        let _writer = OpenOptions::new().append(true).open(at("written")).unwrap();
+        let files = [
+            at("quiet"),
+            at("written"),
+            "/proc/version".into(),
+            "/".into(),
+        ]
+        .map(|path: std::path::PathBuf| File::open(path).unwrap());
+        let dev = |file: &File| std::os::unix::fs::MetadataExt::dev(&file.metadata().unwrap());
+        let mut asker = Asker::default();
+        let mut random = fastrand::Rng::with_seed(3);
+        for _ in 0..100 {
+            let file = &files[random.usize(..files.len())];
+            let alone = open_for_writing(file);
+            assert_eq!(asker.open_for_writing(file, dev(file)), alone);
+        }
+        assert_eq!(
+            files.each_ref().map(open_for_writing)[..2],
+            [Openness::No, Openness::Yes]
+        );
+    }
+
+    /// What one file's system is says nothing of another device's.
+    #[test]
+    fn a_file_system_is_asked_once_for_each_device() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a"), b"x").unwrap();
+        let file = File::open(dir.path().join("a")).unwrap();
+        let mut asker = Asker {
+            device: Some((7, false)),
+        };
+        // As if it were on a network file system that was asked before.
+        assert_eq!(asker.open_for_writing(&file, 7), Openness::Unknown);
+        assert_eq!(asker.open_for_writing(&file, 8), Openness::No);
+        assert_eq!(asker.device, Some((8, true)));
+    }
+
     #[test]
     fn a_writer_that_comes_while_the_lease_is_held_does_not_end_the_process() {
         let dir = tempfile::tempdir().unwrap();

@@ -266,3 +266,96 @@ fn an_empty_mount_point_is_waited_on() {
     });
     thread.join().unwrap();
 }
+
+/// Whatever order they come in, each is opened, or refused, as by itself.
+#[test]
+fn many_are_opened_as_each_by_itself() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("a"), b"secret").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    std::fs::create_dir_all(at("x/y")).unwrap();
+    std::fs::create_dir(at("x/empty")).unwrap();
+    for name in ["a", "b", "x/a", "x/b", "x/y/a", "x/y/b"] {
+        std::fs::write(at(name), name).unwrap();
+    }
+    symlink(outside.path(), at("linked")).unwrap();
+    symlink("a", at("x/link")).unwrap();
+    let handle = root(dir.path()).handle().unwrap();
+    let mut names: Vec<&[u8]> = vec![
+        b"a",
+        b"x/a",
+        b"x/b",
+        b"x/y/a",
+        b"b",
+        b"x/y/b",
+        b"x/y",
+        b"x/link",
+        b"x/none",
+        b"linked/a",
+        b"none/a",
+        b"none/b",
+        b"x/empty/a",
+        b"",
+        b"x/",
+        b"x/.",
+        b"x/..",
+        b"x/../a",
+        b"x//a",
+        b"./a",
+        b"x/a\0b",
+        b"/x/a",
+    ];
+    let mut random = fastrand::Rng::with_seed(7);
+    for round in 0..200 {
+        let mut opened = Vec::new();
+        handle.open_files(names.iter().copied(), |one| {
+            opened.push(one.map(|mut opened| {
+                let mut text = String::new();
+                opened.file.read_to_string(&mut text).unwrap();
+                (opened.version, text)
+            }));
+        });
+        assert_eq!(opened.len(), names.len());
+        for (name, opened) in names.iter().zip(opened) {
+            let alone = handle.open_file(name).map(|opened| opened.version);
+            let version = opened.as_ref().map(|(version, _)| version.clone());
+            let version = version.map_err(Clone::clone);
+            let name = String::from_utf8_lossy(name).into_owned();
+            assert_eq!(version, alone, "{name:?} in round {round}");
+            if let Ok((_, text)) = opened {
+                assert_eq!(text, name);
+            }
+        }
+        random.shuffle(&mut names);
+    }
+}
+
+/// A directory that is swapped for a link while its files are opened leads
+/// nowhere else: they are opened in the directory that was walked to.
+#[test]
+fn many_are_opened_where_the_walk_led() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("b"), b"secret").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    std::fs::create_dir(at("x")).unwrap();
+    for name in ["x/a", "x/b"] {
+        std::fs::write(at(name), b"own").unwrap();
+    }
+    let handle = root(dir.path()).handle().unwrap();
+    let mut texts = Vec::new();
+    handle.open_files([&b"x/a"[..], b"x/b"], |opened| {
+        let mut text = String::new();
+        opened.unwrap().file.read_to_string(&mut text).unwrap();
+        if texts.is_empty() {
+            std::fs::rename(at("x"), at("moved")).unwrap();
+            symlink(outside.path(), at("x")).unwrap();
+        }
+        texts.push(text);
+    });
+    assert_eq!(texts, ["own", "own"]);
+    handle.open_files([&b"x/b"[..]], |opened| {
+        assert_eq!(opened.map(|o| o.version), Err(NotTaken::Symlink));
+    });
+}

@@ -1,6 +1,7 @@
 //! Tests, on real ledgers in directories of their own.
 #![allow(clippy::unwrap_used)]
 
+mod enqueue;
 mod erasing;
 mod groups;
 mod halts;
@@ -8,6 +9,7 @@ mod notices;
 mod opening;
 mod people;
 mod plans;
+mod polling;
 mod sources;
 mod storing;
 mod uploads;

@@ -1,0 +1,105 @@
+//! New files by the hundred, many in a statement.
+
+use super::*;
+
+fn many(count: usize) -> Vec<NewFile> {
+    (0..count)
+        .map(|n| file(&format!("{n}.txt"), n as u64))
+        .collect()
+}
+
+async fn enqueue(bench: &Bench, files: Vec<NewFile>) -> Result<Vec<Enqueued>, LedgerError> {
+    bench.ledger.enqueue(files, at(0), &bench.policies).await
+}
+
+fn rows(bench: &Bench) -> i64 {
+    let sql = "SELECT count(*) FROM files";
+    by_hand(&bench.path())
+        .query_row(sql, [], |r| r.get(0))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn each_of_a_batch_is_told_its_own_number_whatever_the_batchs_length() {
+    for count in [1, 2, 7, 8, 9, 63, 64, 65, 128, 512, 1_001] {
+        let bench = Bench::new(policy());
+        // Numbers that are in use, and one that was.
+        bench.enqueue(file("before.txt", 9_000)).await;
+        let files = many(count);
+        let done = enqueue(&bench, files.clone()).await.unwrap();
+        assert_eq!(done.len(), count);
+        assert!(done.iter().all(|one| one.new), "{count}");
+        assert_eq!(rows(&bench), count as i64 + 1);
+        for (file, done) in files.iter().zip(&done) {
+            let record = bench.record(done.id).await;
+            assert_eq!(record.version, file.version, "of {count}");
+            assert_eq!(record.state.kind(), StateKind::Queued);
+            assert_eq!(record.media, Some(Media::Text));
+        }
+        // Asked again, all are known, by the same numbers.
+        let again = enqueue(&bench, files).await.unwrap();
+        for (again, first) in again.iter().zip(&done) {
+            assert_eq!((again.id, again.new), (first.id, false));
+        }
+        assert_eq!(rows(&bench), count as i64 + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_batch_may_hold_a_file_twice_and_a_newer_version_of_one_of_its_own() {
+    // The odd ones at each edge of a statement of 64.
+    for place in [1, 62, 63, 64, 65, 99] {
+        let bench = Bench::new(policy());
+        let mut files = many(100);
+        files.insert(place, files[0].clone());
+        let newer = file("0.txt", 7_777);
+        files.push(newer.clone());
+        let mut odd = file("odd.bin", 8_888);
+        odd.sorted = NewSorted::Unsupported("no type".into());
+        files.insert(place, odd.clone());
+        let done = enqueue(&bench, files.clone()).await.unwrap();
+        assert_eq!(done.len(), 103);
+        assert_eq!(rows(&bench), 102, "at {place}");
+        assert!(!done[place + 1].new);
+        assert_eq!(done[place + 1].id, done[0].id);
+        for (file, done) in files.iter().zip(&done) {
+            let record = bench.record(done.id).await;
+            assert_eq!(record.version, file.version, "at {place}");
+            let state = match () {
+                () if *file == odd => StateKind::Unsupported,
+                () if file.version == files[0].version => StateKind::Superseded,
+                () => StateKind::Queued,
+            };
+            assert_eq!(record.state.kind(), state, "at {place}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_refused_takes_its_own_batch_back_and_no_other() {
+    let bench = Bench::new(policy());
+    let kept = bench.enqueue(file("kept.txt", 9_000)).await;
+    by_hand(&bench.path())
+        .execute_batch(
+            "CREATE TRIGGER refuse BEFORE INSERT ON files WHEN NEW.path = CAST('70.txt' AS BLOB)
+             BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+        )
+        .unwrap();
+    // Before it a whole statement of 64 has been written.
+    let other = enqueue(&bench, vec![file("other.txt", 9_001)]);
+    let (refused, other) = tokio::join!(enqueue(&bench, many(100)), other);
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("not this one"), "{error}");
+    assert!(other.unwrap()[0].new);
+    assert_eq!(rows(&bench), 2, "nothing is half-recorded");
+    assert_eq!(bench.kind(kept).await, StateKind::Queued);
+
+    by_hand(&bench.path())
+        .execute_batch("DROP TRIGGER refuse")
+        .unwrap();
+    let done = enqueue(&bench, many(100)).await.unwrap();
+    assert!(done.iter().all(|one| one.new));
+    assert_eq!(rows(&bench), 102);
+    let numbers: std::collections::BTreeSet<FileId> = done.iter().map(|one| one.id).collect();
+    assert_eq!(numbers.len(), 100);
+}
