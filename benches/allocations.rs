@@ -210,7 +210,13 @@ fn main() {
         each(calls, files as f64),
         each(bytes, files as f64)
     );
-    let (calls, bytes) = stage.small(1, "single");
+    // The kernel's events about all those files are still being gone through.
+    std::thread::sleep(Duration::from_secs(3));
+    let mut singles: Vec<(u64, u64)> = (0..5)
+        .map(|n| stage.small(1, &format!("single-{n}")))
+        .collect();
+    singles.sort_unstable();
+    let (calls, bytes) = singles[2];
     println!("| a file of 4 KiB by itself | {calls} | {bytes} |");
     let (calls, bytes) = stage.large(mib, "large");
     println!(

@@ -110,6 +110,8 @@ pub enum SetupError {
 pub struct HttpApi {
     client: Client,
     settings: Arc<Settings>,
+    /// Where tasks are asked about: read once, since that is done all the time.
+    query: Result<Url, String>,
     world: World,
 }
 
@@ -143,11 +145,14 @@ impl HttpApi {
             return Err(SetupError::PlainHttp(host));
         }
         let client = build(&settings, plain)?;
-        Ok(HttpApi {
+        let mut api = HttpApi {
             client,
+            query: Err(String::new()),
             settings: Arc::new(settings),
             world,
-        })
+        };
+        api.query = api.behind_base(&api.settings.query_path);
+        Ok(api)
     }
 
     /// Sends one request and reads its answer.
@@ -262,7 +267,7 @@ impl ImportApi for HttpApi {
     ) -> BoxFuture<'a, Outcome> {
         let url = match to {
             Some(address) => self.checked(address),
-            None => self.behind_base(&self.settings.query_path),
+            None => self.query.clone(),
         };
         let ask = wire::TaskQuery {
             task_id: task.as_str().to_owned(),

@@ -1,8 +1,8 @@
 //! Minds the clock of the day: whether it was set, while this process runs and
 //! before it began, and has the ledger's times moved then.
 //!
-//! While it runs, the time of day is compared each second with the clock that
-//! nobody can set. Over a restart there is only the last time that was recorded
+//! While it runs, the time of day is compared with the clock that nobody can
+//! set (`sentry` does so each second, and has it looked at here then). Over a restart there is only the last time that was recorded
 //! as seen: a clock that reads less was set back, and one that reads more may
 //! only have been waited for.
 //!
@@ -48,7 +48,7 @@ impl Minder {
         })
     }
 
-    /// To be called about once a second. True: times were moved, and whoever
+    /// To be called in each round of housekeeping. True: times were moved, and whoever
     /// waits for one has to look again. After an error the next look sees the
     /// same jump.
     ///

@@ -15,6 +15,7 @@ use super::upload::pausing::Pausing;
 use crate::config::valid::Config;
 use crate::domain::gate::GateKey;
 use crate::domain::ids::{DatasetName, Route};
+use crate::domain::lifecycle::{AfterSuccess, OnReject, Policy};
 use crate::domain::media::Media;
 use crate::ledger::{Fingerprints, Ledger, LedgerError, Policies};
 use crate::live::Live;
@@ -61,6 +62,8 @@ pub struct Running {
     pub api: Arc<dyn ImportApi>,
     /// The policies of all folders, as the ledger wants them.
     pub policies: Arc<Policies>,
+    /// Whether any folder's files are moved or deleted when they have ended.
+    pub touches_sources: bool,
 }
 
 impl Context {
@@ -135,6 +138,8 @@ impl Running {
             .folders
             .values()
             .map(|f| (f.name.clone(), f.policy.clone()));
+        let touches = |p: &Policy| p.after != AfterSuccess::Keep || p.on_reject != OnReject::Keep;
+        let touches_sources = config.folders.values().any(|f| touches(&f.policy));
         let listeners = config.folders.values().flat_map(|f| f.listeners());
         let listeners = listeners.collect();
         let policies = Policies::new(policies.collect()).with_listeners(listeners);
@@ -143,6 +148,7 @@ impl Running {
             config: Arc::new(config),
             api,
             policies,
+            touches_sources,
         }
     }
 

@@ -26,7 +26,7 @@ use crate::domain::media::Media;
 use crate::domain::misses::Misses;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
-use crate::ledger::{DuePoll, LedgerError, Polled};
+use crate::ledger::{DuePoll, Fingerprints, LedgerError, Polled};
 
 /// Queries under way at once, for each dataset.
 const AT_ONCE: usize = 8;
@@ -194,6 +194,12 @@ async fn poll_due(
         let next = ctx.ledger.next_poll_at(dataset.name.clone()).await?;
         return Ok(next.map_or(IDLE, |at| at.since(now)).min(IDLE));
     }
+    // The route is not on a query's way: any will do.
+    let route = Route {
+        folder: due[0].folder.clone(),
+        media: Media::Text,
+    };
+    let fingerprints = running.fingerprints(&dataset.name, &route);
     let mut asking = FuturesUnordered::new();
     let mut recording = FuturesUnordered::new();
     let mut held = Held::default();
@@ -224,7 +230,7 @@ async fn poll_due(
             Admit::Probe(_) if ctx.ledger.poll_may_go(task.id, ctx.world.moment()).await? => {}
             Admit::Probe(_) | Admit::Wait(_) | Admit::Halted(_) => break,
         }
-        asking.push(ask(ctx, running, dataset, task, misses));
+        asking.push(ask(ctx, running, dataset, task, misses, &fingerprints));
     }
     while let Some(answered) = asking.next().await {
         held.put(answered);
@@ -268,9 +274,13 @@ impl<'a> Held<'a> {
 
 /// What the gates before a query say.
 fn admitted(ctx: &Context, dataset: &Dataset) -> Admit {
+    let gates = ctx.ledger.gates();
+    if gates.is_empty() {
+        return Admit::Go;
+    }
     admit(
         &query_way(&dataset.name),
-        &ctx.ledger.gates(),
+        &gates,
         &Default::default(),
         ctx.world.clock.now(),
     )
@@ -290,6 +300,7 @@ async fn ask<'a>(
     dataset: &Dataset,
     due: DuePoll,
     misses: &Mutex<Misses>,
+    fingerprints: &Arc<Fingerprints>,
 ) -> Answered<'a> {
     let mut trail = Trail::default();
     let mut to: Option<String> = None;
@@ -307,15 +318,10 @@ async fn ask<'a>(
     };
     let pausing = judgement.pause.map(|_| ctx.pausing.begin());
     let judgement = lock(misses).weigh(due.id, judgement);
-    // The route is not on a query's way: any will do.
-    let route = Route {
-        folder: due.folder.clone(),
-        media: Media::Text,
-    };
     let polled = Polled {
         id: due.id,
         judgement,
-        fingerprints: running.fingerprints(&dataset.name, &route),
+        fingerprints: fingerprints.clone(),
     };
     failpoint!("poll.answered");
     Answered {
@@ -348,7 +354,10 @@ async fn record(
                 ctx.live.tasks.record(at.now.since(due.submitted_at));
             }
             if finished.state.kind().is_final() {
-                ctx.sources.notify_one();
+                // Copies of it may lie in other folders, and end with it.
+                if running.touches_sources {
+                    ctx.sources.notify_one();
+                }
             } else if matches!(finished.state, State::Queued { .. }) {
                 ctx.uploads.notify_one();
             }

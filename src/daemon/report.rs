@@ -112,8 +112,13 @@ pub fn polled(due: &DuePoll, now: Timestamp, finished: &Finished) {
     let judgement = &finished.judgement;
     let goes_on = finished.state.kind() == StateKind::Submitted
         && matches!(judgement.verdict, Verdict::Task(_) | Verdict::Unchanged);
-    if goes_on && !tracing::enabled!(tracing::Level::DEBUG) {
-        // By far most answers say so: nothing is put into words for nobody.
+    let heard = match finished.state.kind() {
+        StateKind::Submitted if goes_on => tracing::enabled!(tracing::Level::DEBUG),
+        StateKind::Succeeded => tracing::enabled!(tracing::Level::INFO),
+        _ => true,
+    };
+    if !heard {
+        // By far most answers: nothing is put into words for nobody.
         return;
     }
     let file = shown(&due.path);

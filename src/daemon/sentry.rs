@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::context::Context;
 use crate::domain::clock::{self, Look};
-use crate::ledger::Outside;
+use crate::ledger::{Outside, Seen as Files};
 
 /// Rounds after one in which the ledger's files had changed. The file system's
 /// times may be as coarse as two seconds (FAT): what is written just after the
@@ -26,7 +26,7 @@ const AFTER_A_CHANGE: u32 = 3;
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {
     /// The ledger's files.
-    files: Outside,
+    files: Files,
     clock: Look,
     /// Something goes on that a round minds each time.
     restless: bool,
@@ -105,7 +105,7 @@ pub fn post(ctx: Arc<Context>, every: Duration, longest: Duration) -> std::io::R
     let rings = bell.clone();
     let longest = longest.as_millis() / every.as_millis().max(1);
     let mut sentry = Sentry::new(u32::try_from(longest).unwrap_or(u32::MAX));
-    let ledger = ctx.running().config.ledger.clone();
+    let ledger = Outside::of(&ctx.running().config.ledger);
     let trouble = ctx.ledger.trouble();
     std::thread::Builder::new()
         .name("sentry".into())
@@ -115,7 +115,7 @@ pub fn post(ctx: Arc<Context>, every: Duration, longest: Duration) -> std::io::R
                     || !ctx.ledger.halts().is_empty()
                     || ctx.folders.has_new_places();
                 let seen = Seen {
-                    files: Outside::of(&ledger),
+                    files: ledger.look(),
                     clock: Look {
                         wall: ctx.world.clock.now(),
                         ticks: ctx.world.clock.ticks(),
@@ -172,7 +172,7 @@ mod tests {
                 .plus(Duration::from_secs(self.seconds))
                 .0;
             self.sentry.look(Seen {
-                files: Outside::of(&self.dir.path().join("ledger")),
+                files: Outside::of(&self.dir.path().join("ledger")).look(),
                 clock: Look {
                     wall: Timestamp(wall + self.set_by),
                     ticks: Duration::from_secs(self.seconds),

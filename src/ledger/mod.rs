@@ -71,7 +71,7 @@ pub use intake::{
 pub use notices::{About, Notice};
 pub use open::{is_owned, lock_path, owner};
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
-pub use place::Outside;
+pub use place::{Outside, Seen};
 pub use policies::Policies;
 pub use questions::Met;
 pub use rebuild::{Rebuild, Rebuilt};
@@ -258,7 +258,7 @@ impl Ledger {
 
     /// Looks whether another process (a command beside the daemon) has written
     /// to the ledger, and shows the gates and pauses as they are now. True: it has, and
-    /// there may be new work. Cheap; meant for once a second.
+    /// there may be new work. Cheap; where [`Outside`] is the same, needless.
     pub async fn refresh_gates(&self) -> Result<bool, LedgerError> {
         let (reply, answer) = oneshot::channel();
         self.writer

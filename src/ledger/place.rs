@@ -24,22 +24,30 @@ pub(super) const BESIDE: [&str; 2] = ["-wal", "-shm"];
 /// Device and inode.
 type Identity = (u64, u64);
 
-/// What the ledger's files look like from outside. Whoever commits writes to
-/// the log, so while this stays the same nobody has; but for what came within
-/// the coarseness of the file system's times.
+/// The paths of a ledger's files, to look at them from outside.
+#[derive(Debug)]
+pub struct Outside([PathBuf; 3]);
+
+/// What they look like. Whoever commits writes to the log, so while this stays
+/// the same nobody has; but for what came within the coarseness of the file
+/// system's times.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outside([Option<(Identity, u64, (i64, i64))>; 3]);
+pub struct Seen([Option<(Identity, u64, (i64, i64))>; 3]);
 
 impl Outside {
-    /// As they are now: three questions to the file system.
+    /// Of the ledger at `path`.
     pub fn of(path: &Path) -> Outside {
         let [log, index] = BESIDE.map(|end| named(path, end));
-        let facts = |path: &Path| {
+        Outside([path.to_owned(), log, index])
+    }
+
+    /// As they are now: three questions to the file system.
+    pub fn look(&self) -> Seen {
+        Seen(self.0.each_ref().map(|path| {
             let meta = fs::metadata(path).ok()?;
             let modified = (meta.mtime(), meta.mtime_nsec());
             Some(((meta.dev(), meta.ino()), meta.size(), modified))
-        };
-        Outside([facts(path), facts(&log), facts(&index)])
+        }))
     }
 }
 

@@ -19,7 +19,10 @@ use crate::domain::settle::Sighted;
 
 /// Between two looks at whether the folder is there, while it is.
 const CHECK_ONLINE: Duration = Duration::from_secs(5);
-/// The same while it is not: doubling from the first to the last.
+/// Between two looks whether another process is on the same folder: a list of
+/// all sockets of the machine is read for it.
+const LOOK_FOR_OTHERS: Duration = Duration::from_secs(15);
+/// Between two looks at whether it is there while it is not: doubling from the first to the last.
 const CHECK_OFFLINE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Between two scans while something can't be looked at for a reason that
 /// passes (no file descriptor left, an I/O error): doubling from the first to the last.
@@ -41,6 +44,7 @@ struct Hearing<'a> {
     lost: Option<String>,
     lost_scan_after: Instant,
     claim: Option<Claim>,
+    next_look_for_others: Instant,
     /// The watches are to be set anew with the next scan for lost events.
     stale_watches: bool,
     /// How long until the next scan, should something be in the way again.
@@ -61,6 +65,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         lost: None,
         lost_scan_after: now,
         claim: None,
+        next_look_for_others: now,
         stale_watches: false,
         hindered_wait: HINDERED.0,
     };
@@ -193,7 +198,13 @@ impl Hearing<'_> {
             Ok(facts) => {
                 self.next_check = now + CHECK_ONLINE;
                 self.offline_wait = CHECK_OFFLINE.0;
-                self.look_for_others(facts.identity);
+                let claimed = self.claim.as_ref();
+                if !claimed.is_some_and(|claim| claim.is_of(facts.identity))
+                    || now >= self.next_look_for_others
+                {
+                    self.next_look_for_others = now + LOOK_FOR_OTHERS;
+                    self.look_for_others(facts.identity);
+                }
                 if self.facts != Some(facts) {
                     self.come_online(facts, now);
                 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use supametas_sync::sandbox::Fault;
+use std::time::Duration;
+
+use supametas_sync::sandbox::{Fault, SandboxConfig};
 
 use crate::support::http::get;
 use crate::support::{MAIN_KEY, Stage};
@@ -258,4 +260,47 @@ fn named(text: &str) -> Vec<&str> {
     text.split(word)
         .filter(|word| word.starts_with("supametas_"))
         .collect()
+}
+
+/// Answers about tasks that are due together wait a moment for each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_about_many_tasks_share_commits() {
+    const TASKS: usize = 120;
+    let sandbox = SandboxConfig {
+        pending_for: Duration::from_secs(3600),
+        ..SandboxConfig::default()
+    };
+    let later = |s: &mut crate::support::Settings| {
+        s.poll = "first = \"1h\"\nmax = \"2h\"".into();
+    };
+    let stage = Stage::with(sandbox).await.set(later);
+    let daemon = stage.start();
+    for n in 0..TASKS {
+        stage.drop_file(format!("{n}.txt"), format!("words {n}"));
+    }
+    daemon.until("all are submitted", || {
+        stage.states().get("submitted") == Some(&TASKS)
+    });
+    assert!(daemon.terminate().success());
+    let conn = rusqlite::Connection::open(stage.path("ledger.sqlite")).unwrap();
+    let due = conn.execute("UPDATE files SET next_poll = 1", []).unwrap();
+    assert_eq!(due, TASKS);
+    drop(conn);
+
+    let daemon = stage.start();
+    let mut figures = Samples::new();
+    daemon.until("all were asked about, and the answers recorded", || {
+        figures = parse(&get(&stage, "/metrics").body).1;
+        let asked = figures
+            .iter()
+            .filter(|(series, _)| series.starts_with("supametas_attempts_total{call=\"query\""));
+        asked.map(|(_, count)| count).sum::<f64>() >= TASKS as f64
+    });
+    let commits = figures["supametas_ledger_commit_seconds_count"];
+    // Those of the start, too. Each on its own would be as many as tasks.
+    assert!(commits <= TASKS as f64 / 2.0, "{commits} commits");
+    let polled = stage.sandbox.requests();
+    let polled = polled.iter().filter(|r| r.path.ends_with("/query-task"));
+    assert_eq!(polled.count(), TASKS, "each once");
+    assert!(daemon.terminate().success());
 }
