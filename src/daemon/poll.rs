@@ -35,6 +35,10 @@ const AT_ONCE: usize = 8;
 /// more tasks are due.
 const HOLD: Duration = Duration::from_millis(200);
 
+/// How long a query may wait for the next ones, so that they leave together:
+/// most of what one costs is waking up for it.
+const TOGETHER: Duration = Duration::from_millis(60);
+
 /// How long it rests where no task is followed.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -203,21 +207,29 @@ async fn poll_due(
     let mut asking = FuturesUnordered::new();
     let mut recording = FuturesUnordered::new();
     let mut held = Held::default();
-    for task in due {
+    let mut hold = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+    let mut held_until = None;
+    let together = together(dataset.polls_per_second);
+    let tasks = due.len();
+    for (n, task) in due.into_iter().enumerate() {
         let mut turn = std::pin::pin!(async {
-            rate.take(1.0).await;
+            if n % together == 0 {
+                rate.take(together.min(tasks - n) as f64).await;
+            }
             ctx.pausing.none().await;
         });
         // Those under way go on meanwhile: a query leaves when its turn is
         // there, and not when its round is complete.
         loop {
-            let until = held.until;
+            if held.until != held_until {
+                held_until = held.until;
+                hold.as_mut().reset(held_until.unwrap_or_else(Instant::now));
+            }
             tokio::select! {
                 () = &mut turn, if asking.len() < AT_ONCE => break,
                 Some(answered) = asking.next(), if !asking.is_empty() => held.put(answered),
                 Some(recorded) = recording.next(), if !recording.is_empty() => recorded?,
-                () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)),
-                    if until.is_some() => held.enough = true,
+                () = &mut hold, if held.until.is_some() => held.enough = true,
             }
             recording.extend(held.take().into_iter().map(|one| record(ctx, running, one)));
         }
@@ -270,6 +282,14 @@ impl<'a> Held<'a> {
         self.until = None;
         std::mem::take(&mut self.all)
     }
+}
+
+/// How many queries leave together at so many a second: as many as have their
+/// turn within [`TOGETHER`], and no more than may be under way.
+fn together(polls_per_second: f64) -> usize {
+    let turns = polls_per_second * TOGETHER.as_secs_f64();
+    // Below the bucket's burst, too.
+    (turns.clamp(1.0, 4.0)) as usize
 }
 
 /// What the gates before a query say.

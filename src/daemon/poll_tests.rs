@@ -78,3 +78,19 @@ async fn an_answer_that_may_close_a_gate_waits_for_nobody_and_overtakes_nobody()
     held.put(answered(3, None));
     assert!(ids(held.take()).is_empty(), "the haste is over");
 }
+
+#[test]
+fn queries_leave_together_only_where_they_are_many() {
+    for (rate, expected) in [
+        (0.1, 1),
+        (5.0, 1),
+        (33.0, 1),
+        (34.0, 2),
+        (50.0, 3),
+        (100.0, 4),
+        (1e9, 4),
+    ] {
+        assert_eq!(together(rate), expected, "{rate} a second");
+        assert!(expected <= AT_ONCE);
+    }
+}
