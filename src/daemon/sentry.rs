@@ -25,7 +25,7 @@ const AFTER_A_CHANGE: u32 = 3;
 /// What one look sees.
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {
-    /// The ledger's files.
+    /// The ledger's log and directory.
     files: Files,
     clock: Look,
     /// Something goes on that a round minds each time.
@@ -200,10 +200,10 @@ mod tests {
 
     #[test]
     fn a_write_is_looked_at_and_what_may_hide_behind_its_time() {
-        for end in ["-wal", ""] {
-            let mut post = Post::new(30);
+        let mut post = Post::new(30);
+        for _ in 0..3 {
             assert!(!post.look());
-            post.append(end);
+            post.append("-wal");
             assert_eq!(post.looks(5), [true, true, true, true, false]);
         }
     }
@@ -212,13 +212,17 @@ mod tests {
     fn a_file_that_is_gone_or_another_is_looked_at() {
         for end in ["", "-wal", "-shm"] {
             let mut post = Post::new(30);
+            assert!(!post.look());
             let path = post.dir.path().join(format!("ledger{end}"));
-            std::fs::rename(&path, post.dir.path().join("aside")).unwrap();
-            assert!(post.look(), "{end} is gone");
-            let mut post = Post::new(30);
-            let path = post.dir.path().join(format!("ledger{end}"));
-            std::fs::copy(&path, post.dir.path().join("copy")).unwrap();
-            std::fs::rename(post.dir.path().join("copy"), &path).unwrap();
+            let elsewhere = tempfile::tempdir_in(post.dir.path().parent().unwrap()).unwrap();
+            std::fs::rename(&path, elsewhere.path().join("moved")).unwrap();
+            assert_eq!(
+                post.looks(5),
+                [true, true, true, true, false],
+                "{end} is gone"
+            );
+            std::fs::write(elsewhere.path().join("new"), b"x").unwrap();
+            std::fs::rename(elsewhere.path().join("new"), &path).unwrap();
             assert!(post.look(), "{end} is another");
         }
     }

@@ -24,24 +24,30 @@ pub(super) const BESIDE: [&str; 2] = ["-wal", "-shm"];
 /// Device and inode.
 type Identity = (u64, u64);
 
-/// The paths of a ledger's files, to look at them from outside.
+/// Where to look at a ledger from outside: its log, and their directory.
 #[derive(Debug)]
-pub struct Outside([PathBuf; 3]);
+pub struct Outside([PathBuf; 2]);
 
-/// What they look like. Whoever commits writes to the log, so while this stays
-/// the same nobody has; but for what came within the coarseness of the file
-/// system's times.
+/// What they look like. Whoever commits writes to the log, and whoever removes,
+/// moves or replaces one of the ledger's files changes the directory. So while
+/// this stays the same nobody has; but for what came within the coarseness of
+/// the file system's times.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen([Option<(Identity, u64, (i64, i64))>; 3]);
+pub struct Seen([Option<Facts>; 2]);
+
+/// What tells one state of a file from another: which it is, its length, and
+/// when it was last modified (seconds, and nanoseconds of the next).
+type Facts = (Identity, u64, (i64, i64));
 
 impl Outside {
     /// Of the ledger at `path`.
     pub fn of(path: &Path) -> Outside {
-        let [log, index] = BESIDE.map(|end| named(path, end));
-        Outside([path.to_owned(), log, index])
+        let above = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let dir = above.unwrap_or(Path::new(".")).to_owned();
+        Outside([named(path, BESIDE[0]), dir])
     }
 
-    /// As they are now: three questions to the file system.
+    /// As they are now: two questions to the file system.
     pub fn look(&self) -> Seen {
         Seen(self.0.each_ref().map(|path| {
             let meta = fs::metadata(path).ok()?;

@@ -83,7 +83,12 @@ async fn work(ctx: &Arc<Context>) -> Result<Duration, LedgerError> {
     // Together, so that their records share commits.
     let acted = join_all(due.into_iter().map(|source| act(ctx, source))).await;
     acted.into_iter().collect::<Result<(), LedgerError>>()?;
-    Ok(if full { Duration::ZERO } else { TRY_AGAIN / 4 })
+    Ok(match (full, ctx.running().touches_sources) {
+        (true, _) => Duration::ZERO,
+        (false, true) => TRY_AGAIN / 4,
+        // Nothing but what other settings may have left.
+        (false, false) => TRY_AGAIN,
+    })
 }
 
 async fn act(ctx: &Arc<Context>, due: SourceWork) -> Result<(), LedgerError> {
