@@ -297,8 +297,8 @@ async fn answers_about_many_tasks_share_commits() {
         asked.map(|(_, count)| count).sum::<f64>() >= TASKS as f64
     });
     let commits = figures["supametas_ledger_commit_seconds_count"];
-    // Those of the start, too. Each on its own would be as many as tasks.
-    assert!(commits <= TASKS as f64 / 2.0, "{commits} commits");
+    // Those of the start, too: nine in all. Without the hold, 33 to 51.
+    assert!(commits <= 24.0, "{commits} commits");
     let polled = stage.sandbox.requests();
     let polled = polled.iter().filter(|r| r.path.ends_with("/query-task"));
     assert_eq!(polled.count(), TASKS, "each once");
