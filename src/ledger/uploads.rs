@@ -122,13 +122,15 @@ pub struct Finished {
 /// A file that was sent, or may have been, with the same content and options.
 /// Also one in doubt: a copy must not go out behind the back of who decides.
 pub(super) const SAME_CONTENT: &str = "SELECT id FROM files INDEXED BY files_content \
-    WHERE state IN ('uploading', 'submitted', 'succeeded', 'untracked', 'unconfirmed', 'lost') \
+    WHERE (state = 'uploading' OR state = 'submitted' OR state = 'succeeded' \
+    OR state = 'untracked' OR state = 'unconfirmed' OR state = 'lost') \
     AND dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 AND hash = ?3 \
     AND options = ?4 AND id <> ?5 LIMIT 1";
 
 /// A file that was sent, or may have been, with the same size.
 pub(super) const SAME_SIZE: &str = "SELECT 1 FROM files INDEXED BY files_content \
-    WHERE state IN ('uploading', 'submitted', 'succeeded', 'untracked', 'unconfirmed', 'lost') \
+    WHERE (state = 'uploading' OR state = 'submitted' OR state = 'succeeded' \
+    OR state = 'untracked' OR state = 'unconfirmed' OR state = 'lost') \
     AND dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 AND id <> ?3 LIMIT 1";
 
 /// The version of the same path that was seen last, if that was after this one.
