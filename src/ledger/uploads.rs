@@ -12,7 +12,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::erase::{TAKEN, TAKEN_SIZE};
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Fingerprints};
-use super::halts;
 use super::policies::Policies;
 use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bounded, length};
 use super::work::{Changed, Work};
@@ -373,16 +372,16 @@ fn begin_attempt(
         media,
     };
     let way = way(&route, &file.dataset);
-    let mut gates = gates::load_some(work.conn, way.iter())?;
-    let halts = halts::load_all(work.conn)?;
-    let probed = match admit_upload(&way, &gates, &halts, &HashSet::new(), at.now) {
+    let brakes = work.brakes()?;
+    let admitted = admit_upload(&way, &brakes.gates, &brakes.halts, &HashSet::new(), at.now);
+    let probed = match admitted {
         Admit::Go => Vec::new(),
         Admit::Probe(keys) => keys,
         Admit::Wait(until) | Admit::Halted(until) => return Ok(Begun::Held { until }),
     };
     let probe = !probed.is_empty();
     for key in probed {
-        if let Some(mut gate) = gates.remove(&key) {
+        if let Some(mut gate) = work.brakes()?.gates.get(&key).cloned() {
             gate.probe(file.id);
             gates::save(work, &key, &gate)?;
         }
