@@ -340,6 +340,7 @@ mod tests {
     use reqwest::Client;
 
     async fn sink() -> (Store, Client) {
+        supametas_sync::tls::choose();
         let store = Store::start(Duration::ZERO).await.unwrap();
         (store, Client::builder().no_proxy().build().unwrap())
     }

@@ -29,8 +29,12 @@ use std::time::Duration;
 use super::answer::Code;
 use super::error_table::{Judgement, On, Scope, Verdict};
 
-/// The most that are made ready for each lane.
-const AHEAD_MOST: f64 = 7.0;
+/// The most that are made ready for each lane, and in all: a crash leaves them
+/// as possible duplicates though they were not sent. They share the waits for the
+/// disk: where a commit takes 4 ms, eight lanes send 4,200 small files a second
+/// with up to 31 each, and 2,800 with up to 7.
+const AHEAD_MOST: f64 = 31.0;
+const AHEAD_IN_ALL: usize = 256;
 
 /// How much the latest time counts.
 const WEIGHT: f64 = 0.1;
@@ -415,7 +419,7 @@ impl Pace {
             None => 1.0,
             Some((ready, wire)) => (ready / wire.max(1e-6)).ceil().clamp(1.0, AHEAD_MOST),
         };
-        self.room() + (self.limit as f64 * ahead) as usize
+        self.room() + ((self.limit as f64 * ahead) as usize).min(AHEAD_IN_ALL)
     }
 }
 

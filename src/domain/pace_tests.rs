@@ -153,11 +153,10 @@ fn no_more_is_made_ready_than_keeps_the_wire_busy() {
     for _ in 0..200 {
         pace.timed(ms(500), Duration::ZERO);
     }
-    assert_eq!(
-        pace.under_way(),
-        4 + 4 * 7,
-        "and no fast one more than seven"
-    );
+    assert_eq!(pace.under_way(), 4 + 4 * 31, "and no fast one more than 31");
+    let mut pace = Pace::new(32, 32);
+    pace.timed(ms(500), Duration::ZERO);
+    assert_eq!(pace.under_way(), 32 + 256, "nor more than 256 in all");
 }
 
 /// A service, in microseconds.

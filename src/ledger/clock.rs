@@ -114,7 +114,7 @@ fn move_halts(work: &mut Work<'_>, jump: Jump) -> Result<usize, Fail> {
     for (scope, halt) in halts::load_all(work.conn)? {
         let (since, until) = jump.span(halt.since, halt.until);
         if (since, until) != (halt.since, halt.until) {
-            work.kept.gates_changed = true;
+            work.kept.brakes_change();
             moved += work
                 .conn
                 .prepare_cached("UPDATE halts SET since = ?2, until = ?3 WHERE key = ?1")?

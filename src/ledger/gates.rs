@@ -73,16 +73,17 @@ impl Ledger {
 
 /// The three gates on a file's way, as they are now.
 pub(super) fn way(
-    conn: &Connection,
+    gates: &Gates,
     dataset: &DatasetName,
     route: Option<Route>,
     prints: &Fingerprints,
-) -> Result<(Way, [GateKey; 2], Option<GateKey>), Fail> {
+) -> (Way, [GateKey; 2], Option<GateKey>) {
     let keys = [GateKey::Service, GateKey::Dataset(dataset.clone())];
     let route = route.map(GateKey::Route);
-    let mut found = load_some(conn, keys.iter().chain(&route))?;
-    let mut here = |key: Option<&GateKey>, fingerprint: &str| OnTheWay {
-        gate: key.and_then(|key| found.remove(key)).unwrap_or_default(),
+    let here = |key: Option<&GateKey>, fingerprint: &str| OnTheWay {
+        gate: key
+            .and_then(|key| gates.get(key).cloned())
+            .unwrap_or_default(),
         fingerprint: fingerprint.to_owned(),
     };
     let way = Way {
@@ -90,7 +91,7 @@ pub(super) fn way(
         dataset: here(Some(&keys[1]), &prints.dataset),
         route: here(route.as_ref(), &prints.route),
     };
-    Ok((way, keys, route))
+    (way, keys, route)
 }
 
 /// Lets an answer act on the gates on the file's way, and keeps them. Without
@@ -104,7 +105,8 @@ pub(super) fn weigh_answer(
     at: Moment,
     policies: &Policies,
 ) -> Result<Weighed, Fail> {
-    let (mut way, [service, dataset], route) = way(work.conn, &file.dataset, route, prints)?;
+    let gates = &work.brakes()?.gates;
+    let (mut way, [service, dataset], route) = way(gates, &file.dataset, route, prints);
     let before = way.clone();
     let weighed = weigh(&mut way, file.id, judgement, at);
     let changes = [
@@ -151,21 +153,9 @@ pub(super) fn load_all(conn: &Connection) -> Result<Gates, Fail> {
     Ok(query(conn, "1", &[])?.into_iter().collect())
 }
 
-pub(super) fn load_some<'a>(
-    conn: &Connection,
-    keys: impl Iterator<Item = &'a GateKey>,
-) -> Result<Gates, Fail> {
-    let mut keys = keys.map(key_text);
-    let mut next = || keys.next().unwrap_or_default();
-    let (a, b, c) = (next(), next(), next());
-    Ok(query(conn, "key IN (?1, ?2, ?3)", &[&a, &b, &c])?
-        .into_iter()
-        .collect())
-}
-
 /// Writes a gate; an open one that has counted nothing needs no row.
 pub(super) fn save(work: &mut Work<'_>, key: &GateKey, gate: &Gate) -> Result<(), Fail> {
-    work.kept.gates_changed = true;
+    work.kept.brakes_change();
     if *gate == Gate::default() {
         work.conn
             .prepare_cached("DELETE FROM gates WHERE key = ?1")?

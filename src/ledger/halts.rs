@@ -36,7 +36,7 @@ impl Ledger {
     pub async fn halt(&self, scope: HaltScope, halt: Halt) -> Result<Option<Halt>, LedgerError> {
         self.write(1, move |work| {
             let before = load_all(work.conn)?.remove(&scope);
-            work.kept.gates_changed = true;
+            work.kept.brakes_change();
             work.conn
                 .prepare_cached("INSERT OR REPLACE INTO halts VALUES (?1, ?2, ?3, ?4, ?5)")?
                 .execute(params![
@@ -83,7 +83,7 @@ impl Ledger {
 }
 
 fn remove(work: &mut Work<'_>, scope: &HaltScope) -> Result<(), Fail> {
-    work.kept.gates_changed = true;
+    work.kept.brakes_change();
     work.conn
         .prepare_cached("DELETE FROM halts WHERE key = ?1")?
         .execute([scope.to_string()])?;

@@ -363,7 +363,10 @@ fn by_state(state: StateKind) -> (&'static str, String, &'static str) {
         StateKind::Submitted => ("files_polls", is, "f.dataset, f.next_poll, f.id"),
         _ => (
             "files_ended",
-            format!("{is} AND f.state NOT IN ('queued', 'uploading', 'submitted')"),
+            format!(
+                "{is} AND f.state <> 'queued' AND f.state <> 'uploading' \
+                 AND f.state <> 'submitted'"
+            ),
             "f.changed_at DESC, f.id DESC",
         ),
     }

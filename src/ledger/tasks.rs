@@ -179,7 +179,8 @@ impl Ledger {
         self.write(1, move |work| {
             let file = rows::load(work.conn, id)?;
             let prints = Fingerprints::default();
-            let (way, [service, dataset], _) = gates::way(work.conn, &file.dataset, None, &prints)?;
+            let gates = &work.brakes()?.gates;
+            let (way, [service, dataset], _) = gates::way(gates, &file.dataset, None, &prints);
             let ways = [(service, way.service.gate), (dataset, way.dataset.gate)];
             let admitted = |gate: &crate::domain::gate::Gate| {
                 gate.is_probed_by(id) || !matches!(gate.admits(at.now), Admission::Closed { .. })

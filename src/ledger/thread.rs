@@ -159,7 +159,7 @@ impl Writer {
                 // what is wrong.
                 let _ = self.conn.execute_batch("ROLLBACK");
             }
-            self.kept.forget_names();
+            self.kept.forget();
             self.kept.untold.clear();
             self.kept.untold.extend(untold);
         }
@@ -205,7 +205,9 @@ impl Writer {
     fn begin(&mut self) -> Result<(), LedgerError> {
         // A file that was deleted can still be written, and is lost at the end.
         self.place.check(&self.conn)?;
-        exec(&self.conn, "BEGIN IMMEDIATE").map_err(|fail| fail.at(&self.path))
+        let begun = exec(&self.conn, "BEGIN IMMEDIATE").and_then(|()| data_version(&self.conn));
+        self.kept.begins(begun.map_err(|fail| fail.at(&self.path))?);
+        Ok(())
     }
 
     /// Says once what is wrong, and once that it is right again: everyone who
@@ -237,7 +239,7 @@ impl Writer {
         let others_wrote = version != self.data_version;
         if others_wrote {
             self.data_version = version;
-            self.kept.forget_names();
+            self.kept.forget();
             self.show_gates();
         }
         Ok(others_wrote)
@@ -329,7 +331,7 @@ fn take_back(
         return Err(error);
     }
     work.kept.untold.truncate(left_over);
-    work.kept.forget_names();
+    work.kept.forget();
     exec(work.conn, "ROLLBACK TO member").map_err(|fail| fail.at(path))
 }
 

@@ -12,7 +12,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::erase::{TAKEN, TAKEN_SIZE};
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Fingerprints};
-use super::halts;
 use super::policies::Policies;
 use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bounded, length};
 use super::work::{Changed, Work};
@@ -122,13 +121,15 @@ pub struct Finished {
 /// A file that was sent, or may have been, with the same content and options.
 /// Also one in doubt: a copy must not go out behind the back of who decides.
 pub(super) const SAME_CONTENT: &str = "SELECT id FROM files INDEXED BY files_content \
-    WHERE state IN ('uploading', 'submitted', 'succeeded', 'untracked', 'unconfirmed', 'lost') \
+    WHERE (state = 'uploading' OR state = 'submitted' OR state = 'succeeded' \
+    OR state = 'untracked' OR state = 'unconfirmed' OR state = 'lost') \
     AND dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 AND hash = ?3 \
     AND options = ?4 AND id <> ?5 LIMIT 1";
 
 /// A file that was sent, or may have been, with the same size.
 pub(super) const SAME_SIZE: &str = "SELECT 1 FROM files INDEXED BY files_content \
-    WHERE state IN ('uploading', 'submitted', 'succeeded', 'untracked', 'unconfirmed', 'lost') \
+    WHERE (state = 'uploading' OR state = 'submitted' OR state = 'succeeded' \
+    OR state = 'untracked' OR state = 'unconfirmed' OR state = 'lost') \
     AND dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 AND id <> ?3 LIMIT 1";
 
 /// The version of the same path that was seen last, if that was after this one.
@@ -371,16 +372,16 @@ fn begin_attempt(
         media,
     };
     let way = way(&route, &file.dataset);
-    let mut gates = gates::load_some(work.conn, way.iter())?;
-    let halts = halts::load_all(work.conn)?;
-    let probed = match admit_upload(&way, &gates, &halts, &HashSet::new(), at.now) {
+    let brakes = work.brakes()?;
+    let admitted = admit_upload(&way, &brakes.gates, &brakes.halts, &HashSet::new(), at.now);
+    let probed = match admitted {
         Admit::Go => Vec::new(),
         Admit::Probe(keys) => keys,
         Admit::Wait(until) | Admit::Halted(until) => return Ok(Begun::Held { until }),
     };
     let probe = !probed.is_empty();
     for key in probed {
-        if let Some(mut gate) = gates.remove(&key) {
+        if let Some(mut gate) = work.brakes()?.gates.get(&key).cloned() {
             gate.probe(file.id);
             gates::save(work, &key, &gate)?;
         }

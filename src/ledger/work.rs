@@ -10,12 +10,15 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fail, LedgerError};
+use super::gates::{self, Gates};
+use super::halts;
 use super::notices;
 use super::policies::Policies;
 use super::rows::{self, FileRecord, Source, bounded};
 use super::tasks;
 use crate::domain::answer::Code;
 use crate::domain::error_table::{Scope, Verdict};
+use crate::domain::halt::Halts;
 use crate::domain::ids::{DatasetName, FileId, FolderName};
 use crate::domain::lifecycle::{Event, Step, original_end, step};
 use crate::domain::state::State;
@@ -48,15 +51,43 @@ pub(super) struct Kept {
     pub noticed: bool,
     /// A gate or a pause was written since they were last shown.
     pub gates_changed: bool,
+    /// All gates and pauses, as this thread has read them last: every intent and
+    /// every answer asks. `None`: they may differ now.
+    brakes: Option<Brakes>,
+    /// What `PRAGMA data_version` said then: it moves when others write.
+    brakes_of: i64,
     /// A request came upon something that no waiting mends.
     pub found_damaged: Option<LedgerError>,
 }
 
+/// What may hold files back.
+#[derive(Default)]
+pub(super) struct Brakes {
+    pub gates: Gates,
+    pub halts: Halts,
+}
+
 impl Kept {
-    /// Forgets numbers that a rollback may have taken back.
-    pub fn forget_names(&mut self) {
+    /// Forgets what a rollback may have taken back, or others have written.
+    pub fn forget(&mut self) {
         self.folders.clear();
         self.datasets.clear();
+        self.brakes = None;
+    }
+
+    /// A gate or a pause is written: it is to be read again, and shown.
+    pub fn brakes_change(&mut self) {
+        self.gates_changed = true;
+        self.brakes = None;
+    }
+
+    /// At the begin of each transaction: `version` is the ledger's
+    /// `PRAGMA data_version`.
+    pub fn begins(&mut self, version: i64) {
+        if self.brakes_of != version {
+            self.brakes_of = version;
+            self.forget();
+        }
     }
 }
 
@@ -75,6 +106,18 @@ pub(super) enum Changed {
 }
 
 impl Work<'_> {
+    /// All gates and pauses, as they are in this transaction.
+    pub fn brakes(&mut self) -> Result<&Brakes, Fail> {
+        if self.kept.brakes.is_none() {
+            self.kept.brakes = Some(Brakes {
+                gates: gates::load_all(self.conn)?,
+                halts: halts::load_all(self.conn)?,
+            });
+        }
+        // Just filled where it was empty.
+        Ok(self.kept.brakes.get_or_insert_default())
+    }
+
     /// A folder's number; made if it is new.
     pub fn folder(&mut self, name: &FolderName) -> Result<i64, Fail> {
         if let Some(id) = self.kept.folders.get(name) {

@@ -59,12 +59,13 @@ pub fn detect<F: Read + Seek>(file: &mut F, name: &[u8], size: u64) -> io::Resul
     if head.starts_with(b"\xff\xd8\xff") {
         return Ok(Content::Jpeg);
     }
-    let text = text::look(head, window.is_whole());
-    let own = match &text {
-        Some(text) => Some(text.content()),
+    let text = text::look(head, window.is_whole()).map(|text| text.content());
+    let is_text = text.is_some();
+    let own = match text {
+        Some(text) => Some(text),
         None => binary::look(&mut window)?,
     };
-    if is_pdf_behind_junk(window.head(), extension, text.is_some(), own.as_ref()) {
+    if is_pdf_behind_junk(window.head(), extension, is_text, own.as_ref()) {
         return Ok(Content::Pdf);
     }
     Ok(match own {

@@ -6,20 +6,22 @@
 //! Must not: say which language or legacy encoding it is, or read on past what it
 //! is given: one look must be cheap.
 
+use std::borrow::Cow;
+
 use crate::domain::media::{Content, LinkKind, TextEncoding, TextKind};
 
 /// How much of the text is decoded to see what it starts with, in bytes.
 const START: usize = 4096;
 
 /// A head that is text.
-pub(super) struct Text {
+pub(super) struct Text<'a> {
     encoding: TextEncoding,
-    start: String,
+    start: Cow<'a, str>,
 }
 
 /// Text, or `None` for anything else. `whole` says that the head is the whole
 /// file, so that no character can be cut at its end.
-pub(super) fn look(head: &[u8], whole: bool) -> Option<Text> {
+pub(super) fn look(head: &[u8], whole: bool) -> Option<Text<'_>> {
     if let Some(rest) = head.strip_prefix(b"\xff\xfe") {
         return utf16(rest, u16::from_le_bytes, false);
     }
@@ -31,11 +33,16 @@ pub(super) fn look(head: &[u8], whole: bool) -> Option<Text> {
         return utf16(body, u16::from_le_bytes, true)
             .or_else(|| utf16(body, u16::from_be_bytes, true));
     }
-    if body.iter().any(|b| is_odd(u32::from(*b))) {
+    // Block by block, without a way out within one: that goes many bytes at once.
+    let has_odd = |block: &[u8]| block.iter().fold(false, |odd, b| odd | is_odd(*b));
+    if body.chunks(256).any(has_odd) {
         return None;
     }
     let start = body.get(..START).unwrap_or(body);
-    let start = String::from_utf8_lossy(start).into_owned();
+    let start = match std::str::from_utf8(start) {
+        Ok(start) => Cow::Borrowed(start),
+        Err(_) => String::from_utf8_lossy(start),
+    };
     let encoding = match std::str::from_utf8(body) {
         Ok(_) => TextEncoding::Utf8,
         Err(e) if e.error_len().is_none() && !whole => TextEncoding::Utf8,
@@ -47,8 +54,9 @@ pub(super) fn look(head: &[u8], whole: bool) -> Option<Text> {
 
 /// Control characters that no text has. Tab, line ends, form feed, backspace,
 /// escape (colours) and the old end mark 0x1A are fine.
-fn is_odd(c: u32) -> bool {
-    matches!(c, 0..=7 | 0x0b | 0x0e..=0x19 | 0x1c..=0x1f | 0x7f)
+fn is_odd(c: u8) -> bool {
+    // All asked, with no branch.
+    (c <= 7) | (c == 0x0b) | (0x0e..=0x19).contains(&c) | (0x1c..=0x1f).contains(&c) | (c == 0x7f)
 }
 
 /// Latin-1, GBK, Big5, Shift-JIS and their like. Control characters are ruled
@@ -84,13 +92,13 @@ fn is_double_byte(body: &[u8]) -> bool {
 }
 
 /// UTF-16 without its mark. `guess`: there was no mark, so ask for more signs.
-fn utf16(body: &[u8], unit: fn([u8; 2]) -> u16, guess: bool) -> Option<Text> {
+fn utf16(body: &[u8], unit: fn([u8; 2]) -> u16, guess: bool) -> Option<Text<'static>> {
     let units = || body.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
     let (mut ascii, mut all, mut broken) = (0_usize, 0_usize, 0_usize);
     for c in char::decode_utf16(units()) {
         all += 1;
         match c {
-            Ok(c) if is_odd(u32::from(c)) => return None,
+            Ok(c) if u8::try_from(c).is_ok_and(is_odd) => return None,
             Ok(c) if c.is_ascii() => ascii += 1,
             Ok('\u{fffe}' | '\u{ffff}') => return None,
             Ok(_) => {}
@@ -103,14 +111,15 @@ fn utf16(body: &[u8], unit: fn([u8; 2]) -> u16, guess: bool) -> Option<Text> {
     }
     let start = char::decode_utf16(units().take(START / 2))
         .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-        .collect();
+        .collect::<String>()
+        .into();
     Some(Text {
         encoding: TextEncoding::Utf16,
         start,
     })
 }
 
-impl Text {
+impl Text<'_> {
     /// What it starts with.
     pub(super) fn content(&self) -> Content {
         let start = self.start.trim_start();

@@ -24,7 +24,7 @@ use crate::domain::gate::GateKey;
 use crate::domain::ids::{DatasetName, FileId, Route};
 use crate::domain::lifecycle::OnUnconfirmed;
 use crate::domain::media::Media;
-use crate::ledger::{LedgerError, PickRequest, Queued};
+use crate::ledger::{Fingerprints, LedgerError, PickRequest, Queued};
 
 /// Files taken from the ledger at a time, for each route and size class.
 const BATCH: usize = 256;
@@ -61,6 +61,7 @@ struct Shelf {
     folder: Arc<Folder>,
     route: Route,
     way: [GateKey; 3],
+    fingerprints: Arc<Fingerprints>,
     size: Size,
     files: VecDeque<Queued>,
     /// The ledger had nothing more, and nothing has happened since.
@@ -209,7 +210,7 @@ impl Dispatcher {
             self.desks.push(Desk {
                 dataset: dataset.clone(),
                 lanes,
-                shelves: mine.flat_map(shelves).collect(),
+                shelves: mine.flat_map(|folder| shelves(running, folder)).collect(),
                 turn: 0,
             });
         }
@@ -313,6 +314,7 @@ impl Dispatcher {
                 media: shelf.route.media,
                 lanes: lanes.clone(),
                 way: shelf.way.clone(),
+                fingerprints: shelf.fingerprints.clone(),
             };
             self.probed.extend(probes.iter().cloned());
             self.in_flight.insert(id, probes);
@@ -346,18 +348,18 @@ impl Dispatcher {
 }
 
 /// The shelves of a folder: one for each media type and size class.
-fn shelves(folder: &Arc<Folder>) -> impl Iterator<Item = Shelf> {
+fn shelves(running: &Running, folder: &Arc<Folder>) -> impl Iterator<Item = Shelf> {
     Media::ALL.into_iter().flat_map(|media| {
-        [Size::Small, Size::Big].map(|size| {
-            let route = folder.route(media);
-            Shelf {
-                folder: folder.clone(),
-                way: way(&route, &folder.dataset),
-                route,
-                size,
-                files: VecDeque::new(),
-                exhausted: false,
-            }
+        let route = folder.route(media);
+        let fingerprints = running.fingerprints(&folder.dataset, &route);
+        [Size::Small, Size::Big].map(|size| Shelf {
+            folder: folder.clone(),
+            way: way(&route, &folder.dataset),
+            route: route.clone(),
+            fingerprints: fingerprints.clone(),
+            size,
+            files: VecDeque::new(),
+            exhausted: false,
         })
     })
 }

@@ -12,7 +12,7 @@ use crate::daemon::context::{Context, Running};
 use crate::domain::gate::GateKey;
 use crate::domain::ids::Route;
 use crate::domain::media::Media;
-use crate::ledger::Queued;
+use crate::ledger::{Fingerprints, Queued};
 use crate::watch::FolderRoot;
 
 /// How the two ends of a stop are told apart.
@@ -48,6 +48,8 @@ pub struct Job {
     pub lanes: Arc<Lanes>,
     /// The gates on its way.
     pub way: [GateKey; 3],
+    /// The settings behind them.
+    pub fingerprints: Arc<Fingerprints>,
 }
 
 impl Job {

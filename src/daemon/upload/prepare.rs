@@ -5,7 +5,7 @@
 //! becomes of a file that is not ready.
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
 
 use bytes::Bytes;
 
@@ -66,36 +66,33 @@ pub struct Wanted<'a> {
 /// Opens, checks and, up to one chunk, reads the file.
 pub fn prepare(root: &FolderRoot, wanted: &Wanted<'_>) -> Result<Prepared, NotReady> {
     let version = wanted.version;
-    let opened = root.open_file(&version.path).map_err(not_taken)?;
+    let handle = root.handle().map_err(|why| not_taken(why.into()))?;
+    let opened = handle.open_file(&version.path).map_err(not_taken)?;
     if opened.version != *version {
         return Err(NotReady::Changed);
     }
     let mut file = opened.file;
-    let name = upload_name(&mut file, wanted)?;
-    file.rewind().map_err(NotReady::Unreadable)?;
-    let (content, hash) = if wanted.media == Media::Web {
-        if version.size > media::link::MAX_LINK_FILE as u64 {
+    if version.size > CHUNK as u64 {
+        if wanted.media == Media::Web {
             return Err(bad_link(media::link::LinkError::TooLarge));
         }
-        let bytes = read_all(&mut file, version.size)?;
+        return large(root, file, wanted);
+    }
+    // Read once: the type is found, the hash taken and the body sent from memory.
+    let bytes = read_all(&mut file, version.size)?;
+    let name = upload_name(&mut Cursor::new(&bytes), wanted)?;
+    let (content, hash) = if wanted.media == Media::Web {
         let url = media::link::read_link(&bytes, version.name()).map_err(bad_link)?;
         let hash = wanted
             .hash
             .then(|| *blake3::hash(url.as_bytes()).as_bytes());
         (Content::Link(url), hash)
-    } else if version.size <= CHUNK as u64 {
-        let bytes = read_all(&mut file, version.size)?;
+    } else {
         let hash = wanted.hash.then(|| *blake3::hash(&bytes).as_bytes());
         (Content::Small(bytes.into()), hash)
-    } else {
-        let hash = if wanted.hash {
-            Some(hash_of(&mut file, version.size)?)
-        } else {
-            None
-        };
-        (Content::Large(file), hash)
     };
-    if !still_there(root, version)? {
+    // Asked of the same handle: the folder was there a moment ago.
+    if !is_still(handle.look(&version.path), version)? {
         return Err(NotReady::Changed);
     }
     Ok(Prepared {
@@ -105,11 +102,37 @@ pub fn prepare(root: &FolderRoot, wanted: &Wanted<'_>) -> Result<Prepared, NotRe
     })
 }
 
+/// What is sent in several chunks is read while it is sent.
+fn large(root: &FolderRoot, mut file: File, wanted: &Wanted<'_>) -> Result<Prepared, NotReady> {
+    let name = upload_name(&mut file, wanted)?;
+    file.rewind().map_err(NotReady::Unreadable)?;
+    let hash = if wanted.hash {
+        Some(hash_of(&mut file, wanted.version.size)?)
+    } else {
+        None
+    };
+    if !still_there(root, wanted.version)? {
+        return Err(NotReady::Changed);
+    }
+    Ok(Prepared {
+        content: Content::Large(file),
+        name,
+        hash,
+    })
+}
+
 /// Whether the path still leads to this version: asked again before the last
 /// byte goes out. An open file that was this version, under a path that still
 /// is, has not changed.
 pub fn still_there(root: &FolderRoot, version: &FileVersion) -> Result<bool, NotReady> {
-    match root.look(&version.path) {
+    is_still(root.look(&version.path), version)
+}
+
+fn is_still(
+    looked: Result<FileVersion, NotTaken>,
+    version: &FileVersion,
+) -> Result<bool, NotReady> {
+    match looked {
         Ok(now) => Ok(now == *version),
         Err(error) => match not_taken(error) {
             NotReady::Gone => Ok(false),
@@ -135,7 +158,7 @@ fn bad_link(error: media::link::LinkError) -> NotReady {
 
 /// The name that the service is given; on the way the content is looked at
 /// once more, since the type lists may have changed since it was queued.
-fn upload_name(file: &mut File, wanted: &Wanted<'_>) -> Result<String, NotReady> {
+fn upload_name<F: Read + Seek>(file: &mut F, wanted: &Wanted<'_>) -> Result<String, NotReady> {
     let name = wanted.version.name();
     let content = media::detect(file, name, wanted.version.size).map_err(NotReady::Unreadable)?;
     match sort(&content, name, wanted.types) {

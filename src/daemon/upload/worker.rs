@@ -319,7 +319,7 @@ impl Job {
                     http_status: status,
                     bytes: progress.bytes(),
                     hash: None,
-                    fingerprints: self.running.fingerprints(&self.dataset.name, &self.route()),
+                    fingerprints: self.fingerprints.clone(),
                 };
                 // No other file goes out until this is recorded, on any lane: it
                 // may close a gate.

@@ -201,6 +201,43 @@ async fn a_ledger_of_the_first_version_goes_on() {
     );
     let story = ledger.show(FileId(2)).await.unwrap().unwrap();
     assert_eq!(story.file.state.kind(), StateKind::Succeeded);
+
+    // Its rules were put in other words: the rows and indices still fit them, and
+    // they still hold.
+    let new = by_hand(&path);
+    let sound: String = new
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(sound, "ok");
+    for wrong in ["state = 'nonsense'", "state = 'gone'", "media = 'film'"] {
+        let changed = new.execute(&format!("UPDATE files SET {wrong}"), []);
+        assert!(changed.is_err(), "{wrong}");
+    }
+}
+
+/// SQLite fills a table in memory for each `IN` of more than two values, at each
+/// row that is written.
+#[test]
+fn no_rule_about_files_costs_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.sqlite");
+    drop(Ledger::open_owner(&path).unwrap());
+    let conn = by_hand(&path);
+    let mut said = conn
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE tbl_name = 'files' AND sql IS NOT NULL")
+        .unwrap();
+    let said: Vec<(String, String)> = said
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(said.len() > 10);
+    for (name, sql) in said {
+        for list in sql.split(" IN (").skip(1) {
+            let list = list.split(')').next().unwrap();
+            assert!(list.split(',').count() <= 2, "{name}: {list}");
+        }
+    }
 }
 
 #[tokio::test]
