@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::folders::Folders;
 use super::pushes::Pushed;
 use super::upload::pausing::Pausing;
+use super::upload::twins::Twins;
 use crate::config::valid::Config;
 use crate::domain::gate::GateKey;
 use crate::domain::ids::{DatasetName, Route};
@@ -46,6 +47,8 @@ pub struct Context {
     pub unsorted: Notify,
     /// Answers that may close a gate and are not in the ledger yet.
     pub pausing: Pausing,
+    /// Large files that are sent before their content is known.
+    pub twins: Arc<Twins>,
     /// Asks for a reload, as SIGHUP does, and for what came of it.
     pub reloads: mpsc::Sender<AskReload>,
     now: watch::Sender<Arc<Running>>,
@@ -88,6 +91,7 @@ impl Context {
             hooks: Notify::new(),
             unsorted: Notify::new(),
             pausing: Pausing::default(),
+            twins: Arc::default(),
             reloads,
             now: watch::Sender::new(Arc::new(running)),
         }

@@ -13,7 +13,7 @@ use super::forecast::{Fate, Forecast, Hold, Import, Since, by_ledger, by_way};
 use super::{gather, opened};
 use crate::config::valid::{Config, Duplicates, Folder};
 use crate::daemon::folders::watched;
-use crate::daemon::upload::prepare::{NotReady, Wanted, prepare};
+use crate::daemon::upload::prepare::{Hashing, NotReady, Wanted, prepare};
 use crate::domain::admit::{Admit, admit_upload, way};
 use crate::domain::gate::GateKey;
 use crate::domain::ids::FileId;
@@ -310,7 +310,7 @@ impl<A: Audience> Walker<'_, '_, A> {
             version,
             media,
             types: &self.folder.types,
-            hash: true,
+            hash: Hashing::Everything,
         };
         let hold = |hold| Err(Some(Fate::Wait(hold)));
         match prepare(self.root, &wanted) {

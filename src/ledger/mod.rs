@@ -22,6 +22,7 @@
 
 mod backup;
 mod clock;
+mod copies;
 mod due;
 mod enqueue;
 mod erase;
@@ -29,6 +30,7 @@ mod error;
 mod gates;
 mod halts;
 mod intake;
+mod last_byte;
 mod notices;
 mod open;
 mod operator;
@@ -68,6 +70,7 @@ pub use halts::Resumed;
 pub use intake::{
     Enqueued, NewFile, NewSorted, PickRequest, Queued, UNREADABLE, UNREADABLE_WAIT, Unsorted,
 };
+pub use last_byte::LastByte;
 pub use notices::{About, Notice};
 pub use open::{is_owned, lock_path, owner};
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};

@@ -4,11 +4,12 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::copies::{Among, same_content};
 use super::error::{Fail, LedgerError};
 use super::intake::{AGAIN, folder_number, identify};
 use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bits, length};
 use super::schema::BIG_FILE;
-use super::uploads::same_content;
+
 use super::{Lane, Ledger};
 use crate::domain::ids::{DatasetName, FileId, FolderName};
 use crate::domain::state::{State, StateKind};
@@ -76,7 +77,9 @@ impl Ledger {
     ) -> Result<Option<FileId>, LedgerError> {
         self.read(Lane::Cold, move |conn| {
             let id = id.unwrap_or(NONE);
-            Ok(same_content(conn, &dataset, size, &hash, Some(&options), id)?.map(|(of, _)| of))
+            let (size, options) = (length(size), Some(&options));
+            let same = same_content(conn, &dataset, size, &hash, options, id, Among::Begun)?;
+            Ok(same.map(|(of, _)| of))
         })
         .await
     }

@@ -7,15 +7,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
-use super::erase::{TAKEN, TAKEN_SIZE};
+use super::Ledger;
+use super::copies::{Among, same_as, same_size};
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Fingerprints};
 use super::policies::Policies;
 use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bounded, length};
 use super::work::{Changed, Work};
-use super::{Lane, Ledger};
 use crate::domain::admit::{Admit, admit_upload, way};
 use crate::domain::error_table::{Judgement, Verdict};
 use crate::domain::ids::{AttemptId, DatasetName, FileId, Route, TaskId};
@@ -30,7 +30,7 @@ pub struct Begin {
     pub id: FileId,
     /// Where it goes: what its folder says now.
     pub dataset: DatasetName,
-    /// Its content, if it is known beforehand.
+    /// Its content, if it was hashed beforehand.
     pub hash: Option<ContentHash>,
     /// Its import options.
     pub options: OptionsPrint,
@@ -54,6 +54,9 @@ pub enum Begun {
     },
     /// Its content is this file's: nothing is to be sent.
     Duplicate(FileId),
+    /// It may be a duplicate, since one of its size is known: it stays queued as
+    /// it was, and is to be begun again with its hash.
+    HashFirst,
     /// A gate on its way is closed, or an operator has paused it: it stays
     /// queued as it was.
     Held {
@@ -124,13 +127,16 @@ pub(super) const SAME_CONTENT: &str = "SELECT id FROM files INDEXED BY files_con
     WHERE (state = 'uploading' OR state = 'submitted' OR state = 'succeeded' \
     OR state = 'untracked' OR state = 'unconfirmed' OR state = 'lost') \
     AND dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 AND hash = ?3 \
-    AND options = ?4 AND id <> ?5 LIMIT 1";
+    AND options = ?4 AND id <> ?5 AND (?6 OR last_byte IS NOT 0) LIMIT 1";
 
-/// A file that was sent, or may have been, with the same size.
+/// A file that was sent, or may have been, with the same size, and whose content
+/// is known: what has no hash can't be compared, or is compared with this one
+/// when it gets one ([`Ledger::last_byte`]).
 pub(super) const SAME_SIZE: &str = "SELECT 1 FROM files INDEXED BY files_content \
     WHERE (state = 'uploading' OR state = 'submitted' OR state = 'succeeded' \
     OR state = 'untracked' OR state = 'unconfirmed' OR state = 'lost') \
-    AND dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 AND id <> ?3 LIMIT 1";
+    AND dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 AND id <> ?3 \
+    AND hash IS NOT NULL LIMIT 1";
 
 /// The version of the same path that was seen last, if that was after this one.
 pub(super) const NEWER: &str = "SELECT id FROM files \
@@ -139,29 +145,6 @@ pub(super) const NEWER: &str = "SELECT id FROM files \
     ORDER BY seen_at DESC, id DESC LIMIT 1";
 
 impl Ledger {
-    /// Whether a file of this size was sent, or is on its way, to the dataset;
-    /// also one whose row was pruned. If not, a file of this size (other than
-    /// `id`) can't be a duplicate. One still on its way may have no hash yet:
-    /// then [`Ledger::begin`] can't see that it is the same.
-    pub async fn same_size(
-        &self,
-        dataset: DatasetName,
-        size: u64,
-        id: Option<FileId>,
-    ) -> Result<bool, LedgerError> {
-        self.read(Lane::Cold, move |conn| {
-            let (size, id) = (length(size), id.map_or(0, |id| id.0));
-            let there = conn
-                .prepare_cached(SAME_SIZE)?
-                .exists(params![dataset.0, size, id])?;
-            Ok(there
-                || conn
-                    .prepare_cached(TAKEN_SIZE)?
-                    .exists(params![dataset.0, size])?)
-        })
-        .await
-    }
-
     /// Records the intent to send a queued file, before the first byte of its
     /// body. Gates are asked once more, in the same transaction; one that is
     /// closed and due lets this file through as its probe.
@@ -196,30 +179,6 @@ impl Ledger {
             };
             work.must_change(&mut file, &event, at, &policies)?;
             Ok(attempt)
-        })
-        .await
-    }
-
-    /// Records that the last chunk of the body is about to be handed to the
-    /// socket, and the content's hash, if it was taken on the way. Only when
-    /// this has returned may the chunk go.
-    pub async fn last_byte(
-        &self,
-        id: FileId,
-        attempt: AttemptId,
-        hash: Option<ContentHash>,
-        at: Moment,
-        policies: &Arc<Policies>,
-    ) -> Result<(), LedgerError> {
-        let policies = Arc::clone(policies);
-        self.write(2, move |work| {
-            let mut file = under_way(work, id, attempt)?;
-            file.hash = hash.or(file.hash);
-            work.must_change(&mut file, &Event::LastByte, at, &policies)?;
-            work.conn
-                .prepare_cached("UPDATE attempts SET last_byte_at = ?2 WHERE id = ?1")?
-                .execute(params![attempt.0, at.now.0])?;
-            Ok(())
         })
         .await
     }
@@ -353,19 +312,15 @@ fn begin_attempt(
     file.dataset = begin.dataset;
     file.hash = begin.hash.or(file.hash);
     file.options = Some(begin.options);
-    if begin.skip_duplicates
-        && let Some(hash) = &file.hash
-        && let Some((of, imported)) = same_content(
-            work.conn,
-            &file.dataset,
-            file.version.size,
-            hash,
-            file.options.as_ref(),
-            file.id,
-        )?
-    {
-        work.must_change(&mut file, &Event::SameAs { of, imported }, at, policies)?;
-        return Ok(Begun::Duplicate(of));
+    if begin.skip_duplicates {
+        if file.hash.is_none() {
+            if same_size(work.conn, &file.dataset, file.version.size, file.id)? {
+                return Ok(Begun::HashFirst);
+            }
+        } else if let Some((of, imported)) = same_as(work.conn, &file, Among::Begun)? {
+            work.must_change(&mut file, &Event::SameAs { of, imported }, at, policies)?;
+            return Ok(Begun::Duplicate(of));
+        }
     }
     let route = Route {
         folder: file.folder.clone(),
@@ -450,7 +405,11 @@ fn give_back(
 }
 
 /// The file, if `attempt` is the one under way.
-fn under_way(work: &Work<'_>, id: FileId, attempt: AttemptId) -> Result<FileRecord, Fail> {
+pub(super) fn under_way(
+    work: &Work<'_>,
+    id: FileId,
+    attempt: AttemptId,
+) -> Result<FileRecord, Fail> {
     let file = rows::load(work.conn, id)?;
     match file.state {
         State::Uploading { attempt: now, .. } if now == attempt => Ok(file),
@@ -474,35 +433,6 @@ fn not_under_way(work: &Work<'_>, id: FileId) -> Result<FileRecord, Fail> {
         )),
         _ => Ok(file),
     }
-}
-
-/// The file with the same content, and whether that has succeeded. `id`: the
-/// number of the file that is asked about.
-pub(super) fn same_content(
-    conn: &Connection,
-    dataset: &DatasetName,
-    size: u64,
-    hash: &ContentHash,
-    options: Option<&OptionsPrint>,
-    id: FileId,
-) -> Result<Option<(FileId, bool)>, Fail> {
-    let size = length(size);
-    let there: Option<i64> = conn
-        .prepare_cached(SAME_CONTENT)?
-        .query_row(params![dataset.0, size, hash, options, id.0], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    if let Some(of) = there.map(FileId) {
-        let imported = rows::load(conn, of)?.state.kind() == StateKind::Succeeded;
-        return Ok(Some((of, imported)));
-    }
-    Ok(conn
-        .prepare_cached(TAKEN)?
-        .query_row(params![dataset.0, size, hash, options], |row| {
-            Ok((FileId(row.get(0)?), row.get(1)?))
-        })
-        .optional()?)
 }
 
 fn newer(work: &Work<'_>, file: &FileRecord) -> Result<Option<FileId>, Fail> {

@@ -10,14 +10,16 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream;
 use tokio::sync::mpsc;
 
 use super::lane::Lanes;
 use crate::failpoint::failpoint;
+use crate::ledger::ContentHash;
 use crate::ports::{BoxFuture, Progress, UploadBody};
 
 /// Bytes read, and handed over, at a time. Large enough for the disk and the
@@ -31,8 +33,10 @@ const AHEAD: usize = 2;
 /// one that the socket has.
 pub const IN_MEMORY: u64 = (AHEAD as u64 + 2) * CHUNK as u64;
 
-/// Says whether the last chunk may go; an error ends the request before it.
-pub type Release = Box<dyn FnOnce() -> BoxFuture<'static, io::Result<()>> + Send>;
+/// Says whether the last chunk may go; an error ends the request before it. It
+/// is told the hash of the content, if that was taken on the way.
+pub type Release =
+    Box<dyn FnOnce(Option<ContentHash>) -> BoxFuture<'static, io::Result<()>> + Send>;
 
 /// A body that is one chunk, already in memory.
 pub fn in_memory(content: Bytes, lanes: Arc<Lanes>, release: Release) -> UploadBody {
@@ -41,7 +45,7 @@ pub fn in_memory(content: Bytes, lanes: Arc<Lanes>, release: Release) -> UploadB
     let handed = progress.clone();
     let chunks = stream::once(async move {
         lanes.pay(len).await;
-        release().await?;
+        release(None).await?;
         handed.hand_over(len, true);
         Ok(content)
     });
@@ -52,15 +56,22 @@ pub fn in_memory(content: Bytes, lanes: Arc<Lanes>, release: Release) -> UploadB
     }
 }
 
-/// A body of exactly `len` bytes, read from `file` as it is sent.
+/// A body of exactly `len` bytes, read from `file` as it is sent, and hashed on
+/// the way if `hash` says so.
 ///
 /// A file that ends early fails the stream before its last byte; one that goes
 /// on is read no further (`release` sees that it has grown).
-pub fn from_file(file: File, len: u64, lanes: Arc<Lanes>, release: Release) -> UploadBody {
+pub fn from_file(
+    file: File,
+    len: u64,
+    hash: bool,
+    lanes: Arc<Lanes>,
+    release: Release,
+) -> UploadBody {
     let progress = Arc::new(Progress::default());
     let chunks = Box::pin(stream::unfold(
         Sending {
-            chunks: read_ahead(file, len),
+            chunks: read_ahead(file, len, hash),
             left: len,
             lanes,
             release: Some(release),
@@ -76,7 +87,7 @@ pub fn from_file(file: File, len: u64, lanes: Arc<Lanes>, release: Release) -> U
 }
 
 struct Sending {
-    chunks: mpsc::Receiver<io::Result<Bytes>>,
+    chunks: mpsc::Receiver<io::Result<Chunk>>,
     left: u64,
     lanes: Arc<Lanes>,
     release: Option<Release>,
@@ -85,57 +96,114 @@ struct Sending {
 
 impl Sending {
     async fn next(mut self) -> Option<(io::Result<Bytes>, Sending)> {
-        let chunk = match self.chunks.recv().await? {
+        let Chunk { bytes, hash } = match self.chunks.recv().await? {
             Ok(chunk) => chunk,
             Err(error) => return Some((Err(error), self)),
         };
-        let len = chunk.len() as u64;
+        let len = bytes.len() as u64;
         self.left -= len;
         self.lanes.pay(len).await;
         let last = self.left == 0;
         if last
             && let Some(release) = self.release.take()
-            && let Err(error) = release().await
+            && let Err(error) = release(hash).await
         {
             self.chunks.close();
             return Some((Err(error), self));
         }
         self.progress.hand_over(len, last);
         failpoint!("body.chunk");
-        Some((Ok(chunk), self))
+        Some((Ok(bytes), self))
     }
+}
+
+/// Bytes of a file, and with the last of them the hash of all.
+struct Chunk {
+    bytes: Bytes,
+    hash: Option<ContentHash>,
 }
 
 /// Reads on a blocking thread, [`AHEAD`] chunks ahead; ends when `len` bytes
 /// were read or nobody listens any more.
-fn read_ahead(mut file: File, len: u64) -> mpsc::Receiver<io::Result<Bytes>> {
+///
+/// There it is hashed, too: while one chunk is sent, the next one is read and
+/// hashed as long as it lies in the processor's cache.
+fn read_ahead(mut file: File, len: u64, hash: bool) -> mpsc::Receiver<io::Result<Chunk>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
+        let mut pieces = Pieces::default();
+        let mut hasher = hash.then(blake3::Hasher::new);
         let mut left = len;
         while left > 0 {
             let want = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
-            let chunk = read_exactly(&mut file, want);
+            left -= want as u64;
+            let chunk = pieces.read(&mut file, want).map(|bytes| {
+                if let Some(hasher) = &mut hasher {
+                    hasher.update(&bytes);
+                }
+                let done = hasher.as_ref().filter(|_| left == 0);
+                let hash = done.map(|hasher| *hasher.finalize().as_bytes());
+                Chunk { bytes, hash }
+            });
             let failed = chunk.is_err();
             if sender.blocking_send(chunk).is_err() || failed {
                 return;
             }
-            left -= want as u64;
         }
     });
     receiver
 }
 
-fn read_exactly(file: &mut File, want: usize) -> io::Result<Bytes> {
-    let mut chunk = BytesMut::zeroed(want);
-    file.read_exact(&mut chunk)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the file became shorter while it was read",
-            ),
-            _ => error,
-        })?;
-    Ok(chunk.freeze())
+/// The memory that a body is read into, used again once it was sent: asked for
+/// anew, each chunk would cost the kernel 64 pages of zeros.
+struct Pieces {
+    free: Receiver<Box<[u8]>>,
+    home: Sender<Box<[u8]>>,
+}
+
+impl Default for Pieces {
+    fn default() -> Pieces {
+        let (home, free) = std::sync::mpsc::channel();
+        Pieces { free, home }
+    }
+}
+
+/// A piece of memory that goes home when nobody needs its content any more.
+struct Piece {
+    memory: Box<[u8]>,
+    len: usize,
+    home: Sender<Box<[u8]>>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.memory[..self.len]
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        // Nobody is there any more: it was the end of the body.
+        let _ = self.home.send(std::mem::take(&mut self.memory));
+    }
+}
+
+impl Pieces {
+    /// Reads exactly `len` bytes, at most [`CHUNK`].
+    fn read(&mut self, file: &mut File, len: usize) -> io::Result<Bytes> {
+        let free = self.free.try_recv();
+        let mut memory = free.unwrap_or_else(|_| vec![0; CHUNK].into());
+        file.read_exact(&mut memory[..len])
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the file became shorter while it was read",
+                ),
+                _ => error,
+            })?;
+        let home = self.home.clone();
+        Ok(Bytes::from_owner(Piece { memory, len, home }))
+    }
 }
 
 #[cfg(test)]
@@ -174,13 +242,13 @@ mod tests {
         let len = CHUNK * 2 + 5;
         let asked = Arc::new(AtomicBool::new(false));
         let seen = asked.clone();
-        let release: Release = Box::new(move || {
+        let release: Release = Box::new(move |_| {
             Box::pin(async move {
                 seen.store(true, Ordering::SeqCst);
                 Ok(())
             })
         });
-        let mut body = from_file(file_of(len), len as u64, lanes(), release);
+        let mut body = from_file(file_of(len), len as u64, false, lanes(), release);
         for _ in 0..2 {
             assert_eq!(body.chunks.next().await.unwrap().unwrap().len(), CHUNK);
             assert!(!asked.load(Ordering::SeqCst) && !body.progress.last_byte_sent());
@@ -194,8 +262,14 @@ mod tests {
     #[tokio::test]
     async fn a_refused_release_ends_the_stream_without_the_last_chunk() {
         let refuse =
-            || -> Release { Box::new(|| Box::pin(async { Err(io::Error::other("changed")) })) };
-        let mut large = from_file(file_of(CHUNK + 1), CHUNK as u64 + 1, lanes(), refuse());
+            || -> Release { Box::new(|_| Box::pin(async { Err(io::Error::other("changed")) })) };
+        let mut large = from_file(
+            file_of(CHUNK + 1),
+            CHUNK as u64 + 1,
+            false,
+            lanes(),
+            refuse(),
+        );
         assert!(large.chunks.next().await.unwrap().is_ok());
         assert!(large.chunks.next().await.unwrap().is_err());
         assert!(!large.progress.last_byte_sent());
@@ -207,8 +281,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_that_shrank_fails_before_the_last_chunk() {
-        let release: Release = Box::new(|| Box::pin(async { Ok(()) }));
-        let mut body = from_file(file_of(CHUNK + 9), CHUNK as u64 * 2, lanes(), release);
+        let release: Release = Box::new(|_| Box::pin(async { Ok(()) }));
+        let mut body = from_file(
+            file_of(CHUNK + 9),
+            CHUNK as u64 * 2,
+            false,
+            lanes(),
+            release,
+        );
         assert!(body.chunks.next().await.unwrap().is_ok());
         let error = body.chunks.next().await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);

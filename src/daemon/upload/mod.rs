@@ -1,7 +1,8 @@
 //! From `queued` to an answer: [`dispatch`] says which file goes next,
-//! [`worker`] carries it, [`prepare`] opens and hashes it, [`body`] holds back
-//! its last byte, [`lane`] and [`bucket`] bound what is on the wire, [`pausing`]
-//! lets nothing slip by a gate that is being closed.
+//! [`worker`] carries it, [`prepare`] opens it, [`body`] reads it and holds back
+//! its last chunk until [`release`] says so, [`lane`] and [`bucket`] bound what is
+//! on the wire, [`pausing`] lets nothing slip by a gate that is being closed,
+//! [`twins`] keeps large files that look alike apart.
 //!
 //! Must not: poll tasks, or touch a source.
 
@@ -12,4 +13,6 @@ pub mod job;
 pub mod lane;
 pub mod pausing;
 pub mod prepare;
+pub mod release;
+pub mod twins;
 pub mod worker;

@@ -13,6 +13,7 @@ use super::body::CHUNK;
 use crate::domain::media::{Media, Sorted, TypeLists, UnsupportedReason, sort, still_incomplete};
 use crate::domain::naming;
 use crate::domain::version::FileVersion;
+use crate::ledger::ContentHash;
 use crate::media;
 use crate::watch::{FolderRoot, NotTaken};
 
@@ -22,8 +23,19 @@ pub struct Prepared {
     pub content: Content,
     /// The name that the service is given.
     pub name: String,
-    /// blake3 of the content, where it was asked for.
-    pub hash: Option<[u8; 32]>,
+    /// blake3 of the content, where it was taken.
+    pub hash: Option<ContentHash>,
+}
+
+/// Which content is hashed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hashing {
+    /// None.
+    Nothing,
+    /// What is read here: one chunk. Of a larger file, its beginning.
+    WhatIsRead,
+    /// Larger files, too: they are read once more for it.
+    Everything,
 }
 
 /// What is sent.
@@ -31,9 +43,17 @@ pub enum Content {
     /// One chunk.
     Small(Bytes),
     /// Read while it is sent, from its beginning.
-    Large(File),
+    Large(Large),
     /// A web page's address.
     Link(String),
+}
+
+/// A file of more than one chunk.
+pub struct Large {
+    /// At its beginning.
+    pub file: File,
+    /// blake3 of its first chunk, if what is read was to be hashed.
+    pub beginning: Option<ContentHash>,
 }
 
 /// Why a file can't be sent now.
@@ -59,8 +79,8 @@ pub struct Wanted<'a> {
     pub media: Media,
     /// The folder's type lists.
     pub types: &'a TypeLists,
-    /// Whether to take the hash.
-    pub hash: bool,
+    /// What to hash.
+    pub hash: Hashing,
 }
 
 /// Opens, checks and, up to one chunk, reads the file.
@@ -72,23 +92,22 @@ pub fn prepare(root: &FolderRoot, wanted: &Wanted<'_>) -> Result<Prepared, NotRe
         return Err(NotReady::Changed);
     }
     let mut file = opened.file;
+    if wanted.media == Media::Web && version.size > media::link::MAX_LINK_FILE as u64 {
+        return Err(bad_link(media::link::LinkError::TooLarge));
+    }
     if version.size > CHUNK as u64 {
-        if wanted.media == Media::Web {
-            return Err(bad_link(media::link::LinkError::TooLarge));
-        }
         return large(root, file, wanted);
     }
+    let small = wanted.hash != Hashing::Nothing;
     // Read once: the type is found, the hash taken and the body sent from memory.
     let bytes = read_all(&mut file, version.size)?;
     let name = upload_name(&mut Cursor::new(&bytes), wanted)?;
     let (content, hash) = if wanted.media == Media::Web {
         let url = media::link::read_link(&bytes, version.name()).map_err(bad_link)?;
-        let hash = wanted
-            .hash
-            .then(|| *blake3::hash(url.as_bytes()).as_bytes());
+        let hash = small.then(|| *blake3::hash(url.as_bytes()).as_bytes());
         (Content::Link(url), hash)
     } else {
-        let hash = wanted.hash.then(|| *blake3::hash(&bytes).as_bytes());
+        let hash = small.then(|| *blake3::hash(&bytes).as_bytes());
         (Content::Small(bytes.into()), hash)
     };
     // Asked of the same handle: the folder was there a moment ago.
@@ -106,16 +125,18 @@ pub fn prepare(root: &FolderRoot, wanted: &Wanted<'_>) -> Result<Prepared, NotRe
 fn large(root: &FolderRoot, mut file: File, wanted: &Wanted<'_>) -> Result<Prepared, NotReady> {
     let name = upload_name(&mut file, wanted)?;
     file.rewind().map_err(NotReady::Unreadable)?;
-    let hash = if wanted.hash {
-        Some(hash_of(&mut file, wanted.version.size)?)
-    } else {
-        None
-    };
+    let (mut hash, mut beginning) = (None, None);
+    match wanted.hash {
+        Hashing::Nothing => {}
+        Hashing::WhatIsRead => beginning = Some(hash_of(&mut file, CHUNK as u64)?),
+        Hashing::Everything => hash = Some(hash_of(&mut file, wanted.version.size)?),
+    }
+    file.rewind().map_err(NotReady::Unreadable)?;
     if !still_there(root, wanted.version)? {
         return Err(NotReady::Changed);
     }
     Ok(Prepared {
-        content: Content::Large(file),
+        content: Content::Large(Large { file, beginning }),
         name,
         hash,
     })
@@ -190,15 +211,14 @@ fn read_all(file: &mut File, len: u64) -> Result<Vec<u8>, NotReady> {
     }
 }
 
-/// Hashes exactly `len` bytes and makes sure that there are no more.
-fn hash_of(file: &mut File, len: u64) -> Result<[u8; 32], NotReady> {
+/// Hashes exactly `len` bytes from where the file is.
+fn hash_of(file: &mut File, len: u64) -> Result<ContentHash, NotReady> {
     let mut hasher = blake3::Hasher::new();
     hasher
-        .update_reader(file.take(len + 1))
+        .update_reader(file.take(len))
         .map_err(NotReady::Unreadable)?;
     if hasher.count() != len {
         return Err(NotReady::Changed);
     }
-    file.rewind().map_err(NotReady::Unreadable)?;
     Ok(*hasher.finalize().as_bytes())
 }

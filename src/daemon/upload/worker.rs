@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::body::{self, Release};
+use super::body;
 use super::job::Job;
 use super::lane::{Lane, Slot};
-use super::prepare::{self, Content, NotReady, Prepared, Wanted};
+use super::prepare::{self, Content, Hashing, NotReady, Prepared, Wanted};
+use super::release::{self, HeldBack};
+use super::twins::{Looks, Turn};
 use crate::config::valid::Duplicates;
 use crate::daemon::report;
 use crate::domain::admit::{Admit, admit_upload};
@@ -25,7 +27,7 @@ use crate::domain::ids::AttemptId;
 use crate::domain::naming;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
-use crate::ledger::{Begin, Begun, Finish, LedgerError, NewSorted, NextHop};
+use crate::ledger::{Begin, Begun, ContentHash, Finish, LedgerError, NewSorted, NextHop};
 use crate::live::Upload;
 use crate::ports::{Import, Progress, Target};
 use crate::watch::NotTaken;
@@ -56,12 +58,6 @@ pub async fn carry(job: Job, slot: Slot) -> bool {
     carried.is_ok()
 }
 
-/// Why the last chunk was held back.
-enum HeldBack {
-    File(NotReady),
-    Ledger(LedgerError),
-}
-
 /// An attempt that is on record.
 #[derive(Debug, Clone, Copy)]
 struct OnRecord {
@@ -75,23 +71,32 @@ struct OnRecord {
 impl Job {
     async fn carry(&self, slot: Slot) -> Result<(), LedgerError> {
         let picked = Instant::now();
-        let prepared = match self.prepare().await {
+        let first = if self.skips() {
+            Hashing::WhatIsRead
+        } else {
+            Hashing::Nothing
+        };
+        let mut prepared = match self.prepare(first).await {
             Ok(prepared) => prepared,
             Err(not_ready) => return self.not_ready(None, not_ready).await,
         };
-        let one_chunk = !matches!(prepared.content, Content::Large(_));
-        let begin = Begin {
-            id: self.file.id,
-            dataset: self.dataset.name.clone(),
-            hash: prepared.hash,
-            options: self.folder.options_fingerprint(self.media),
-            skip_duplicates: self.folder.duplicates == Duplicates::Skip,
-            one_chunk,
-            endpoint: self.path().to_owned(),
+        let mut turn = tokio::select! {
+            turn = self.ctx.twins.turn(self.looks(&prepared)) => turn,
+            () = self.stop.drain.cancelled() => return Ok(()),
         };
-        let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
         failpoint!("upload.picked");
-        match self.ctx.ledger.begin(begin, at, policies).await? {
+        let mut begun = self.begin(&prepared).await?;
+        if begun == Begun::HashFirst {
+            prepared = match self.prepare(Hashing::Everything).await {
+                Ok(prepared) => prepared,
+                Err(not_ready) => return self.not_ready(None, not_ready).await,
+            };
+            begun = self.begin(&prepared).await?;
+            // Its content is on record: whatever looks like it can be compared.
+            turn = Turn::default();
+        }
+        let one_chunk = !matches!(prepared.content, Content::Large(_));
+        match begun {
             Begun::Attempt { attempt, probe } => {
                 failpoint!("upload.begun");
                 let begun = OnRecord {
@@ -99,7 +104,7 @@ impl Job {
                     probe,
                     ready: one_chunk.then(|| picked.elapsed()),
                 };
-                self.send(begun, prepared, slot).await
+                self.send(begun, prepared, slot, turn).await
             }
             // A gate closed since it was picked, or an operator's command has
             // paused it: looked at now, or it would be picked again at once.
@@ -118,7 +123,42 @@ impl Job {
                 tracing::debug!(id = %self.file.id, %state, "picked, but no longer queued");
                 Ok(())
             }
+            // It was begun with its hash: picked again, it says so once more.
+            Begun::HashFirst => Ok(()),
         }
+    }
+
+    /// Asks the ledger to record the attempt.
+    async fn begin(&self, prepared: &Prepared) -> Result<Begun, LedgerError> {
+        let begin = Begin {
+            id: self.file.id,
+            dataset: self.dataset.name.clone(),
+            hash: prepared.hash,
+            options: self.folder.options_fingerprint(self.media),
+            skip_duplicates: self.skips(),
+            one_chunk: !matches!(prepared.content, Content::Large(_)),
+            endpoint: self.path().to_owned(),
+        };
+        let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
+        self.ctx.ledger.begin(begin, at, policies).await
+    }
+
+    /// What has the same content as another is not sent.
+    fn skips(&self) -> bool {
+        self.folder.duplicates == Duplicates::Skip
+    }
+
+    /// What it is compared by before its content is known.
+    fn looks(&self, prepared: &Prepared) -> Option<Looks> {
+        let Content::Large(large) = &prepared.content else {
+            return None;
+        };
+        Some(Looks {
+            dataset: self.dataset.name.clone(),
+            size: self.file.version.size,
+            options: self.folder.options_fingerprint(self.media),
+            beginning: large.beginning?,
+        })
     }
 
     fn path(&self) -> &str {
@@ -130,11 +170,10 @@ impl Job {
             .map_or("/", String::as_str)
     }
 
-    async fn prepare(&self) -> Result<Prepared, NotReady> {
+    async fn prepare(&self, hash: Hashing) -> Result<Prepared, NotReady> {
         let (root, folder) = (self.root.clone(), self.folder.clone());
         let (version, media) = (self.file.version.clone(), self.media);
         let prepared = tokio::task::spawn_blocking(move || {
-            let hash = folder.duplicates == Duplicates::Skip;
             prepare::prepare(
                 &root,
                 &Wanted {
@@ -227,6 +266,7 @@ impl Job {
         begun: OnRecord,
         mut prepared: Prepared,
         slot: Slot,
+        mut turn: Turn,
     ) -> Result<(), LedgerError> {
         let mut slot = Some(slot);
         let mut attempt = begun.attempt;
@@ -240,7 +280,8 @@ impl Job {
             };
             let started = Instant::now();
             let held_back = Arc::new(Mutex::new(None));
-            let (import, progress) = self.import(attempt, prepared, &held_back);
+            let (import, progress) =
+                self.import(attempt, prepared, &held_back, std::mem::take(&mut turn));
             let on_the_wire = self.ctx.live.sending(Upload {
                 id: self.file.id,
                 attempt,
@@ -288,6 +329,14 @@ impl Job {
                     );
                     return self.release(attempt).await;
                 }
+                Some(HeldBack::Same(of)) => {
+                    // Its hash is on record now: the next attempt ends before it
+                    // begins, unless the other one's has come to nothing.
+                    tracing::debug!(id = %self.file.id, %of, "cut off: the same content went first");
+                    self.release(attempt).await?;
+                    self.ctx.uploads.notify_one();
+                    return Ok(());
+                }
                 None => {}
             }
             let mut status = outcome.status();
@@ -315,10 +364,10 @@ impl Job {
                 let finish = Finish {
                     id: self.file.id,
                     attempt,
+                    hash: self.missed(&judgement, &progress).await,
                     judgement,
                     http_status: status,
                     bytes: progress.bytes(),
-                    hash: None,
                     fingerprints: self.fingerprints.clone(),
                 };
                 // No other file goes out until this is recorded, on any lane: it
@@ -332,7 +381,7 @@ impl Job {
             // origin; an attempt of its own, on the record before it starts.
             trail.hops += 1;
             let to = to.clone();
-            prepared = match self.prepare().await {
+            prepared = match self.prepare(Hashing::Nothing).await {
                 Ok(again) => again,
                 Err(not_ready) => return self.not_ready(Some(attempt), not_ready).await,
             };
@@ -391,6 +440,7 @@ impl Job {
         attempt: AttemptId,
         prepared: Prepared,
         held_back: &Arc<Mutex<Option<HeldBack>>>,
+        turn: Turn,
     ) -> (Import, Arc<Progress>) {
         let options = self
             .folder
@@ -411,12 +461,13 @@ impl Job {
                 );
             }
             Content::Small(bytes) => {
-                let release = self.release_check(None, held_back.clone());
+                let release = release::check(self, None, held_back.clone(), turn);
                 body::in_memory(bytes, self.lanes.clone(), release)
             }
-            Content::Large(file) => {
-                let release = self.release_check(Some(attempt), held_back.clone());
-                body::from_file(file, self.file.version.size, self.lanes.clone(), release)
+            Content::Large(large) => {
+                let release = release::check(self, Some(attempt), held_back.clone(), turn);
+                let (size, lanes) = (self.file.version.size, self.lanes.clone());
+                body::from_file(large.file, size, self.skips(), lanes, release)
             }
         };
         let progress = body.progress.clone();
@@ -430,51 +481,14 @@ impl Job {
         )
     }
 
-    /// What stands between the last chunk and the socket: another look at the
-    /// file, and, unless the beginning said so already, the record.
-    fn release_check(
-        &self,
-        attempt: Option<AttemptId>,
-        held_back: Arc<Mutex<Option<HeldBack>>>,
-    ) -> Release {
-        let (ctx, root, local) = (self.ctx.clone(), self.root.clone(), self.local);
-        let (id, version) = (self.file.id, self.file.version.clone());
-        let policies = self.running.policies.clone();
-        Box::new(move || {
-            Box::pin(async move {
-                let hold = |why: HeldBack, words: &str| {
-                    *held_back.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
-                    Err(io::Error::other(words.to_owned()))
-                };
-                let look = move || prepare::still_there(&root, &version);
-                let looked = if local {
-                    look()
-                } else {
-                    let looked = tokio::task::spawn_blocking(look).await;
-                    looked.unwrap_or(Ok(false))
-                };
-                match looked {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        let why = HeldBack::File(NotReady::Changed);
-                        return hold(why, "the file changed while it was sent");
-                    }
-                    Err(why) => {
-                        return hold(HeldBack::File(why), "the file can't be looked at any more");
-                    }
-                }
-                if let Some(attempt) = attempt {
-                    failpoint!("last_byte.before");
-                    let at = ctx.world.moment();
-                    if let Err(error) = ctx.ledger.last_byte(id, attempt, None, at, &policies).await
-                    {
-                        return hold(HeldBack::Ledger(error), "the ledger could not record");
-                    }
-                }
-                failpoint!("last_byte.after");
-                Ok(())
-            })
-        })
+    /// The content of a file that the service says it has, or may have, though it
+    /// has not been given all of it: the hash that the body would have taken.
+    async fn missed(&self, judgement: &Judgement, progress: &Progress) -> Option<ContentHash> {
+        let may_be_there = matches!(judgement.verdict, Verdict::Done(_) | Verdict::Unconfirmed);
+        if progress.last_byte_sent() || !may_be_there || !self.skips() {
+            return None;
+        }
+        self.prepare(Hashing::Everything).await.ok()?.hash
     }
 
     fn judge(&self, outcome: &Outcome, trail: Trail) -> Judgement {

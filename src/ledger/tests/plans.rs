@@ -70,7 +70,10 @@ async fn no_hot_query_looks_through_a_table() {
             "PRIMARY KEY (dataset=? AND size=? AND hash=? AND options=?)",
         ),
         (erase::TAKEN_SIZE, "PRIMARY KEY (dataset=? AND size=?)"),
-        (uploads::SAME_SIZE, "files_content (dataset=? AND size=?)"),
+        (
+            uploads::SAME_SIZE,
+            "files_content (dataset=? AND size=? AND hash>?)",
+        ),
         (
             uploads::NEWER,
             "sqlite_autoindex_files_1 (folder=? AND path=?)",
@@ -125,11 +128,13 @@ async fn no_hot_query_looks_through_a_table() {
 async fn no_statement_of_the_daemons_modules_looks_through_a_table() {
     const MODULES: &[(&str, &str)] = &[
         ("clock", include_str!("../clock.rs")),
+        ("copies", include_str!("../copies.rs")),
         ("due", include_str!("../due.rs")),
         ("enqueue", include_str!("../enqueue.rs")),
         ("gates", include_str!("../gates.rs")),
         ("halts", include_str!("../halts.rs")),
         ("intake", include_str!("../intake.rs")),
+        ("last_byte", include_str!("../last_byte.rs")),
         ("notices", include_str!("../notices.rs")),
         ("places", include_str!("../places.rs")),
         ("questions", include_str!("../questions.rs")),

@@ -1,0 +1,79 @@
+//! What stands between the last chunk of a body and the socket.
+//!
+//! Must not: decide what becomes of a file whose last chunk was held back.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::body::Release;
+use super::job::Job;
+use super::prepare::{self, NotReady};
+use super::twins::Turn;
+use crate::domain::ids::{AttemptId, FileId};
+use crate::failpoint::failpoint;
+use crate::ledger::{LastByte, LedgerError};
+
+/// Why the last chunk was held back.
+pub enum HeldBack {
+    /// The file is not what it was.
+    File(NotReady),
+    /// It could not be recorded.
+    Ledger(LedgerError),
+    /// This file has the same content, and was there first.
+    Same(FileId),
+}
+
+/// What stands between the last chunk and the socket: another look at the
+/// file, and, unless the beginning said so already, the record.
+pub fn check(
+    job: &Job,
+    attempt: Option<AttemptId>,
+    held_back: Arc<Mutex<Option<HeldBack>>>,
+    turn: Turn,
+) -> Release {
+    let (ctx, root, local) = (job.ctx.clone(), job.root.clone(), job.local);
+    let (id, version) = (job.file.id, job.file.version.clone());
+    let policies = job.running.policies.clone();
+    Box::new(move |hash| {
+        Box::pin(async move {
+            // Over when this is: its content is on record, or it is not sent.
+            let _turn = turn;
+            let hold = |why: HeldBack, words: &str| {
+                *held_back.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+                Err(io::Error::other(words.to_owned()))
+            };
+            let look = move || prepare::still_there(&root, &version);
+            let looked = if local {
+                look()
+            } else {
+                let looked = tokio::task::spawn_blocking(look).await;
+                looked.unwrap_or(Ok(false))
+            };
+            match looked {
+                Ok(true) => {}
+                Ok(false) => {
+                    let why = HeldBack::File(NotReady::Changed);
+                    return hold(why, "the file changed while it was sent");
+                }
+                Err(why) => {
+                    return hold(HeldBack::File(why), "the file can't be looked at any more");
+                }
+            }
+            if let Some(attempt) = attempt {
+                failpoint!("last_byte.before");
+                let at = ctx.world.moment();
+                match ctx.ledger.last_byte(id, attempt, hash, at, &policies).await {
+                    Ok(LastByte::Recorded) => {}
+                    Ok(LastByte::Same(of)) => {
+                        return hold(HeldBack::Same(of), "the same content went first");
+                    }
+                    Err(error) => {
+                        return hold(HeldBack::Ledger(error), "the ledger could not record");
+                    }
+                }
+            }
+            failpoint!("last_byte.after");
+            Ok(())
+        })
+    })
+}
