@@ -197,6 +197,7 @@ async fn poll_due(
     let mut asking = FuturesUnordered::new();
     let mut recording = FuturesUnordered::new();
     let mut held = Held::default();
+    let mut probe = false;
     for task in due {
         let mut turn = std::pin::pin!(async {
             rate.take(1.0).await;
@@ -221,7 +222,9 @@ async fn poll_due(
         }
         match admitted(ctx, dataset) {
             Admit::Go => {}
-            Admit::Probe(_) if ctx.ledger.poll_may_go(task.id, ctx.world.moment()).await? => {}
+            Admit::Probe(_) if ctx.ledger.poll_may_go(task.id, ctx.world.moment()).await? => {
+                probe = true;
+            }
             Admit::Probe(_) | Admit::Wait(_) | Admit::Halted(_) => break,
         }
         asking.push(ask(ctx, running, dataset, task, misses));
@@ -233,6 +236,10 @@ async fn poll_due(
     recording.extend(held.all.into_iter().map(|one| record(ctx, running, one)));
     while let Some(recorded) = recording.next().await {
         recorded?;
+    }
+    if probe {
+        // The gate may be open now: uploads that wait for it need not look.
+        ctx.uploads.notify_one();
     }
     Ok(Duration::ZERO)
 }
