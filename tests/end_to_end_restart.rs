@@ -68,7 +68,9 @@ async fn a_stop_in_the_middle_loses_nothing_and_sends_nothing_twice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_in_the_middle_loses_nothing_and_says_what_may_be_twice() {
-    let stage = slow_stage().await;
+    let stage = slow_stage().await.set(|s| {
+        s.main("concurrency = 4");
+    });
     let expected = drop_all(&stage);
     let uploads = || stage.sandbox.uploads().len();
     for round in 1..=4 {
@@ -104,8 +106,9 @@ async fn a_crash_in_the_middle_loses_nothing_and_says_what_may_be_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_crash_what_is_in_doubt_is_held_where_the_folder_says_so() {
     let stage = slow_stage().await.set(|s| {
-        // Written out, it is also the most: it does not grow.
-        s.main("concurrency = 4").inbox("unconfirmed = \"hold\"");
+        // Where no more than four go at once, no more can be in doubt.
+        s.main("concurrency = 4");
+        s.inbox("unconfirmed = \"hold\"");
     });
     let expected = drop_all(&stage);
     let daemon = stage.start();

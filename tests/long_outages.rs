@@ -317,6 +317,7 @@ impl World {
                     // Changed since it was picked: it is picked again.
                     Begun::Held { .. } | Begun::NotQueued(_) => {}
                     Begun::Duplicate(of) => panic!("a duplicate of {of}"),
+                    Begun::HashFirst => panic!("content is not compared here"),
                 }
             }
         }

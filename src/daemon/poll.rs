@@ -209,6 +209,7 @@ async fn poll_due(
     let mut held = Held::default();
     let mut hold = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
     let mut held_until = None;
+    let mut probe = false;
     let together = together(dataset.polls_per_second);
     let tasks = due.len();
     for (n, task) in due.into_iter().enumerate() {
@@ -239,7 +240,9 @@ async fn poll_due(
         }
         match admitted(ctx, dataset) {
             Admit::Go => {}
-            Admit::Probe(_) if ctx.ledger.poll_may_go(task.id, ctx.world.moment()).await? => {}
+            Admit::Probe(_) if ctx.ledger.poll_may_go(task.id, ctx.world.moment()).await? => {
+                probe = true;
+            }
             Admit::Probe(_) | Admit::Wait(_) | Admit::Halted(_) => break,
         }
         asking.push(ask(ctx, running, dataset, task, misses, &fingerprints));
@@ -251,6 +254,10 @@ async fn poll_due(
     recording.extend(held.all.into_iter().map(|one| record(ctx, running, one)));
     while let Some(recorded) = recording.next().await {
         recorded?;
+    }
+    if probe {
+        // The gate may be open now: uploads that wait for it need not look.
+        ctx.uploads.notify_one();
     }
     Ok(Duration::ZERO)
 }

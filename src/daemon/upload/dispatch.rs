@@ -270,7 +270,8 @@ impl Dispatcher {
                 Admit::Go => Vec::new(),
                 Admit::Probe(gates) => gates,
                 Admit::Wait(until) => {
-                    // A probe that is a query rings no bell here when it is back.
+                    // A probe rings the bell when it is back; this is for one that
+                    // is lost.
                     let wait = until.map_or(LOOK_EVERY, |until| until.since(now));
                     next = earliest(next, Some(wait));
                     continue;
