@@ -337,7 +337,7 @@ fn take_back(
 
 /// Moves when another connection has committed.
 pub(super) fn data_version(conn: &Connection) -> Result<i64, Fail> {
-    // Kept compiled: compiling it was most of what an idle daemon did.
+    // Kept compiled: it is asked all the time.
     Ok(conn
         .prepare_cached("PRAGMA data_version")?
         .query_row([], |row| row.get(0))?)
