@@ -25,6 +25,7 @@ pub(crate) use failpoint;
 pub const POINTS: &[&str] = &[
     "intake.settled",
     "intake.enqueued",
+    "express.settled",
     "upload.picked",
     "upload.begun",
     "body.chunk",

@@ -297,7 +297,6 @@ impl World {
             for file in batch {
                 let at = self.moment();
                 let begin = Begin {
-                    id: file.id,
                     dataset: dataset(),
                     hash: None,
                     options: [0; 16],
@@ -307,7 +306,7 @@ impl World {
                 };
                 let (ledger, policies) = (self.ledger.clone(), self.policies.clone());
                 begins.push(async move {
-                    let begun = ledger.begin(begin, at, &policies).await.unwrap();
+                    let begun = ledger.begin(file.id, begin, at, &policies).await.unwrap();
                     (file.id, begun)
                 });
             }

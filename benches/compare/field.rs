@@ -84,6 +84,8 @@ pub struct Field {
     dir: tempfile::TempDir,
     /// How much.
     pub sizes: Sizes,
+    /// Who takes part, by key; all, if it is empty.
+    pub contestants: Vec<String>,
     /// The slow disk, or why there is none.
     pub slow: Result<SlowDisk, String>,
     /// A synced write on the disk as it is, in ms: it differs from hour to hour.
@@ -92,7 +94,7 @@ pub struct Field {
 
 impl Field {
     /// Makes its directory beside the build.
-    pub fn new(sizes: Sizes, fsync: Duration) -> Field {
+    pub fn new(sizes: Sizes, fsync: Duration, contestants: Vec<String>) -> Field {
         let dir = tempfile::tempdir_in(common::scratch()).expect("a directory");
         let slow = SlowDisk::make(dir.path(), fsync);
         Field {
@@ -100,6 +102,7 @@ impl Field {
             slow,
             dir,
             sizes,
+            contestants,
             fsyncs: RefCell::default(),
         }
     }

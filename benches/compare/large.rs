@@ -99,6 +99,7 @@ fn run(field: &Field, work: &str, count: usize, bytes: u64) -> Vec<Row> {
             |p| large.python(p),
         ),
     ];
+    let entries = rounds::chosen(&field.contestants, entries);
     let mut rows = rounds::run(work, field.sizes.rounds, entries);
     against_curl(&mut rows);
     rows

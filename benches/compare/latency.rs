@@ -79,6 +79,7 @@ pub fn run(field: &Field) -> Vec<Row> {
             |program| rclone(field, program),
         ),
     ];
+    let entries = rounds::chosen(&field.contestants, entries);
     let mut rows = rounds::run("latency", field.sizes.rounds, entries);
     let mut fsyncs = fsyncs.into_inner();
     fsyncs.sort_by(f64::total_cmp);

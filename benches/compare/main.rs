@@ -51,6 +51,14 @@ struct Options {
     /// Only these parts.
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     only: Vec<Part>,
+    /// Only these contestants, by their keys in the code, such as `ours,rclone`.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "KEY",
+        conflicts_with = "write"
+    )]
+    contestants: Vec<String>,
     /// How often each contestant does its work.
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
@@ -100,7 +108,7 @@ fn main() {
     };
     sizes.rounds = options.rounds.unwrap_or(sizes.rounds).max(1);
     let (load, commit) = (facts::load().unwrap_or_default(), facts::commit());
-    let field = Field::new(sizes, options.fsync);
+    let field = Field::new(sizes, options.fsync, options.contestants);
     let mut parts = Vec::new();
     for part in Part::ALL {
         if !options.only.is_empty() && !options.only.contains(&part) {

@@ -55,6 +55,12 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// Those with these keys; all, if there are none.
+pub fn chosen<'a>(keys: &[String], mut entries: Vec<Entry<'a>>) -> Vec<Entry<'a>> {
+    entries.retain(|entry| keys.is_empty() || keys.iter().any(|key| key == entry.key));
+    entries
+}
+
 /// Runs them all. Each round begins with another contestant, so that none
 /// always follows the same neighbour. One that fails is out, and says why.
 pub fn run(work: &str, rounds: usize, mut entries: Vec<Entry<'_>>) -> Vec<Row> {

@@ -106,6 +106,7 @@ pub fn prompt(field: &Field) -> Vec<Row> {
             |()| few.shell(),
         ),
     ];
+    let entries = rounds::chosen(&field.contestants, entries);
     let mut rows = rounds::run("small", field.sizes.rounds, entries);
     against_rclone(&mut rows);
     rows
@@ -166,6 +167,7 @@ pub fn late(field: &Field) -> Vec<Row> {
             |python| work.python(python),
         ),
     ];
+    let entries = rounds::chosen(&field.contestants, entries);
     let mut rows = rounds::run("slow", field.sizes.rounds, entries);
     let bare = find(&rows, "bare").cloned();
     for row in rows.iter_mut().filter(|row| row.who == Who::Ours) {

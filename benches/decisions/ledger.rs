@@ -105,7 +105,6 @@ impl Bench {
         let mut hash = [0; 32];
         hash[..8].copy_from_slice(&id.0.to_le_bytes());
         let begin = Begin {
-            id,
             dataset: dataset(),
             hash: Some(hash),
             options: [9; 16],
@@ -113,7 +112,7 @@ impl Bench {
             one_chunk: true,
             endpoint: "/file-task".to_owned(),
         };
-        match self.ledger.begin(begin, NOW, &self.policies).await {
+        match self.ledger.begin(id, begin, NOW, &self.policies).await {
             Ok(Begun::Attempt { attempt, .. }) => attempt,
             other => panic!("{other:?}"),
         }

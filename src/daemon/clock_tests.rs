@@ -172,7 +172,6 @@ impl Rig {
     /// Sends it, with this answer.
     async fn sent(&self, id: FileId, judgement: Judgement) {
         let begin = Begin {
-            id,
             dataset: dataset(),
             hash: None,
             options: [0; 16],
@@ -181,7 +180,7 @@ impl Rig {
             endpoint: "/t".into(),
         };
         let (at, policies) = (self.at(), &self.policies);
-        let begun = self.ledger().begin(begin, at, policies).await.unwrap();
+        let begun = self.ledger().begin(id, begin, at, policies).await.unwrap();
         let Begun::Attempt { attempt, .. } = begun else {
             panic!("{begun:?}");
         };

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::folders::Folders;
 use super::pushes::Pushed;
 use super::upload::pausing::Pausing;
+use super::upload::room::Room;
 use super::upload::twins::Twins;
 use crate::config::valid::Config;
 use crate::domain::gate::GateKey;
@@ -47,6 +48,8 @@ pub struct Context {
     pub unsorted: Notify,
     /// Answers that may close a gate and are not in the ledger yet.
     pub pausing: Pausing,
+    /// What there is room for on the wire.
+    pub room: Arc<Room>,
     /// Large files that are sent before their content is known.
     pub twins: Arc<Twins>,
     /// Asks for a reload, as SIGHUP does, and for what came of it.
@@ -76,6 +79,7 @@ impl Context {
         world: World,
         folders: Folders,
         running: Running,
+        room: Arc<Room>,
         reloads: mpsc::Sender<AskReload>,
     ) -> Context {
         let live = Arc::new(Live::new(world.clock.now()));
@@ -91,6 +95,7 @@ impl Context {
             hooks: Notify::new(),
             unsorted: Notify::new(),
             pausing: Pausing::default(),
+            room,
             twins: Arc::default(),
             reloads,
             now: watch::Sender::new(Arc::new(running)),

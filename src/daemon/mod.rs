@@ -2,7 +2,7 @@
 //! and returns when it has stopped.
 //!
 //! Each stage is a task under one supervisor: [`intake`] settles and queues
-//! what the folders show, [`upload`] sends it, [`poll`] follows the tasks,
+//! what the folders show, [`express`] takes a file just dropped past all that wait, [`upload`] sends it, [`poll`] follows the tasks,
 //! [`source`] moves or deletes sources, [`hooks`] tells who wants to know,
 //! [`control`] hears signals and reloads,
 //! [`idle`] ends a `scan` run when nothing is left to do, [`showing`] tells
@@ -14,6 +14,7 @@
 pub mod clock;
 pub mod context;
 pub mod control;
+pub mod express;
 pub mod folders;
 pub mod hooks;
 pub mod housekeeping;
@@ -44,6 +45,7 @@ use self::context::{Context, Running};
 use self::folders::Folders;
 use self::supervise::{Supervisor, TaskEnded, TaskFailure};
 use self::upload::job::Stop;
+use self::upload::room::Room;
 use crate::api::client::{HttpApi, Settings, SetupError};
 use crate::config::valid::{Config, Service};
 use crate::ledger::LedgerError;
@@ -115,11 +117,23 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
         questions,
     };
     let places = ledger.places().await?;
-    let outlets = Outlets { events, scans };
+    // Who waits for the end of all asks the intake and the ledger alone.
+    let room = Arc::new(Room::default());
+    let (entrance, inlet) = express::entrance(room.clone(), events.clone());
+    let outlets = Outlets {
+        single: match options.until_idle {
+            None => Some(entrance),
+            Some(_) => None,
+        },
+        events,
+        scans,
+    };
     let folders = Folders::start(&running.config, places, outlets, world.clone())?;
     // One at a time, and one that waits.
     let (ask_reload, reloads) = mpsc::channel(1);
-    let ctx = Arc::new(Context::new(ledger, world, folders, running, ask_reload));
+    let ctx = Arc::new(Context::new(
+        ledger, world, folders, running, room, ask_reload,
+    ));
 
     let stop = Stop {
         drain: options.stop.clone(),
@@ -130,6 +144,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
         "intake",
         intake::run(ctx.clone(), inlets, stop.drain.clone()),
     );
+    tasks.spawn("express", express::run(ctx.clone(), inlet, stop.clone()));
     tasks.spawn("upload", upload::dispatch::run(ctx.clone(), stop.clone()));
     tasks.spawn("poll", poll::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("source", source::run(ctx.clone(), stop.drain.clone()));

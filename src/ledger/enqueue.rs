@@ -13,6 +13,7 @@ use super::error::{Fail, LedgerError};
 use super::intake::{AGAIN, Enqueued, NewFile, NewSorted, identify, note_unreadable};
 use super::policies::Policies;
 use super::rows::{self, bits, length};
+use super::uploads::{Begin, Begun, begin_attempt};
 use super::work::Work;
 use crate::domain::ids::FileId;
 use crate::domain::lifecycle::Event;
@@ -21,9 +22,10 @@ use crate::domain::state::{State, Tries};
 use crate::domain::time::Moment;
 use crate::domain::version::FileVersion;
 
-/// New files that share one transaction, so that a scan of a million leaves
-/// room for others in between.
-const CHUNK: usize = 1_000;
+/// New files that are written without a break: a millisecond, so that who drops a
+/// single file does not wait for a scan of a million. Several chunks may share a
+/// transaction.
+const CHUNK: usize = 64;
 
 /// Whether any version of a path is in the ledger.
 pub(super) const ANY: &str = "SELECT 1 FROM files WHERE folder = ?1 AND path = ?2 LIMIT 1";
@@ -58,6 +60,29 @@ impl Ledger {
             done.extend(enqueued);
         }
         Ok(done)
+    }
+
+    /// Puts one settled and sorted file into the queue and records the intent to
+    /// send it, in one transaction and before whatever else waits: so it costs
+    /// one wait for the disk. No intent (`None`): the version is there already, and
+    /// stays as it was.
+    pub async fn enqueue_and_begin(
+        &self,
+        file: NewFile,
+        begin: Begin,
+        at: Moment,
+        policies: &Arc<Policies>,
+    ) -> Result<(FileId, Option<Begun>), LedgerError> {
+        let policies = Arc::clone(policies);
+        self.write_urgently(5, move |work| {
+            let Enqueued { id, new } = enqueue(work, &file, at, &policies)?;
+            let begun = match new {
+                true => Some(begin_attempt(work, id, begin, at, &policies)?),
+                false => None,
+            };
+            Ok((id, begun))
+        })
+        .await
     }
 }
 

@@ -57,6 +57,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Builder;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -91,7 +92,7 @@ pub use work::STREAK_GRACE;
 use crate::domain::halt::Halts;
 use error::Fail;
 use place::Place;
-use thread::{Read, Write, Writer};
+use thread::{Read, Request, Waiting, Write, Writer};
 use work::{Kept, Work};
 
 use crate::live::histogram::Histogram;
@@ -209,6 +210,8 @@ impl Ledger {
             halts: show_halts,
             noticed: Arc::clone(&noticed),
             requests,
+            waiting: Waiting::default(),
+            commit_took: Duration::ZERO,
             kept: Kept::default(),
         };
         for (name, requests) in [("ledger-hot", hot_requests), ("ledger-cold", cold_requests)] {
@@ -278,6 +281,24 @@ impl Ledger {
         T: Send + 'static,
         F: FnOnce(&mut Work<'_>) -> Result<T, Fail> + Send + 'static,
     {
+        self.write_in(weight, false, work).await
+    }
+
+    /// The same before whatever else waits, in a transaction that takes nothing
+    /// more after it: for a few requests, of which each is waited for.
+    async fn write_urgently<T, F>(&self, weight: usize, work: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Work<'_>) -> Result<T, Fail> + Send + 'static,
+    {
+        self.write_in(weight, true, work).await
+    }
+
+    async fn write_in<T, F>(&self, weight: usize, urgent: bool, work: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Work<'_>) -> Result<T, Fail> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let run: thread::Run = Box::new(move |tx, path| {
             let result = match tx {
@@ -298,7 +319,11 @@ impl Ledger {
             (worked, deliver)
         });
         self.writer
-            .send(Write::Run { weight, run })
+            .send(Write::Run(Request {
+                weight,
+                urgent,
+                run,
+            }))
             .await
             .map_err(|_| LedgerError::Closed)?;
         heard(&self.writer, answer).await?

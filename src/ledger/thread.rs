@@ -1,17 +1,22 @@
 //! The threads behind the ledger: one that owns it and writes, two that read.
 //!
-//! The writer takes all requests that wait, runs them in one transaction, each
-//! in a savepoint of its own, and commits once: a wait for the disk is shared
-//! by everyone who came meanwhile. Readers have connections of their own, so
-//! that a question never waits behind that.
+//! The writer takes the requests that wait, and those that come meanwhile, runs
+//! them in one transaction, each in a savepoint of its own, and commits once: a
+//! wait for the disk is shared by all of them. The longer a commit takes, the more
+//! of them there may be. An urgent request goes before the others, also when the
+//! transaction is open already, and ends it: it waits for a commit under way and
+//! its own, whatever the crowd. Readers have connections of their own, so that a
+//! question never waits behind that.
 //!
 //! Must not: know what a request does.
 
+use std::collections::VecDeque;
 use std::fs::File;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -25,11 +30,13 @@ use crate::domain::halt::Halts;
 use crate::failpoint::failpoint;
 use crate::live::histogram::Histogram;
 
-/// Requests in one transaction, at most.
-const GROUP: usize = 512;
-/// Rows that one transaction writes, about: it bounds how long a small request
-/// waits behind a crowd of new files.
-const GROUP_WEIGHT: usize = 1_000;
+/// Rows that one transaction writes, about: so many at least, if they are there,
+/// and so many at most, which bounds the ledger's log. A row takes some 15 µs.
+const GROUP_WEIGHT: RangeInclusive<usize> = 150..=1_000;
+/// In between, so many for each second that the last commit took.
+const WEIGHT_PER_SECOND: f64 = 200_000.0;
+/// Requests taken out of the channel and not worked at yet, at most.
+const AT_HAND: usize = 4_096;
 
 /// Answers a request, once its transaction is durable or has failed.
 pub(super) type Deliver = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
@@ -38,13 +45,18 @@ pub(super) type Deliver = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 pub(super) type Run =
     Box<dyn FnOnce(Option<&mut Work<'_>>, &Path) -> (Result<(), LedgerError>, Deliver) + Send>;
 
+/// A share of a transaction.
+pub(super) struct Request {
+    /// How many rows it writes, about.
+    pub weight: usize,
+    /// Somebody waits for this one alone.
+    pub urgent: bool,
+    pub run: Run,
+}
+
 /// What the writer is asked.
 pub(super) enum Write {
-    Run {
-        /// How many rows it writes, about.
-        weight: usize,
-        run: Run,
-    },
+    Run(Request),
     /// Look whether another process has written. True: it has.
     Refresh(oneshot::Sender<Result<bool, LedgerError>>),
     /// Say that the thread works.
@@ -75,6 +87,10 @@ pub(super) struct Writer {
     /// Rung after a commit that has left a notice.
     pub noticed: Arc<Notify>,
     pub requests: mpsc::Receiver<Write>,
+    /// What it has taken of them and not worked at yet.
+    pub waiting: Waiting,
+    /// How long the last commit took.
+    pub commit_took: Duration,
     pub kept: Kept,
     /// Whether the files that were opened are still at their paths.
     pub place: Place,
@@ -84,63 +100,122 @@ pub(super) struct Writer {
     pub data_version: i64,
 }
 
+/// What was asked and is not done yet.
+#[derive(Default)]
+pub(super) struct Waiting {
+    urgent: VecDeque<Request>,
+    others: VecDeque<Request>,
+    refreshers: Vec<oneshot::Sender<Result<bool, LedgerError>>>,
+    closing: Option<oneshot::Sender<()>>,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.urgent.is_empty() && self.others.is_empty()
+    }
+
+    fn take(&mut self, asked: Write) {
+        match asked {
+            Write::Run(request) if request.urgent => self.urgent.push_back(request),
+            Write::Run(request) => self.others.push_back(request),
+            Write::Refresh(reply) => self.refreshers.push(reply),
+            Write::Hello(reply) => drop(reply.send(())),
+            Write::Close(reply) => self.closing = Some(reply),
+        }
+    }
+
+    /// Takes in what has been asked; nothing more after the wish to close.
+    fn hear(&mut self, requests: &mut mpsc::Receiver<Write>) {
+        while self.closing.is_none()
+            && self.urgent.len() + self.others.len() < AT_HAND
+            && let Ok(asked) = requests.try_recv()
+        {
+            self.take(asked);
+        }
+    }
+}
+
+/// A transaction may write more where its commit takes long.
+fn most_weight(commit: Duration) -> usize {
+    let rows = commit.as_secs_f64() * WEIGHT_PER_SECOND;
+    (rows as usize).clamp(*GROUP_WEIGHT.start(), *GROUP_WEIGHT.end())
+}
+
+/// What one transaction has taken so far.
+struct Group {
+    /// Rows, so far and at most.
+    weight: usize,
+    most: usize,
+    urgent: bool,
+    /// Those who wait for one alone hear first.
+    answers: VecDeque<Deliver>,
+}
+
+impl Group {
+    fn has_room(&self) -> bool {
+        !self.urgent && self.weight < self.most
+    }
+
+    /// The next request for it.
+    fn next(&mut self, waiting: &mut Waiting) -> Option<Request> {
+        let next = match waiting.urgent.pop_front() {
+            Some(urgent) => urgent,
+            None if self.has_room() => waiting.others.pop_front()?,
+            None => return None,
+        };
+        self.weight += next.weight.max(1);
+        self.urgent |= next.urgent;
+        Some(next)
+    }
+}
+
 impl Writer {
     /// Works until it is closed, or nobody can ask any more.
     pub fn run(mut self) {
-        let mut closing = None;
         let mut failing = false;
-        while closing.is_none() {
-            let mut group = Vec::new();
-            let mut refreshers = Vec::new();
-            let mut weight = 0;
+        loop {
+            self.waiting.hear(&mut self.requests);
             // What is left over does not wait for a request, unless nothing
             // can be recorded just now: that would be a busy loop.
-            let mut next = if self.kept.untold.is_empty() || failing {
+            let left_over = !self.kept.untold.is_empty() && !failing;
+            if !self.waiting.is_empty() || left_over {
+                failing = !self.transact();
+            }
+            for reply in std::mem::take(&mut self.waiting.refreshers) {
+                let _ = reply.send(self.refresh());
+            }
+            if !self.waiting.is_empty() {
+                continue;
+            }
+            if self.waiting.closing.is_some() {
+                break;
+            }
+            if self.kept.untold.is_empty() || failing {
                 match self.requests.blocking_recv() {
-                    Some(request) => Some(request),
+                    Some(asked) => self.waiting.take(asked),
                     None => break,
                 }
-            } else {
-                self.requests.try_recv().ok()
-            };
-            while let Some(request) = next.take() {
-                match request {
-                    Write::Run { weight: rows, run } => {
-                        weight += rows;
-                        group.push(run);
-                    }
-                    Write::Refresh(reply) => refreshers.push(reply),
-                    Write::Hello(reply) => drop(reply.send(())),
-                    Write::Close(reply) => {
-                        closing = Some(reply);
-                        break;
-                    }
-                }
-                if group.len() < GROUP && weight < GROUP_WEIGHT {
-                    next = self.requests.try_recv().ok();
-                }
-            }
-            if !group.is_empty() || !self.kept.untold.is_empty() {
-                failing = !self.transact(group);
-            }
-            for reply in refreshers {
-                let _ = reply.send(self.refresh());
             }
         }
         // In this order: closed before anyone is told, unlocked last.
         drop(self.conn);
         drop(self.lock);
-        if let Some(reply) = closing {
+        if let Some(reply) = self.waiting.closing {
             let _ = reply.send(());
         }
     }
 
-    /// One transaction for the whole group, then everyone's answer. False: it
-    /// failed, and nothing of it was recorded.
-    fn transact(&mut self, group: Vec<Run>) -> bool {
+    /// One transaction for a group, then everyone's answer. False: it failed, and
+    /// nothing of it was recorded.
+    fn transact(&mut self) -> bool {
         let untold = self.kept.untold.pop_front();
-        let mut answers = Vec::with_capacity(group.len());
-        let result = self.in_transaction(untold.as_ref(), group, &mut answers);
+        let mut group = Group {
+            weight: 0,
+            most: most_weight(self.commit_took),
+            urgent: false,
+            answers: VecDeque::new(),
+        };
+        let result = self.in_transaction(untold.as_ref(), &mut group);
         self.tell_trouble(result.as_ref().err());
         if let Some(error) = self.kept.found_damaged.take() {
             self.tell_trouble(Some(&error));
@@ -163,7 +238,7 @@ impl Writer {
             self.kept.untold.clear();
             self.kept.untold.extend(untold);
         }
-        for deliver in answers {
+        for deliver in group.answers {
             deliver(result.clone());
         }
         result.is_ok()
@@ -172,32 +247,41 @@ impl Writer {
     fn in_transaction(
         &mut self,
         untold: Option<&Untold>,
-        group: Vec<Run>,
-        answers: &mut Vec<Deliver>,
+        group: &mut Group,
     ) -> Result<(), LedgerError> {
-        let mut broken = self.begin().err();
+        let begun = self.begin();
         let path = self.path.as_path();
+        if let Err(error) = begun {
+            // All that wait hear of it now: they may know better what to do.
+            let waiting = &mut self.waiting;
+            let all = waiting.urgent.drain(..).chain(waiting.others.drain(..));
+            let answers = all.map(|request| (request.run)(None, path).1);
+            group.answers.extend(answers);
+            return Err(error);
+        }
         let mut work = Work {
             conn: &self.conn,
             kept: &mut self.kept,
         };
-        if let (Some(untold), None) = (untold, &broken) {
-            broken = tell(untold, &mut work, path).err();
+        if let Some(untold) = untold {
+            tell(untold, &mut work, path)?;
         }
-        for run in group {
-            if broken.is_none() {
-                broken = member(run, &mut work, path, answers).err();
-            } else {
-                answers.push(run(None, path).1);
+        while let Some(request) = group.next(&mut self.waiting) {
+            let urgent = request.urgent;
+            let worked = member(request.run, &mut work, path, &mut group.answers);
+            if urgent {
+                // Just put there.
+                group.answers.rotate_right(1);
             }
-        }
-        if let Some(error) = broken {
-            return Err(error);
+            worked?;
+            // Who comes while the transaction is open, shares it.
+            self.waiting.hear(&mut self.requests);
         }
         failpoint!("ledger.before_commit");
         let start = Instant::now();
         exec(&self.conn, "COMMIT").map_err(|fail| fail.at(path))?;
-        self.commit_times.record(start.elapsed());
+        self.commit_took = start.elapsed();
+        self.commit_times.record(self.commit_took);
         failpoint!("ledger.after_commit");
         Ok(())
     }
@@ -284,15 +368,15 @@ fn member(
     run: Run,
     work: &mut Work<'_>,
     path: &Path,
-    answers: &mut Vec<Deliver>,
+    answers: &mut VecDeque<Deliver>,
 ) -> Result<(), LedgerError> {
     if let Err(fail) = exec(work.conn, "SAVEPOINT member") {
-        answers.push(run(None, path).1);
+        answers.push_back(run(None, path).1);
         return Err(fail.at(path));
     }
     let left_over = work.kept.untold.len();
     let (worked, deliver) = run(Some(work), path);
-    answers.push(deliver);
+    answers.push_back(deliver);
     if let Err(error) = worked {
         if error.is_final() {
             work.kept.found_damaged = Some(error.clone());

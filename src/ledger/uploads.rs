@@ -26,8 +26,6 @@ use crate::domain::time::{Moment, Timestamp};
 /// The intent to send a file.
 #[derive(Debug, Clone)]
 pub struct Begin {
-    /// Which.
-    pub id: FileId,
     /// Where it goes: what its folder says now.
     pub dataset: DatasetName,
     /// Its content, if it was hashed beforehand.
@@ -150,12 +148,13 @@ impl Ledger {
     /// closed and due lets this file through as its probe.
     pub async fn begin(
         &self,
+        id: FileId,
         begin: Begin,
         at: Moment,
         policies: &Arc<Policies>,
     ) -> Result<Begun, LedgerError> {
         let policies = Arc::clone(policies);
-        self.write(4, move |work| begin_attempt(work, begin, at, &policies))
+        self.write(4, move |work| begin_attempt(work, id, begin, at, &policies))
             .await
     }
 
@@ -296,13 +295,14 @@ impl Stop {
     }
 }
 
-fn begin_attempt(
+pub(super) fn begin_attempt(
     work: &mut Work<'_>,
+    id: FileId,
     begin: Begin,
     at: Moment,
     policies: &Arc<Policies>,
 ) -> Result<Begun, Fail> {
-    let mut file = rows::load(work.conn, begin.id)?;
+    let mut file = rows::load(work.conn, id)?;
     if !matches!(file.state, State::Queued { .. }) {
         return Ok(Begun::NotQueued(file.state.kind()));
     }

@@ -40,6 +40,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use rustix::net::sockopt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -60,6 +61,9 @@ use tasks::Tasks;
 
 /// How long a shutdown lets answers finish before connections are reset.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// Bytes that the kernel takes from a client before they are read, about.
+const RECEIVED_AHEAD: usize = 256 << 10;
 
 /// How a sandbox behaves. [`Default`] is what a user who tries things wants.
 #[derive(Debug, Clone)]
@@ -184,6 +188,11 @@ impl Sandbox {
         );
 
         let listener = TcpListener::bind((config.bind, config.port)).await?;
+        if !config.sink {
+            // A fault in the middle of a body means what it says only if not all
+            // of the rest fits into the kernel's buffer, which may grow to 32 MiB.
+            sockopt::set_socket_recv_buffer_size(&listener, RECEIVED_AHEAD)?;
+        }
         let addr = listener.local_addr()?;
         let app = Arc::new(App::new(settings, script, records, tasks));
         let open = Open::default();

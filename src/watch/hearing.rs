@@ -14,7 +14,7 @@ use super::events::{EventWatcher, Hint, HintKind, NoEvents};
 use super::not_taken::Offline;
 use super::root::{Found, Identity, RootFacts};
 use super::shared::{News, Shared, Stopped};
-use super::{BATCH, Mode, Sighting, fstype};
+use super::{BATCH, FEW, Mode, Sighting, fstype};
 use crate::domain::settle::Sighted;
 
 /// Between two looks at whether the folder is there, while it is.
@@ -376,7 +376,20 @@ impl Hearing<'_> {
         if hindered {
             self.scan_soon(Instant::now());
         }
+        if batch.len() <= FEW {
+            self.send_alone(&mut batch);
+        }
         self.shared.send(&self.shared.outlets.events, batch)
+    }
+
+    /// Lets those that were renamed in go by themselves, as far as they are taken.
+    fn send_alone(&self, batch: &mut Vec<Sighting>) {
+        let Some(single) = &self.shared.outlets.single else {
+            return;
+        };
+        batch.retain(|sighting| {
+            sighting.how != Sighted::RenamedIn || single.offer(sighting.clone()).is_err()
+        });
     }
 
     /// One hint for each path below the folder, in order of appearance; the

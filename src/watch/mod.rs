@@ -64,6 +64,9 @@ use shared::Shared;
 /// Sightings in a batch, at most.
 pub const BATCH: usize = 512;
 
+/// Sightings that came together and are still few: each may go alone.
+const FEW: usize = 4;
+
 /// Events that wait to be looked at, at most; beyond that, a scan.
 pub const DEFAULT_HINTS: usize = 8_192;
 
@@ -79,9 +82,20 @@ pub struct Sighting {
     pub version: FileVersion,
 }
 
-/// Where sightings go: both in batches of at most [`BATCH`].
+/// Takes a single file at once, or not: then it goes with the others.
+pub trait TakeSingle: fmt::Debug + Send + Sync {
+    /// Does not wait.
+    ///
+    /// # Errors
+    /// The sighting, if it is not taken.
+    fn offer(&self, sighting: Sighting) -> Result<(), Sighting>;
+}
+
+/// Where sightings go: but for the first, in batches of at most [`BATCH`].
 #[derive(Debug, Clone)]
 pub struct Outlets {
+    /// Who takes a single file that was renamed in. `None`: nobody.
+    pub single: Option<Arc<dyn TakeSingle>>,
     /// What events told, and what new subfolders hold. To be read first.
     pub events: mpsc::Sender<Vec<Sighting>>,
     /// What scans found. To be read while there is room.

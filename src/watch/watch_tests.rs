@@ -67,7 +67,11 @@ impl Rig {
                 all.lock().unwrap().extend(batch);
             }
         });
-        let outlets = Outlets { events, scans };
+        let outlets = Outlets {
+            single: None,
+            events,
+            scans,
+        };
         let watch = FolderWatch::start(folder, root, outlets, setup).unwrap();
         let status = watch.first_scan_done().await;
         assert!(status.online && status.scans == 1, "{status:?}");
@@ -435,7 +439,11 @@ async fn news_does_not_wait_behind_a_scan_and_a_stop_behind_nothing() {
     // Never read: the scan is stuck.
     let (scans, from_scans) = mpsc::channel(1);
     let root = Arc::new(FolderRoot::new(dir.path().to_owned(), true));
-    let outlets = Outlets { events, scans };
+    let outlets = Outlets {
+        single: None,
+        events,
+        scans,
+    };
     let watch = FolderWatch::start(folder(dir.path(), |_| {}), root, outlets, setup()).unwrap();
     let mut status = watch.status();
     status.wait_for(|s| s.scanning && s.online).await.unwrap();
@@ -473,7 +481,11 @@ async fn a_folder_that_is_not_there_is_no_reason_to_wait_for_ever() {
     let (events, from_events) = mpsc::channel(1);
     let (scans, mut from_scans) = mpsc::channel(1);
     let root = Arc::new(FolderRoot::new(path.clone(), true));
-    let outlets = Outlets { events, scans };
+    let outlets = Outlets {
+        single: None,
+        events,
+        scans,
+    };
     let watch = FolderWatch::start(folder(&path, |_| {}), root, outlets, setup()).unwrap();
     let status = watch.first_scan_done().await;
     assert!(status.checked && !status.online);

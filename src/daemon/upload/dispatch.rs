@@ -21,7 +21,7 @@ use crate::daemon::report;
 use crate::daemon::supervise::{TaskFailure, panic_text};
 use crate::domain::admit::{Admit, admit_upload, way};
 use crate::domain::gate::GateKey;
-use crate::domain::ids::{DatasetName, FileId, Route};
+use crate::domain::ids::{FileId, Route};
 use crate::domain::lifecycle::OnUnconfirmed;
 use crate::domain::media::Media;
 use crate::ledger::{Fingerprints, LedgerError, PickRequest, Queued};
@@ -181,8 +181,7 @@ impl Dispatcher {
         }
     }
 
-    /// A desk for each dataset of the configuration in force. A dataset that
-    /// stays as it is keeps its lanes.
+    /// A desk for each dataset of the configuration in force.
     fn follow_settings(&mut self, running: &Arc<Running>) {
         if self
             .running
@@ -192,15 +191,12 @@ impl Dispatcher {
             return;
         }
         self.running = Some(running.clone());
-        let mut known: HashMap<DatasetName, (Arc<Dataset>, Arc<Lanes>)> = self
-            .desks
-            .drain(..)
-            .map(|desk| (desk.dataset.name.clone(), (desk.dataset, desk.lanes)))
-            .collect();
+        let room = &self.ctx.room;
+        room.follow(running.config.datasets.values());
+        self.desks.clear();
         for dataset in running.config.datasets.values() {
-            let lanes = match known.remove(&dataset.name) {
-                Some((was, lanes)) if was.same_lanes(dataset) => lanes,
-                _ => Lanes::new(dataset),
+            let Some(lanes) = room.lanes(&dataset.name) else {
+                continue;
             };
             let mine = running
                 .config
@@ -316,6 +312,7 @@ impl Dispatcher {
                 lanes: lanes.clone(),
                 way: shelf.way.clone(),
                 fingerprints: shelf.fingerprints.clone(),
+                express: false,
             };
             self.probed.extend(probes.iter().cloned());
             self.in_flight.insert(id, probes);
@@ -344,6 +341,9 @@ impl Dispatcher {
         let fresh = |file: &Queued| !self.in_flight.contains_key(&file.id);
         shelf.files = picked.into_iter().filter(fresh).take(BATCH).collect();
         shelf.exhausted = shelf.files.is_empty();
+        if shelf.size == Size::Small {
+            self.ctx.room.waits(&shelf.route, !shelf.exhausted);
+        }
         Ok(())
     }
 }

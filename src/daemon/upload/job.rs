@@ -1,18 +1,19 @@
 //! A file that is to be sent, and all that belongs to sending it.
 //!
-//! Must not: do any of it.
+//! Must not: send it.
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use super::lane::Lanes;
-use crate::config::valid::{Dataset, Folder};
+use super::prepare::{Content, Prepared};
+use crate::config::valid::{Dataset, Duplicates, Folder};
 use crate::daemon::context::{Context, Running};
 use crate::domain::gate::GateKey;
 use crate::domain::ids::Route;
 use crate::domain::media::Media;
-use crate::ledger::{Fingerprints, Queued};
+use crate::ledger::{Begin, Fingerprints, Queued};
 use crate::watch::FolderRoot;
 
 /// How the two ends of a stop are told apart.
@@ -50,6 +51,8 @@ pub struct Job {
     pub way: [GateKey; 3],
     /// The settings behind them.
     pub fingerprints: Arc<Fingerprints>,
+    /// It goes before all that wait for a lane.
+    pub express: bool,
 }
 
 impl Job {
@@ -57,4 +60,22 @@ impl Job {
     pub fn route(&self) -> Route {
         self.folder.route(self.media)
     }
+}
+
+/// The intent to send a file, as its folder's settings say.
+pub fn intent(running: &Running, folder: &Folder, media: Media, prepared: &Prepared) -> Begin {
+    Begin {
+        dataset: folder.dataset.clone(),
+        hash: prepared.hash,
+        options: folder.options_fingerprint(media),
+        skip_duplicates: folder.duplicates == Duplicates::Skip,
+        one_chunk: !matches!(prepared.content, Content::Large(_)),
+        endpoint: path_of(running, media).to_owned(),
+    }
+}
+
+/// Where imports of this media go: a path behind the base URL.
+pub fn path_of(running: &Running, media: Media) -> &str {
+    let paths = &running.config.service.paths;
+    paths.get(&media).map_or("/", String::as_str)
 }

@@ -21,6 +21,8 @@ use crate::domain::pace::{Pace, Ticket};
 pub struct Lanes {
     state: Mutex<State>,
     freed: Notify,
+    /// The same for those of the express, who go first.
+    freed_for_express: Notify,
     /// What the pace is told the time by.
     since: Instant,
     /// Uploads at once that are allowed whatever their sizes, and the bound for
@@ -40,20 +42,29 @@ struct State {
     small_bytes: u64,
     /// Big files likewise.
     big: usize,
+    /// Files of the express, and those of them that wait for a lane.
+    express: usize,
+    express_waits: usize,
 }
 
-/// A size class. One lane stays free of big files, so that small files are not
-/// stuck behind them.
+/// A class of files. One lane stays free of big files, so that small files are
+/// not stuck behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Size {
     /// Up to [`crate::ledger::BIG_FILE`].
     Small,
     /// Larger.
     Big,
+    /// One chunk, and before all others.
+    Express,
 }
 
 /// The most memory for small files under way, beyond those that start with.
 const SMALL_BYTES: u64 = 8 << 20;
+
+/// Files of the express under way, beside the others, where they may be recorded
+/// before a lane is free.
+const EXPRESS: usize = 16;
 
 /// A place among the files under way, from pick to answer; given back when
 /// dropped.
@@ -82,8 +93,11 @@ impl Lanes {
                 small: 0,
                 small_bytes: 0,
                 big: 0,
+                express: 0,
+                express_waits: 0,
             }),
             freed: Notify::new(),
+            freed_for_express: Notify::new(),
             since: Instant::now(),
             start: dataset.concurrency.max(1),
             requests: dataset
@@ -116,6 +130,8 @@ impl Lanes {
                     && (state.small < lanes.min(self.start)
                         || state.small_bytes + bytes <= SMALL_BYTES)
             }
+            Size::Express if ahead => state.express < EXPRESS,
+            Size::Express => state.small + state.express < lanes,
         };
         if !room {
             return None;
@@ -126,6 +142,7 @@ impl Lanes {
                 state.small_bytes += bytes;
             }
             Size::Big => state.big += 1,
+            Size::Express => state.express += 1,
         }
         drop(state);
         Some(Slot {
@@ -135,22 +152,31 @@ impl Lanes {
         })
     }
 
-    /// Waits for a free lane, and for the request rate.
-    pub async fn enter(self: &Arc<Lanes>) -> Lane {
+    /// Waits for a free lane, and for the request rate. `express`: before all
+    /// that are not.
+    pub async fn enter(self: &Arc<Lanes>, express: bool) -> Lane {
+        let waits = express.then(|| Waits::new(self));
+        let bell = match express {
+            true => &self.freed_for_express,
+            false => &self.freed,
+        };
         let ticket = loop {
             // Armed before the look, so that a lane freed in between is seen.
-            let mut freed = std::pin::pin!(self.freed.notified());
+            let mut freed = std::pin::pin!(bell.notified());
             freed.as_mut().enable();
             {
                 let mut state = self.lock();
                 let there = state.on_the_wire;
-                if let Some(ticket) = state.pace.enter(there) {
+                if (express || state.express_waits == 0)
+                    && let Some(ticket) = state.pace.enter(there)
+                {
                     state.on_the_wire += 1;
                     break ticket;
                 }
             }
             freed.await;
         };
+        drop(waits);
         let lane = Lane {
             lanes: self.clone(),
             ticket: Some(ticket),
@@ -180,6 +206,24 @@ impl Lanes {
     }
 }
 
+/// One of the express that waits for a lane; it does no more when dropped.
+struct Waits<'a>(&'a Lanes);
+
+impl<'a> Waits<'a> {
+    fn new(lanes: &'a Lanes) -> Waits<'a> {
+        lanes.lock().express_waits += 1;
+        Waits(lanes)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.lock().express_waits -= 1;
+        // There may be more room than it took, and the others were not told.
+        self.0.freed.notify_one();
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = self.lanes.lock();
@@ -189,6 +233,7 @@ impl Drop for Slot {
                 state.small_bytes -= self.bytes;
             }
             Size::Big => state.big -= 1,
+            Size::Express => state.express -= 1,
         }
     }
 }
@@ -208,6 +253,7 @@ impl Lane {
             state.pace.room() > room
         };
         if more {
+            self.lanes.freed_for_express.notify_waiters();
             self.lanes.freed.notify_waiters();
         }
     }
@@ -221,8 +267,12 @@ impl Drop for Lane {
         if let Some(ticket) = self.ticket.take() {
             state.pace.left(ticket, now);
         }
+        let next = match state.express_waits {
+            0 => &self.lanes.freed,
+            _ => &self.lanes.freed_for_express,
+        };
         drop(state);
-        self.lanes.freed.notify_one();
+        next.notify_one();
     }
 }
 
@@ -258,15 +308,15 @@ mod tests {
     }
 
     async fn comes_in(lanes: &Arc<Lanes>) -> Option<Lane> {
-        let lane = tokio::time::timeout(Duration::from_secs(1), lanes.enter());
+        let lane = tokio::time::timeout(Duration::from_secs(1), lanes.enter(false));
         lane.await.ok()
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_more_than_the_limit_are_inside() {
         let lanes = lanes(2, 2);
-        let first = lanes.enter().await;
-        let _second = lanes.enter().await;
+        let first = lanes.enter(false).await;
+        let _second = lanes.enter(false).await;
         assert!(comes_in(&lanes).await.is_none(), "a third came in");
         drop(first);
         assert!(
@@ -276,15 +326,61 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_express_goes_before_those_that_wait_and_holds_nobody_up_after_that() {
+        let lanes = lanes(1, 1);
+        let inside = lanes.enter(false).await;
+        let (come, mut came) = tokio::sync::mpsc::unbounded_channel();
+        for (name, express) in [("first", false), ("second", false), ("express", true)] {
+            let (lanes, come) = (lanes.clone(), come.clone());
+            tokio::spawn(async move {
+                let lane = lanes.enter(express).await;
+                let _ = come.send(name);
+                drop(lane);
+            });
+            tokio::task::yield_now().await;
+        }
+        drop((inside, come));
+        let mut order = Vec::new();
+        while let Ok(Some(name)) = tokio::time::timeout(Duration::from_secs(5), came.recv()).await {
+            order.push(name);
+        }
+        assert_eq!(order, ["express", "first", "second"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_of_the_express_that_gives_up_waiting_holds_nobody_up() {
+        let lanes = lanes(1, 1);
+        let inside = lanes.enter(false).await;
+        let given_up = tokio::time::timeout(Duration::from_secs(1), lanes.enter(true)).await;
+        assert!(given_up.is_err());
+        drop(inside);
+        assert!(comes_in(&lanes).await.is_some());
+    }
+
+    #[test]
+    fn the_express_has_places_of_its_own_unless_none_may_go_ahead() {
+        let lanes = lanes(2, 2);
+        let all = |size, ahead| -> Vec<Slot> {
+            std::iter::from_fn(|| lanes.slot(size, 1, ahead)).collect()
+        };
+        let small = all(Size::Small, true);
+        assert_eq!(small.len(), 4);
+        assert!(all(Size::Express, false).is_empty(), "all lanes have one");
+        assert_eq!(all(Size::Express, true).len(), EXPRESS);
+        drop(small);
+        assert_eq!(all(Size::Express, false).len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn strain_closes_lanes_and_clean_answers_open_them() {
         let lanes = lanes(4, 8);
-        let mut inside = vec![lanes.enter().await, lanes.enter().await];
+        let mut inside = vec![lanes.enter(false).await, lanes.enter(false).await];
         inside[0].heed(&answered(429), None);
         assert_eq!(lanes.limit(), 2);
         inside.clear();
         // Who waits comes in as soon as an answer makes room.
         for _ in 0..60 {
-            let (mut one, mut other) = (lanes.enter().await, lanes.enter().await);
+            let (mut one, mut other) = (lanes.enter(false).await, lanes.enter(false).await);
             let waiting = tokio::spawn({
                 let lanes = lanes.clone();
                 async move { comes_in(&lanes).await }

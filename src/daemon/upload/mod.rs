@@ -1,7 +1,7 @@
 //! From `queued` to an answer: [`dispatch`] says which file goes next,
 //! [`worker`] carries it, [`prepare`] opens it, [`body`] reads it and holds back
 //! its last chunk until [`release`] says so, [`lane`] and [`bucket`] bound what is
-//! on the wire, [`pausing`] lets nothing slip by a gate that is being closed,
+//! on the wire, [`room`] says how much of that is free, [`pausing`] lets nothing slip by a gate that is being closed,
 //! [`twins`] keeps large files that look alike apart.
 //!
 //! Must not: poll tasks, or touch a source.
@@ -14,5 +14,6 @@ pub mod lane;
 pub mod pausing;
 pub mod prepare;
 pub mod release;
+pub mod room;
 pub mod twins;
 pub mod worker;

@@ -15,6 +15,7 @@ use crate::domain::naming;
 use crate::domain::version::FileVersion;
 use crate::ledger::ContentHash;
 use crate::media;
+use crate::watch::root::RootHandle;
 use crate::watch::{FolderRoot, NotTaken};
 
 /// A file that can be sent.
@@ -91,23 +92,33 @@ pub fn prepare(root: &FolderRoot, wanted: &Wanted<'_>) -> Result<Prepared, NotRe
     if opened.version != *version {
         return Err(NotReady::Changed);
     }
-    let mut file = opened.file;
     if wanted.media == Media::Web && version.size > media::link::MAX_LINK_FILE as u64 {
         return Err(bad_link(media::link::LinkError::TooLarge));
     }
     if version.size > CHUNK as u64 {
-        return large(root, file, wanted);
+        return large(root, opened.file, wanted);
     }
-    let small = wanted.hash != Hashing::Nothing;
+    small(&handle, opened.file, wanted)
+}
+
+/// What is sent in one chunk is read here. `file` is the version that is wanted,
+/// at its beginning.
+pub fn small(
+    handle: &RootHandle,
+    mut file: File,
+    wanted: &Wanted<'_>,
+) -> Result<Prepared, NotReady> {
+    let version = wanted.version;
+    let hashed = wanted.hash != Hashing::Nothing;
     // Read once: the type is found, the hash taken and the body sent from memory.
     let bytes = read_all(&mut file, version.size)?;
     let name = upload_name(&mut Cursor::new(&bytes), wanted)?;
     let (content, hash) = if wanted.media == Media::Web {
         let url = media::link::read_link(&bytes, version.name()).map_err(bad_link)?;
-        let hash = small.then(|| *blake3::hash(url.as_bytes()).as_bytes());
+        let hash = hashed.then(|| *blake3::hash(url.as_bytes()).as_bytes());
         (Content::Link(url), hash)
     } else {
-        let hash = small.then(|| *blake3::hash(&bytes).as_bytes());
+        let hash = hashed.then(|| *blake3::hash(&bytes).as_bytes());
         (Content::Small(bytes.into()), hash)
     };
     // Asked of the same handle: the folder was there a moment ago.

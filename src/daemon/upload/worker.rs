@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::body;
-use super::job::Job;
+use super::job::{Job, intent, path_of};
 use super::lane::{Lane, Slot};
 use super::prepare::{self, Content, Hashing, NotReady, Prepared, Wanted};
 use super::release::{self, HeldBack};
@@ -27,7 +27,7 @@ use crate::domain::ids::AttemptId;
 use crate::domain::naming;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
-use crate::ledger::{Begin, Begun, ContentHash, Finish, LedgerError, NewSorted, NextHop};
+use crate::ledger::{Begun, ContentHash, Finish, LedgerError, NewSorted, NextHop};
 use crate::live::Upload;
 use crate::ports::{Import, Progress, Target};
 use crate::watch::NotTaken;
@@ -38,7 +38,27 @@ const OFFLINE_WAIT: Duration = Duration::from_secs(5);
 /// Carries one file as far as it gets. Every end is in the ledger, unless that
 /// can't record: then `false`, and nothing new should be begun for a while.
 pub async fn carry(job: Job, slot: Slot) -> bool {
-    let carried = match job.carry(slot).await {
+    let carried = job.carry(slot).await;
+    recorded(&job, carried)
+}
+
+/// Carries a file on whose beginning was recorded with its coming into the ledger.
+/// `picked`: when it was taken up.
+pub async fn carry_on(
+    job: Job,
+    begun: Begun,
+    prepared: Prepared,
+    slot: Slot,
+    picked: Instant,
+) -> bool {
+    let carried = job.carry_on(begun, prepared, slot, Turn::default(), picked);
+    let carried = carried.await;
+    recorded(&job, carried)
+}
+
+/// Whether the ledger could record how far it got.
+fn recorded(job: &Job, carried: Result<(), LedgerError>) -> bool {
+    let carried = match carried {
         Err(LedgerError::NoSuchFile(id)) if id == job.file.id => {
             tracing::debug!(%id, "picked, but forgotten by an operator since");
             Ok(())
@@ -95,6 +115,17 @@ impl Job {
             // Its content is on record: whatever looks like it can be compared.
             turn = Turn::default();
         }
+        self.carry_on(begun, prepared, slot, turn, picked).await
+    }
+
+    async fn carry_on(
+        &self,
+        begun: Begun,
+        prepared: Prepared,
+        slot: Slot,
+        turn: Turn,
+        picked: Instant,
+    ) -> Result<(), LedgerError> {
         let one_chunk = !matches!(prepared.content, Content::Large(_));
         match begun {
             Begun::Attempt { attempt, probe } => {
@@ -109,6 +140,7 @@ impl Job {
             // A gate closed since it was picked, or an operator's command has
             // paused it: looked at now, or it would be picked again at once.
             Begun::Held { .. } => {
+                self.is_queued();
                 if self.ctx.ledger.refresh_gates().await? {
                     self.ctx.wake_all();
                 }
@@ -130,17 +162,12 @@ impl Job {
 
     /// Asks the ledger to record the attempt.
     async fn begin(&self, prepared: &Prepared) -> Result<Begun, LedgerError> {
-        let begin = Begin {
-            id: self.file.id,
-            dataset: self.dataset.name.clone(),
-            hash: prepared.hash,
-            options: self.folder.options_fingerprint(self.media),
-            skip_duplicates: self.skips(),
-            one_chunk: !matches!(prepared.content, Content::Large(_)),
-            endpoint: self.path().to_owned(),
-        };
+        let begin = intent(&self.running, &self.folder, self.media, prepared);
         let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
-        self.ctx.ledger.begin(begin, at, policies).await
+        self.ctx
+            .ledger
+            .begin(self.file.id, begin, at, policies)
+            .await
     }
 
     /// What has the same content as another is not sent.
@@ -162,12 +189,7 @@ impl Job {
     }
 
     fn path(&self) -> &str {
-        self.running
-            .config
-            .service
-            .paths
-            .get(&self.media)
-            .map_or("/", String::as_str)
+        path_of(&self.running, self.media)
     }
 
     async fn prepare(&self, hash: Hashing) -> Result<Prepared, NotReady> {
@@ -409,7 +431,7 @@ impl Job {
         let lane = match kept {
             Some(lane) => lane,
             None => tokio::select! {
-                lane = self.lanes.enter() => lane,
+                lane = self.lanes.enter(self.express) => lane,
                 () = self.stop.drain.cancelled() => return None,
             },
         };
@@ -511,11 +533,19 @@ impl Job {
         }
     }
 
+    /// The dispatcher, which sees the ends of its own workers, hears of this one.
+    fn is_queued(&self) {
+        if self.express {
+            self.ctx.uploads.notify_one();
+        }
+    }
+
     async fn release(&self, attempt: AttemptId) -> Result<(), LedgerError> {
         let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
         self.insist(|| self.ctx.ledger.release(self.file.id, attempt, at, policies))
             .await?;
         report::released(self);
+        self.is_queued();
         Ok(())
     }
 
@@ -555,7 +585,11 @@ impl Job {
         match &finished.state {
             State::Submitted { .. } => self.ctx.polls.notify_one(),
             State::Queued { .. } => self.ctx.uploads.notify_one(),
-            _ => self.ctx.sources.notify_one(),
+            // Copies that waited for it may have to go themselves.
+            _ => {
+                self.ctx.sources.notify_one();
+                self.ctx.uploads.notify_one();
+            }
         }
         if !finished.returned.is_empty() {
             self.ctx.uploads.notify_one();

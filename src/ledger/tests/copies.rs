@@ -5,7 +5,6 @@ use super::*;
 /// Begins without a hash.
 async fn begin_unread(bench: &Bench, id: FileId) -> Begun {
     let begin = Begin {
-        id,
         dataset: dataset(),
         hash: None,
         options: [9; 16],
@@ -15,7 +14,7 @@ async fn begin_unread(bench: &Bench, id: FileId) -> Begun {
     };
     bench
         .ledger
-        .begin(begin, at(0), &bench.policies)
+        .begin(id, begin, at(0), &bench.policies)
         .await
         .unwrap()
 }

@@ -1,6 +1,7 @@
 //! New files by the hundred, many in a statement.
 
 use super::*;
+use crate::domain::state::Tries;
 
 fn many(count: usize) -> Vec<NewFile> {
     (0..count)
@@ -81,13 +82,13 @@ async fn a_row_that_is_refused_takes_its_own_batch_back_and_no_other() {
     let kept = bench.enqueue(file("kept.txt", 9_000)).await;
     by_hand(&bench.path())
         .execute_batch(
-            "CREATE TRIGGER refuse BEFORE INSERT ON files WHEN NEW.path = CAST('70.txt' AS BLOB)
+            "CREATE TRIGGER refuse BEFORE INSERT ON files WHEN NEW.path = CAST('60.txt' AS BLOB)
              BEGIN SELECT RAISE(ABORT, 'not this one'); END",
         )
         .unwrap();
-    // Before it a whole statement of 64 has been written.
+    // Before it seven statements of 8 have been written.
     let other = enqueue(&bench, vec![file("other.txt", 9_001)]);
-    let (refused, other) = tokio::join!(enqueue(&bench, many(100)), other);
+    let (refused, other) = tokio::join!(enqueue(&bench, many(63)), other);
     let error = refused.unwrap_err().to_string();
     assert!(error.contains("not this one"), "{error}");
     assert!(other.unwrap()[0].new);
@@ -102,4 +103,69 @@ async fn a_row_that_is_refused_takes_its_own_batch_back_and_no_other() {
     assert_eq!(rows(&bench), 102);
     let numbers: std::collections::BTreeSet<FileId> = done.iter().map(|one| one.id).collect();
     assert_eq!(numbers.len(), 100);
+}
+
+fn intent() -> Begin {
+    Begin {
+        dataset: dataset(),
+        hash: Some([1; 32]),
+        options: [9; 16],
+        skip_duplicates: true,
+        one_chunk: true,
+        endpoint: "/file-task".into(),
+    }
+}
+
+async fn at_once(bench: &Bench, new: NewFile) -> (FileId, Option<Begun>) {
+    let done = bench
+        .ledger
+        .enqueue_and_begin(new, intent(), at(0), &bench.policies);
+    done.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_file_comes_in_and_its_attempt_begins_in_one_commit() {
+    let bench = Bench::new(policy());
+    let before = bench.ledger.commits();
+    let (id, begun) = at_once(&bench, file("a.txt", 1)).await;
+    assert_eq!(bench.ledger.commits() - before, 1);
+    let Some(Begun::Attempt { attempt, probe }) = begun else {
+        panic!("{begun:?}");
+    };
+    assert!(!probe);
+    let uploading = State::Uploading {
+        attempt,
+        last_byte_sent: true,
+        tries: Tries::new(at(0).now),
+    };
+    assert_eq!(bench.state(id).await, uploading);
+    let story = bench.ledger.show(id).await.unwrap().unwrap();
+    let changes: Vec<_> = story.history.iter().map(|h| (h.from, h.to)).collect();
+    assert_eq!(changes, [(StateKind::Queued, StateKind::Uploading)]);
+    // Sighted again: it is known, and nothing is begun.
+    assert_eq!(at_once(&bench, file("a.txt", 1)).await, (id, None));
+    assert_eq!(bench.state(id).await, uploading);
+}
+
+#[tokio::test]
+async fn what_may_not_go_at_once_is_queued_and_a_copy_ends() {
+    let bench = Bench::new(policy());
+    let (first, _) = at_once(&bench, file("a.txt", 1)).await;
+    let (copy, begun) = at_once(&bench, file("b.txt", 2)).await;
+    assert_eq!(begun, Some(Begun::Duplicate(first)));
+    assert_eq!(bench.kind(copy).await, StateKind::Duplicate);
+    // A newer version of a path replaces the one that waits.
+    let old = bench.enqueue(file("c.txt", 3)).await;
+    let (new, begun) = at_once(&bench, file("c.txt", 4)).await;
+    assert!(matches!(begun, Some(Begun::Duplicate(_))), "{begun:?}");
+    assert_eq!(bench.state(old).await, State::Superseded { by: new });
+
+    let bench = Bench::new(policy());
+    let id = bench.enqueue(file("x.txt", 5)).await;
+    let attempt = bench.begin(id, 0).await;
+    let stop = judge(&answer(503, "", None));
+    bench.finish(id, attempt, stop, 1).await;
+    let (held, begun) = at_once(&bench, file("d.txt", 6)).await;
+    assert!(matches!(begun, Some(Begun::Held { .. })), "{begun:?}");
+    assert_eq!(bench.kind(held).await, StateKind::Queued);
 }

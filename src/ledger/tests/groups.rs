@@ -5,34 +5,86 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::ledger::error::Fail;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_writers_share_few_commits() {
-    let bench = Bench::new(policy());
-    let before = bench.ledger.commits();
-    // Holds the thread until all others have asked.
-    let (started, go) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicBool::new(false)),
-    );
-    let held = {
-        let (ledger, started, go) = (bench.ledger.clone(), Arc::clone(&started), Arc::clone(&go));
-        tokio::spawn(async move {
+/// The writing thread, held in a request until all others have asked.
+struct Held {
+    go: Arc<AtomicBool>,
+    held: tokio::task::JoinHandle<Result<(), LedgerError>>,
+}
+
+impl Held {
+    async fn at(ledger: &Ledger) -> Held {
+        let (started, go) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (ledger, began, goes) = (ledger.clone(), Arc::clone(&started), Arc::clone(&go));
+        let held = tokio::spawn(async move {
             ledger
                 .write(1, move |_| {
-                    started.store(true, Ordering::Release);
-                    while !go.load(Ordering::Acquire) {
+                    began.store(true, Ordering::Release);
+                    while !goes.load(Ordering::Acquire) {
                         std::thread::yield_now();
                     }
                     Ok(())
                 })
                 .await
-        })
-    };
+        });
+        until("it began", || started.load(Ordering::Acquire)).await;
+        Held { go, held }
+    }
+
+    /// Lets it go on once so many have asked.
+    async fn until_asked(self, ledger: &Ledger, requests: usize) {
+        let room = crate::ledger::WAITING - requests;
+        until("they asked", || ledger.writer.capacity() <= room).await;
+        self.go.store(true, Ordering::Release);
+        self.held.await.unwrap().unwrap();
+    }
+}
+
+async fn until(what: &str, cond: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while !started.load(Ordering::Acquire) {
-        assert!(std::time::Instant::now() < deadline, "it never began");
+    while !cond() {
+        assert!(std::time::Instant::now() < deadline, "waited for: {what}");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_urgent_request_goes_before_all_that_wait_and_ends_the_transaction() {
+    let bench = Bench::new(policy());
+    let before = bench.ledger.commits();
+    let held = Held::at(&bench.ledger).await;
+    let done = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let mut asking = Vec::new();
+    for n in 0..20 {
+        let (ledger, done) = (bench.ledger.clone(), Arc::clone(&done));
+        asking.push(tokio::spawn(async move {
+            let note = move |_: &mut crate::ledger::Work<'_>| {
+                done.lock().unwrap().push(n);
+                Ok(())
+            };
+            match n {
+                19 => ledger.write_urgently(1, note).await,
+                _ => ledger.write(1, note).await,
+            }
+        }));
+        // In this order.
+        let room = crate::ledger::WAITING - (n + 1);
+        until("it asked", || bench.ledger.writer.capacity() <= room).await;
+    }
+    held.until_asked(&bench.ledger, 20).await;
+    for asked in asking {
+        asked.await.unwrap().unwrap();
+    }
+    let order: Vec<usize> = std::iter::once(19).chain(0..19).collect();
+    assert_eq!(*done.lock().unwrap(), order);
+    // The held one with the urgent one, then the others.
+    assert_eq!(bench.ledger.commits() - before, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_writers_share_few_commits() {
+    let bench = Bench::new(policy());
+    let before = bench.ledger.commits();
+    let held = Held::at(&bench.ledger).await;
     let asking: Vec<_> = (0..200)
         .map(|n| {
             let (ledger, policies) = (bench.ledger.clone(), Arc::clone(&bench.policies));
@@ -40,12 +92,7 @@ async fn many_writers_share_few_commits() {
             tokio::spawn(async move { ledger.enqueue(new, at(0), &policies).await })
         })
         .collect();
-    while bench.ledger.writer.capacity() > crate::ledger::WAITING - 200 {
-        assert!(std::time::Instant::now() < deadline, "they never asked");
-        tokio::task::yield_now().await;
-    }
-    go.store(true, Ordering::Release);
-    held.await.unwrap().unwrap();
+    held.until_asked(&bench.ledger, 200).await;
     for asked in asking {
         assert!(asked.await.unwrap().unwrap()[0].new);
     }

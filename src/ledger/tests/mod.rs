@@ -195,7 +195,6 @@ impl Bench {
 
     async fn begin_with(&self, id: FileId, hash: u8, ms: i64) -> Begun {
         let begin = Begin {
-            id,
             dataset: dataset(),
             hash: Some([hash; 32]),
             options: [9; 16],
@@ -204,7 +203,7 @@ impl Bench {
             endpoint: "/file-task".into(),
         };
         self.ledger
-            .begin(begin, at(ms), &self.policies)
+            .begin(id, begin, at(ms), &self.policies)
             .await
             .unwrap()
     }
