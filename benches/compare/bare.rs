@@ -18,6 +18,8 @@ pub fn run(url: &str, dir: &Path, at_once: usize) {
     runtime.block_on(async {
         let all = std::fs::read_dir(dir).expect("the folder");
         let files: Arc<Vec<PathBuf>> = Arc::new(all.flatten().map(|e| e.path()).collect());
+        // A client can't be built without, even for plain HTTP.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build();
         let client = client.expect("a client");
         let next = Arc::new(AtomicUsize::new(0));

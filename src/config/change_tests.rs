@@ -153,7 +153,7 @@ fn a_reload_is_told_in_words() {
 #[test]
 fn concurrency_alone_is_the_most_too() {
     for (written, at_once) in [
-        ("", (8, 32)),
+        ("", (8, 40)),
         ("concurrency = 4", (4, 4)),
         ("concurrency = 40", (40, 40)),
         ("max_concurrent = 3", (3, 3)),

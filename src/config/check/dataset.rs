@@ -171,7 +171,9 @@ fn cut_key(here: &str, to: &Report<'_>) -> bool {
 /// written it is both: whoever wrote it before there was the second meant so.
 fn at_once(here: &str, raw: &RawDataset, to: &mut Report<'_>) -> (usize, usize) {
     const START: usize = 8;
-    const MOST: usize = 32;
+    // Four times as many as at first, and some more: 32 would have to be there from
+    // the first moment to do four times the work.
+    const MOST: usize = 40;
     let mut number = |name: &str, written: Option<u32>| match written {
         Some(n @ 1..=64) => usize::try_from(n).ok(),
         None => None,
