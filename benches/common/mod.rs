@@ -106,7 +106,7 @@ impl Stage {
         fs::write(path("config.toml"), text).expect("written");
         let log = File::create(path("log")).expect("a log");
         let started = Instant::now();
-        let daemon = Command::new(env!("CARGO_BIN_EXE_supametas-sync"))
+        let daemon = Command::new(program())
             .args(["run", "--config"])
             .arg(path("config.toml"))
             .env_remove("SUPAMETAS_LOG")
@@ -186,6 +186,13 @@ impl Drop for Stage {
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }
+}
+
+/// What is measured: the program as it is built now, or what `BENCH_PROGRAM` names,
+/// such as an earlier build of it.
+fn program() -> std::ffi::OsString {
+    let ours = || env!("CARGO_BIN_EXE_supametas-sync").into();
+    std::env::var_os("BENCH_PROGRAM").unwrap_or_else(ours)
 }
 
 /// A line of `/proc/PID/status` in MiB; none for a process that has ended.

@@ -37,7 +37,7 @@ const HOLD: Duration = Duration::from_millis(200);
 
 /// How long a query may wait for the next ones, so that they leave together:
 /// most of what one costs is waking up for it.
-const TOGETHER: Duration = Duration::from_millis(60);
+const TOGETHER: Duration = Duration::from_millis(80);
 
 /// How long it rests where no task is followed.
 const IDLE: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 //!
 //! A thread of its own, since a timer of the runtime wakes it twice, and asking
 //! the ledger wakes its thread and the runtime again: ten times the cost of the
-//! look. It looks each second while anything goes on, and else every five: most of
+//! look. It looks each second while anything goes on, and else every ten: most of
 //! what a look costs is waking up. The kernel wakes it when a command closes the
 //! ledger that it has written to, or when a file beside the ledger comes or goes
 //! (inotify(7)); the daemon's own files stay open and say nothing. In doubt it
@@ -31,7 +31,7 @@ use crate::ledger::{Outside, Seen as Files};
 const AFTER_A_CHANGE: u32 = 3;
 
 /// Between two looks while nothing goes on.
-const CALM: Duration = Duration::from_secs(5);
+const CALM: Duration = Duration::from_secs(10);
 
 /// After the kernel has woken it.
 const TOGETHER: Duration = Duration::from_millis(10);

@@ -32,9 +32,11 @@ use crate::live::histogram::Histogram;
 
 /// Rows that one transaction writes, about: so many at least, if they are there,
 /// and so many at most, which bounds the ledger's log. A row takes some 15 µs.
-const GROUP_WEIGHT: RangeInclusive<usize> = 150..=1_000;
-/// In between, so many for each second that the last commit took.
-const WEIGHT_PER_SECOND: f64 = 200_000.0;
+const GROUP_WEIGHT: RangeInclusive<usize> = 150..=2_000;
+/// In between, so many for each second that the last commit took beyond the time
+/// that no disk is waited for.
+const WEIGHT_PER_SECOND: f64 = 500_000.0;
+const NO_WAIT: Duration = Duration::from_millis(1);
 /// Requests taken out of the channel and not worked at yet, at most.
 const AT_HAND: usize = 4_096;
 
@@ -137,7 +139,7 @@ impl Waiting {
 
 /// A transaction may write more where its commit takes long.
 fn most_weight(commit: Duration) -> usize {
-    let rows = commit.as_secs_f64() * WEIGHT_PER_SECOND;
+    let rows = commit.saturating_sub(NO_WAIT).as_secs_f64() * WEIGHT_PER_SECOND;
     (rows as usize).clamp(*GROUP_WEIGHT.start(), *GROUP_WEIGHT.end())
 }
 

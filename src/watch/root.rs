@@ -27,7 +27,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use super::fstype;
@@ -148,6 +148,12 @@ impl FolderRoot {
 
     /// Whether the directory at the path is the known one and can be listed.
     pub fn check(&self) -> Result<RootFacts, Offline> {
+        // Most often it is. To open it for reading would wake whoever watches it.
+        if let Some(known) = self.known()
+            && self.glance() == Ok(known)
+        {
+            return Ok(known);
+        }
         let (dir, facts) = self.open_listable()?;
         match self.known() {
             None => {
@@ -185,6 +191,15 @@ impl FolderRoot {
         let (_, facts) = self.open_listable()?;
         self.set_known(facts);
         Ok(facts)
+    }
+
+    /// What is at the path, if it may be listed, without opening it for that.
+    fn glance(&self) -> Result<RootFacts, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(&self.path, flags, Mode::empty())?;
+        let may = Access::READ_OK | Access::EXEC_OK;
+        rustix::fs::accessat(CWD, &self.path, may, AtFlags::EACCESS)?;
+        root_facts(dir.as_fd())
     }
 
     fn open_listable(&self) -> Result<(OwnedFd, RootFacts), Offline> {
