@@ -84,9 +84,9 @@ fn queries_leave_together_only_where_they_are_many() {
     for (rate, expected) in [
         (0.1, 1),
         (5.0, 1),
-        (33.0, 1),
-        (34.0, 2),
-        (50.0, 3),
+        (24.0, 1),
+        (26.0, 2),
+        (50.0, 4),
         (100.0, 4),
         (1e9, 4),
     ] {
