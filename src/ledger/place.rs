@@ -3,10 +3,12 @@
 //!
 //! A file that was deleted can still be written by whoever has it open, and is
 //! lost when the last one closes it: a daemon that went on would forget all of
-//! it. So the paths are looked at before each transaction and once a second.
-//! What the open handle still holds is saved at once: beside the ledger's path
-//! where the ledger itself is gone, into the ledger where only the log beside
-//! it is. Must not: write to a file that took the ledger's place.
+//! it. So the paths are looked at before each transaction and before its commit,
+//! and when something has changed beside the ledger. What the open handle still
+//! holds is saved at once: beside the ledger's path where the ledger itself is
+//! gone, into the ledger where only the log beside it is.
+//!
+//! Must not: write to a file that took the ledger's place.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -85,18 +87,26 @@ impl Place {
         }
     }
 
+    /// Whether all files are at their paths.
+    pub fn is_there(&self) -> bool {
+        let beside = |(p, was): &(PathBuf, Identity)| identity(p) == Some(*was);
+        self.is_ledger_there() && self.beside.iter().all(beside)
+    }
+
+    fn is_ledger_there(&self) -> bool {
+        self.ledger.is_some() && identity(&self.path) == self.ledger
+    }
+
     /// Fails when one of the files is not at its path any more. The first time
     /// it saves what `conn` still holds.
     pub fn check(&mut self, conn: &Connection) -> Result<(), LedgerError> {
         if let Some(vanished) = &self.vanished {
             return Err(vanished.clone());
         }
-        let ledger_there = self.ledger.is_some() && identity(&self.path) == self.ledger;
-        let beside_there = self.beside.iter().all(|(p, was)| identity(p) == Some(*was));
-        if ledger_there && beside_there {
+        if self.is_there() {
             return Ok(());
         }
-        let kept = match (self.owner, ledger_there) {
+        let kept = match (self.owner, self.is_ledger_there()) {
             (false, _) => "look whether a daemon is running, and try again".to_owned(),
             (true, true) => self.fold_in(conn),
             (true, false) => self.rescue(conn),

@@ -279,9 +279,10 @@ impl Writer {
             // Who comes while the transaction is open, shares it.
             self.waiting.hear(&mut self.requests);
         }
+        self.still_there()?;
         failpoint!("ledger.before_commit");
         let start = Instant::now();
-        exec(&self.conn, "COMMIT").map_err(|fail| fail.at(path))?;
+        exec(&self.conn, "COMMIT").map_err(|fail| fail.at(&self.path))?;
         self.commit_took = start.elapsed();
         self.commit_times.record(self.commit_took);
         failpoint!("ledger.after_commit");
@@ -294,6 +295,17 @@ impl Writer {
         let begun = exec(&self.conn, "BEGIN IMMEDIATE").and_then(|()| data_version(&self.conn));
         self.kept.begins(begun.map_err(|fail| fail.at(&self.path))?);
         Ok(())
+    }
+
+    /// Again before the commit: what has come since the files were deleted may
+    /// share a transaction that was begun before. It is taken back, since a saved
+    /// copy has no room for what is not committed.
+    fn still_there(&mut self) -> Result<(), LedgerError> {
+        if self.place.is_there() {
+            return Ok(());
+        }
+        exec(&self.conn, "ROLLBACK").map_err(|fail| fail.at(&self.path))?;
+        self.place.check(&self.conn)
     }
 
     /// Says once what is wrong, and once that it is right again: everyone who

@@ -294,6 +294,26 @@ async fn a_log_deleted_while_in_use_loses_nothing() {
     assert_eq!(bench.kind(id).await, StateKind::Queued);
 }
 
+/// What came after the deletion shares a transaction that was begun before it.
+#[tokio::test]
+async fn a_ledger_deleted_in_a_transaction_records_nothing_of_it() {
+    for gone in ["", "-wal", "-shm"] {
+        let bench = Bench::new(policy());
+        let id = bench.enqueue(file("a", 1)).await;
+        let path = bench.dir.path().join(format!("ledger.sqlite{gone}"));
+        let asked = bench.ledger.write(1, move |work| {
+            work.conn.execute("DELETE FROM files", [])?;
+            fs::remove_file(&path).unwrap();
+            Ok(())
+        });
+        let error = asked.await.unwrap_err();
+        assert!(matches!(error, LedgerError::Vanished { .. }), "{error}");
+        assert!(!error.to_string().contains("could not"), "{error}");
+        let bench = bench.reopened().await;
+        assert_eq!(bench.kind(id).await, StateKind::Queued, "{gone}");
+    }
+}
+
 /// The ledger's files as a crash would leave them: copied under its owner, with
 /// `n` files committed one by one.
 async fn crashed_with(n: u64) -> (TempDir, std::path::PathBuf, Vec<u64>) {
