@@ -5,15 +5,29 @@
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 
+use super::daemon::DEADLINE;
 use super::files;
 
 /// Now, in the ledger's milliseconds.
 pub fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     i64::try_from(since.expect("after 1970").as_millis()).expect("it fits")
+}
+
+/// Waits until no file is on its way any more.
+pub async fn all_ended(ledger: &Path) {
+    let conn = Connection::open_with_flags(ledger, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let conn = conn.expect("it opens");
+    let sql = "SELECT count(*) FROM files WHERE state IN ('queued', 'uploading', 'submitted')";
+    let start = Instant::now();
+    while conn.query_row(sql, [], |row| row.get(0)) != Ok(0) {
+        assert!(start.elapsed() < DEADLINE, "it took too long");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 /// A connection that fills the ledger fast; nothing else has it open.

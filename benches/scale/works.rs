@@ -71,6 +71,9 @@ pub async fn startup(plan: &Plan) {
             daemon.peak(),
         );
         if plan.wants("idle") && count <= 100_000 {
+            rows::all_ended(&stage.ledger()).await;
+            // Connections that nobody uses are closed meanwhile.
+            tokio::time::sleep(Duration::from_secs(15)).await;
             let (before, start) = (daemon.cpu(), Instant::now());
             tokio::time::sleep(plan.watch()).await;
             let used = daemon.cpu().saturating_sub(before);

@@ -60,7 +60,7 @@ pub enum Size {
 }
 
 /// The most memory for small files under way, beyond those that start with.
-const SMALL_BYTES: u64 = 8 << 20;
+const SMALL_BYTES: u64 = 16 << 20;
 
 /// Files of the express under way, beside the others, where they may be recorded
 /// before a lane is free.
