@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::Ledger;
@@ -47,19 +48,18 @@ impl Ledger {
         at: Moment,
         policies: &Arc<Policies>,
     ) -> Result<Vec<Enqueued>, LedgerError> {
-        let mut done = Vec::with_capacity(files.len());
         let mut files = files.into_iter().peekable();
+        let mut chunks = Vec::with_capacity(files.len().div_ceil(CHUNK));
         while files.peek().is_some() {
             let chunk: Vec<NewFile> = files.by_ref().take(CHUNK).collect();
             let policies = Arc::clone(policies);
-            let enqueued = self
-                .write(chunk.len(), move |work| {
-                    enqueue_all(work, &chunk, at, &policies)
-                })
-                .await?;
-            done.extend(enqueued);
+            chunks.push(self.write(chunk.len(), move |work| {
+                enqueue_all(work, &chunk, at, &policies)
+            }));
         }
-        Ok(done)
+        // All are asked for at once, and in this order: beside many uploads each
+        // would else wait for its turn behind them.
+        Ok(try_join_all(chunks).await?.concat())
     }
 
     /// Puts one settled and sorted file into the queue and records the intent to
