@@ -13,7 +13,8 @@ use super::context::Context;
 use super::supervise::TaskFailure;
 use crate::domain::admit::{Admit, admit, admit_upload, query_way, way};
 use crate::domain::media::Media;
-use crate::ledger::{LedgerError, PickRequest};
+use crate::domain::time::Timestamp;
+use crate::ledger::{Ledger, LedgerError, PickRequest};
 use crate::watch::WatchStatus;
 
 /// How often it looks.
@@ -57,8 +58,21 @@ async fn intake_is_idle(intake: &mpsc::Sender<oneshot::Sender<bool>>) -> bool {
 
 async fn ledger_is_idle(ctx: &Context, patience: Duration) -> Result<bool, LedgerError> {
     let soon = ctx.world.clock.now().plus(patience);
-    // A file that moves on between two of the questions is seen by none of them.
-    let commits = ctx.ledger.commits();
+    holds_still(&ctx.ledger, nothing_goes(ctx, soon)).await
+}
+
+/// What several questions answered, if nothing was recorded meanwhile: a file that
+/// moves on between two of them is seen by none.
+async fn holds_still(
+    ledger: &Ledger,
+    questions: impl Future<Output = Result<bool, LedgerError>>,
+) -> Result<bool, LedgerError> {
+    let commits = ledger.commits();
+    Ok(questions.await? && ledger.commits() == commits)
+}
+
+/// Nothing is on its way that could go until `soon`.
+async fn nothing_goes(ctx: &Context, soon: Timestamp) -> Result<bool, LedgerError> {
     if ctx.ledger.pending(soon).await?.uploading > 0 {
         return Ok(false);
     }
@@ -111,11 +125,33 @@ async fn ledger_is_idle(ctx: &Context, patience: Duration) -> Result<bool, Ledge
     if !ctx.ledger.due_source_actions(now, 1).await?.is_empty() {
         return Ok(false);
     }
-    // Counted just after a commit can be seen: so what it has begun is asked, too.
-    Ok(ctx.ledger.pending(soon).await?.uploading == 0 && ctx.ledger.commits() == commits)
+    // A commit is counted just after it can be seen. So what it has begun is the last
+    // question: if that has moved on since, its own commit was counted.
+    Ok(ctx.ledger.pending(soon).await?.uploading == 0)
 }
 
 fn may_go(admitted: &Admit) -> bool {
     // While a probe is out it is too early to say.
     !matches!(admitted, Admit::Wait(Some(_)) | Admit::Halted(_))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_between_which_something_was_recorded_are_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open_owner(&dir.path().join("ledger.sqlite")).unwrap();
+        let still = holds_still(&ledger, async { Ok(true) });
+        assert!(still.await.unwrap());
+        let no = holds_still(&ledger, async { Ok(false) });
+        assert!(!no.await.unwrap());
+        let moved = holds_still(&ledger, async {
+            ledger.seen_at(Timestamp(1)).await?;
+            Ok(true)
+        });
+        assert!(!moved.await.unwrap());
+    }
 }
