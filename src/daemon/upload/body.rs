@@ -8,9 +8,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -26,16 +28,17 @@ use crate::ports::{BoxFuture, Progress, UploadBody};
 pub const CHUNK: usize = 256 << 10;
 
 /// Bytes of a larger one that are read, and handed over, at a time. Handing over
-/// wakes a thread at either end: with half as much at a time a file of 2 GiB takes
-/// a tenth longer, with twice as much no less.
-const PIECE: usize = 512 << 10;
+/// wakes a thread at either end: with half of the most at a time a file of 2 GiB
+/// takes a tenth longer, with twice as much no less. But that a piece is taken is the
+/// sign that a connection has not stalled: on a slow line they are small.
+const PIECE: RangeInclusive<usize> = 64 << 10..=512 << 10;
 
 /// Pieces read ahead of the socket.
 const AHEAD: usize = 2;
 
 /// The most bytes of one body in memory: those ahead, one that is being read and
 /// one that the socket has.
-pub const IN_MEMORY: u64 = (AHEAD as u64 + 2) * PIECE as u64;
+pub const IN_MEMORY: u64 = (AHEAD as u64 + 2) * *PIECE.end() as u64;
 
 /// Says whether the last chunk may go; an error ends the request before it. It
 /// is told the hash of the content, if that was taken on the way.
@@ -138,8 +141,10 @@ fn read_ahead(mut file: File, len: u64, hash: bool) -> mpsc::Receiver<io::Result
         let mut pieces = Pieces::default();
         let mut hasher = hash.then(blake3::Hasher::new);
         let mut left = len;
+        let start = Instant::now();
         while left > 0 {
-            let want = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+            let size = piece_size(len - left, start.elapsed());
+            let want = usize::try_from(left).unwrap_or(size).min(size);
             left -= want as u64;
             let chunk = pieces.read(&mut file, want).map(|bytes| {
                 if let Some(hasher) = &mut hasher {
@@ -156,6 +161,14 @@ fn read_ahead(mut file: File, len: u64, hash: bool) -> mpsc::Receiver<io::Result
         }
     });
     receiver
+}
+
+/// Bytes of the next piece, once so many were taken in so long: what went in a tenth
+/// of a second. What is taken at first, buffers take and not the line, so that nothing
+/// is believed of less than a second.
+fn piece_size(taken: u64, time: Duration) -> usize {
+    let rate = taken as f64 / time.as_secs_f64().max(1.0);
+    ((rate / 10.0) as usize).clamp(*PIECE.start(), *PIECE.end())
 }
 
 /// The memory that a body is read into, used again once it was sent: asked for
@@ -193,10 +206,10 @@ impl Drop for Piece {
 }
 
 impl Pieces {
-    /// Reads exactly `len` bytes, at most [`PIECE`].
+    /// Reads exactly `len` bytes, at most the most of a piece.
     fn read(&mut self, file: &mut File, len: usize) -> io::Result<Bytes> {
         let free = self.free.try_recv();
-        let mut memory = free.unwrap_or_else(|_| vec![0; PIECE].into());
+        let mut memory = free.unwrap_or_else(|_| vec![0; *PIECE.end()].into());
         file.read_exact(&mut memory[..len])
             .map_err(|error| match error.kind() {
                 io::ErrorKind::UnexpectedEof => io::Error::new(
@@ -221,6 +234,8 @@ mod tests {
     use std::io::{Seek, Write};
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    const FIRST: usize = *PIECE.start();
+
     fn lanes() -> Arc<Lanes> {
         Lanes::new(&Dataset {
             name: DatasetName("d".into()),
@@ -243,7 +258,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_chunk_waits_for_its_release() {
-        let len = PIECE * 2 + 5;
+        let len = FIRST + 5;
         let asked = Arc::new(AtomicBool::new(false));
         let seen = asked.clone();
         let release: Release = Box::new(move |_| {
@@ -253,14 +268,23 @@ mod tests {
             })
         });
         let mut body = from_file(file_of(len), len as u64, false, lanes(), release);
-        for _ in 0..2 {
-            assert_eq!(body.chunks.next().await.unwrap().unwrap().len(), PIECE);
-            assert!(!asked.load(Ordering::SeqCst) && !body.progress.last_byte_sent());
-        }
+        assert_eq!(body.chunks.next().await.unwrap().unwrap().len(), FIRST);
+        assert!(!asked.load(Ordering::SeqCst) && !body.progress.last_byte_sent());
         assert_eq!(body.chunks.next().await.unwrap().unwrap().len(), 5);
         assert!(asked.load(Ordering::SeqCst) && body.progress.last_byte_sent());
         assert_eq!(body.progress.bytes(), len as u64);
         assert!(body.chunks.next().await.is_none());
+    }
+
+    #[test]
+    fn pieces_are_as_large_as_the_line_is_fast() {
+        let kib = |taken: u64, ms| piece_size(taken << 10, Duration::from_millis(ms)) >> 10;
+        assert_eq!(kib(0, 0), 64);
+        assert_eq!(kib(640, 10), 64, "only buffers were filled");
+        assert_eq!(kib(2_560, 20), 256);
+        assert_eq!(kib(1 << 20, 500), 512, "no larger");
+        assert_eq!(kib(10_000, 10_000), 100);
+        assert_eq!(kib(10_000, 1_000_000), 64, "no smaller");
     }
 
     #[tokio::test]
@@ -268,8 +292,8 @@ mod tests {
         let refuse =
             || -> Release { Box::new(|_| Box::pin(async { Err(io::Error::other("changed")) })) };
         let mut large = from_file(
-            file_of(PIECE + 1),
-            PIECE as u64 + 1,
+            file_of(FIRST + 1),
+            FIRST as u64 + 1,
             false,
             lanes(),
             refuse(),
@@ -287,8 +311,8 @@ mod tests {
     async fn a_file_that_shrank_fails_before_the_last_chunk() {
         let release: Release = Box::new(|_| Box::pin(async { Ok(()) }));
         let mut body = from_file(
-            file_of(PIECE + 9),
-            PIECE as u64 * 2,
+            file_of(FIRST + 9),
+            FIRST as u64 * 2,
             false,
             lanes(),
             release,
