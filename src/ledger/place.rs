@@ -103,9 +103,15 @@ impl Place {
         if let Some(vanished) = &self.vanished {
             return Err(vanished.clone());
         }
-        if self.is_there() {
-            return Ok(());
+        match self.is_there() {
+            true => Ok(()),
+            false => Err(self.save(conn)),
         }
+    }
+
+    /// They are not: saves what `conn`, which is in no transaction, still holds. The
+    /// error says where to; from now on every check fails with it.
+    pub fn save(&mut self, conn: &Connection) -> LedgerError {
         let kept = match (self.owner, self.is_ledger_there()) {
             (false, _) => "look whether a daemon is running, and try again".to_owned(),
             (true, true) => self.fold_in(conn),
@@ -114,7 +120,7 @@ impl Place {
         let path = self.path.clone();
         let vanished = LedgerError::Vanished { path, kept };
         self.vanished = Some(vanished.clone());
-        Err(vanished)
+        vanished
     }
 
     /// Only the log, or its index, is gone: what the log held goes into the

@@ -305,7 +305,7 @@ impl Writer {
             return Ok(());
         }
         exec(&self.conn, "ROLLBACK").map_err(|fail| fail.at(&self.path))?;
-        self.place.check(&self.conn)
+        Err(self.place.save(&self.conn))
     }
 
     /// Says once what is wrong, and once that it is right again: everyone who

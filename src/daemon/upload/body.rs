@@ -172,7 +172,7 @@ fn piece_size(taken: u64, time: Duration) -> usize {
 }
 
 /// The memory that a body is read into, used again once it was sent: asked for
-/// anew, each chunk would cost the kernel 64 pages of zeros.
+/// anew, each piece would cost the kernel up to 128 pages of zeros.
 struct Pieces {
     free: Receiver<Box<[u8]>>,
     home: Sender<Box<[u8]>>,
