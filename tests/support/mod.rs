@@ -12,6 +12,8 @@
 )]
 
 pub mod http;
+pub mod two_users;
+pub mod users;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -1,0 +1,8 @@
+//! The whole program as it is used on a server: the daemon runs as one
+//! unprivileged user, and others drop the files. Needs root to become these
+//! users; says that it was skipped without. CI forbids that (`REQUIRE_ROOT=1`).
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "two_users/ordinary.rs"]
+mod ordinary;
+mod support;
