@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::folders::Folders;
 use super::pushes::Pushed;
+use super::repeats::Lines;
 use super::upload::pausing::Pausing;
 use super::upload::room::Room;
 use super::upload::twins::Twins;
@@ -34,6 +35,8 @@ pub struct Context {
     pub folders: Folders,
     /// What is going on, for people.
     pub live: Arc<Live>,
+    /// Log lines that may come a thousand at a time.
+    pub lines: Lines,
     /// Wakes the uploader: something was queued, or may go again.
     pub uploads: Notify,
     /// Wakes the poller: something was submitted.
@@ -88,6 +91,7 @@ impl Context {
             world,
             folders,
             live,
+            lines: Lines::default(),
             uploads: Notify::new(),
             polls: Notify::new(),
             sources: Notify::new(),

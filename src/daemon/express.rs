@@ -271,7 +271,7 @@ impl Desk {
                 return Went::Unrecorded;
             }
         };
-        report::queued(id, &new);
+        report::queued(&self.ctx, id, &new);
         let fingerprints = running.fingerprints(&folder.dataset, &folder.route(media));
         let job = Job {
             ctx: self.ctx.clone(),

@@ -67,6 +67,7 @@ pub async fn run(
         }
         tell_gates(&ctx, &mut closed);
         tell_halts(&ctx, &mut halted);
+        ctx.lines.sum_up(ctx.world.clock.now());
         if places.is_finished() && ctx.folders.has_new_places() {
             places = tokio::spawn(record_places(ctx.clone()));
         }

@@ -22,7 +22,6 @@ use super::sorting::{self, Found};
 use super::supervise::TaskFailure;
 use crate::config::valid::Folder;
 use crate::domain::ids::FolderName;
-use crate::domain::naming::shown;
 use crate::domain::settle::{Decision, Look, Openness, SteadyClock};
 use crate::domain::version::FileVersion;
 use crate::failpoint::failpoint;
@@ -248,7 +247,7 @@ impl Intake {
                     continue;
                 }
                 Err(why) => {
-                    tell_not_taken(&key, &why);
+                    report::not_taken(&self.ctx, &key.folder, &key.path, &why);
                     self.set.forget(&key, now);
                     continue;
                 }
@@ -346,7 +345,7 @@ impl Intake {
                 failpoint!("intake.enqueued");
                 for (file, enqueued) in files.iter().zip(enqueued) {
                     if enqueued.new {
-                        report::queued(enqueued.id, file);
+                        report::queued(&self.ctx, enqueued.id, file);
                     }
                 }
                 self.ctx.uploads.notify_one();
@@ -475,8 +474,4 @@ fn sort_one(folder: &Folder, file: &mut File, version: &FileVersion) -> Found {
         Ok(sorting) => sorting.found,
         Err(error) => unreadable(&format_args!("it can't be read: {error}")),
     }
-}
-
-fn tell_not_taken(key: &Key, why: &dyn std::fmt::Display) {
-    tracing::info!(file = %shown(&key.path), folder = %key.folder, "not taken: {why}");
 }

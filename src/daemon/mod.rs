@@ -22,6 +22,7 @@ pub mod idle;
 pub mod intake;
 pub mod poll;
 pub mod pushes;
+pub mod repeats;
 pub mod report;
 pub mod sentry;
 pub mod service_manager;

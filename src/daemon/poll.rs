@@ -375,7 +375,7 @@ async fn record(
         Ok(finished) => {
             failpoint!("poll.recorded");
             ctx.catch_up(running).await?;
-            report::polled(&due, at.now, &finished);
+            report::polled(ctx, &due, at.now, &finished);
             ctx.live.asked(&finished.judgement);
             if finished.state.kind().is_final() {
                 ctx.live.tasks.record(at.now.since(due.submitted_at));

@@ -4,11 +4,14 @@
 //! Names and words from outside are made visible before they get here into a
 //! line: no control character, no terminal sequence. Must not: decide anything.
 
+use std::fmt::Display;
 use std::time::Duration;
 
+use super::context::Context;
+use super::repeats::{Cause, Subject, grouped};
 use super::upload::job::Job;
 use crate::domain::error_table::Verdict;
-use crate::domain::ids::{AttemptId, FileId};
+use crate::domain::ids::{AttemptId, FileId, FolderName};
 use crate::domain::naming::{shown, shown_text};
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
@@ -23,19 +26,59 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// A file was queued, or sorted out at once.
-pub fn queued(id: FileId, file: &NewFile) {
+pub fn queued(ctx: &Context, id: FileId, file: &NewFile) {
     let (folder, dataset) = (&file.folder, &file.dataset);
+    let (lines, now) = (&ctx.lines, ctx.world.clock.now());
     // The name is made visible only where the line is wanted.
     match &file.sorted {
         NewSorted::Media(media) => tracing::info!(
             file = %shown(&file.version.path), %id, %folder, %dataset, route = %format_args!("{folder}/{media}"),
             state = "queued", "queued"
         ),
-        NewSorted::Unsupported(reason) => tracing::warn!(
+        NewSorted::Unsupported(reason) => grouped!(
+            lines, now, Subject::of(folder, Cause::not_taken(reason)), warn,
             file = %shown(&file.version.path), %id, %folder, %dataset, state = "unsupported", "not taken: {reason}"
         ),
-        NewSorted::Unreadable(why) => tracing::warn!(
+        NewSorted::Unreadable(why) => grouped!(
+            lines, now, Subject::of(folder, Cause::Unreadable), warn,
             file = %shown(&file.version.path), %id, %folder, %dataset, state = "queued", "not sent yet: {why}"
+        ),
+    }
+}
+
+/// A name in a folder is not taken.
+pub fn not_taken(ctx: &Context, folder: &FolderName, path: &[u8], why: &dyn Display) {
+    let subject = Subject::of(folder, Cause::not_taken(&why.to_string()));
+    grouped!(
+        ctx.lines, ctx.world.clock.now(), subject, info,
+        file = %shown(path), %folder, "not taken: {why}"
+    );
+}
+
+/// Nothing takes the file, as its content shows now.
+pub fn unsupported(job: &Job, reason: &str) {
+    let (folder, id) = (&job.folder.name, job.file.id);
+    let subject = Subject::of(folder, Cause::not_taken(reason));
+    grouped!(
+        job.ctx.lines, job.ctx.world.clock.now(), subject, warn,
+        file = %shown(&job.file.version.path), %id, %folder, state = "unsupported",
+        "not taken: {reason}"
+    );
+}
+
+/// The file can't be read: its folder is not there, or its rights forbid it.
+pub fn unreadable(job: &Job, error: Option<&std::io::Error>) {
+    let (folder, id) = (&job.folder.name, job.file.id);
+    let now = job.ctx.world.clock.now();
+    match error {
+        None => grouped!(
+            job.ctx.lines, now, Subject::of(folder, Cause::Offline), warn,
+            %folder, "the folder is offline: its files wait"
+        ),
+        Some(error) => grouped!(
+            job.ctx.lines, now, Subject::of(folder, Cause::Unreadable), warn,
+            file = %shown(&job.file.version.path), %id, %folder, %error,
+            "the file can't be read; it is tried again, first soon, then every minute. Check its rights"
         ),
     }
 }
@@ -51,7 +94,9 @@ pub fn duplicate(job: &Job, of: FileId) {
 
 /// It left the queue, or went back to it, without a request.
 pub fn moved_on(job: &Job, state: &State, why: &str) {
-    tracing::info!(
+    let subject = Subject::of(&job.folder.name, Cause::MovedOn(state.kind()));
+    grouped!(
+        job.ctx.lines, job.ctx.world.clock.now(), subject, info,
         file = %shown(&job.file.version.path), id = %job.file.id, folder = %job.folder.name,
         dataset = %job.dataset.name, route = %job.route(), state = %state.kind(), "{why}"
     );
@@ -80,21 +125,26 @@ pub fn answered(
     let (id, folder, dataset) = (job.file.id, &job.folder.name, &job.dataset.name);
     let (route, code) = (job.route(), &judgement.code);
     let (state, ms) = (finished.state.kind(), millis(took));
+    let lines = &job.ctx.lines;
+    let subject = || Subject::at(&route, Cause::Answered(code.clone(), state));
     match (&judgement.verdict, &finished.state) {
         (_, State::Submitted { task, .. }) => tracing::info!(
             %file, %id, %folder, %dataset, %route, %attempt, %task, %state, ms, "uploaded"
         ),
-        (Verdict::Done(None), _) => tracing::warn!(
+        (Verdict::Done(None), _) => grouped!(
+            lines, now, subject(), warn,
             %file, %id, %folder, %dataset, %route, %attempt, %code, %state, ms,
             "uploaded, but the service named no task: it can't be followed"
         ),
-        (_, State::Queued { not_before, .. }) => tracing::warn!(
+        (_, State::Queued { not_before, .. }) => grouped!(
+            lines, now, subject(), warn,
             %file, %id, %folder, %dataset, %route, %attempt, %code, %state, ms,
             wait_ms = millis(not_before.since(now)),
             possible_duplicate = finished.possible_duplicate,
             "to be sent again: {why}"
         ),
-        _ => tracing::error!(
+        _ => grouped!(
+            lines, now, subject(), error,
             %file, %id, %folder, %dataset, %route, %attempt, %code, %state, ms,
             advice = judgement.advice, "{why}"
         ),
@@ -108,7 +158,7 @@ pub fn answered(
 }
 
 /// A task was asked about. `ms`: how long it has been at the service.
-pub fn polled(due: &DuePoll, now: Timestamp, finished: &Finished) {
+pub fn polled(ctx: &Context, due: &DuePoll, now: Timestamp, finished: &Finished) {
     let judgement = &finished.judgement;
     let goes_on = finished.state.kind() == StateKind::Submitted
         && matches!(judgement.verdict, Verdict::Task(_) | Verdict::Unchanged);
@@ -130,22 +180,27 @@ pub fn polled(due: &DuePoll, now: Timestamp, finished: &Finished) {
     let attempt = attempt.as_deref().unwrap_or_default();
     let ms = millis(now.since(due.submitted_at));
     let why = shown_text(&judgement.why, WORDS);
+    let lines = &ctx.lines;
+    let subject = || Subject::of(folder, Cause::Answered(code.clone(), state));
     match state {
         StateKind::Submitted if goes_on => {
             tracing::debug!(%file, %id, %folder, %dataset, route, attempt, %task, %state, ms, "still processing");
         }
-        StateKind::Submitted => tracing::warn!(
+        StateKind::Submitted => grouped!(
+            lines, now, subject(), warn,
             %file, %id, %folder, %dataset, route, attempt, %task, %state, ms, %code,
             "the task can't be asked about now: {why}"
         ),
         StateKind::Succeeded => {
             tracing::info!(%file, %id, %folder, %dataset, route, attempt, %task, %state, ms, "finished");
         }
-        StateKind::Queued => tracing::warn!(
+        StateKind::Queued => grouped!(
+            lines, now, subject(), warn,
             %file, %id, %folder, %dataset, route, attempt, %task, %state, ms,
             "the task failed: to be submitted again"
         ),
-        _ => tracing::error!(
+        _ => grouped!(
+            lines, now, subject(), error,
             %file, %id, %folder, %dataset, route, attempt, %task, %state, ms, %code, advice = judgement.advice,
             "the task ended: {why}"
         ),

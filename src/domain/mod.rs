@@ -4,7 +4,8 @@
 //! where it is ([`state`], [`lifecycle`], [`policy`], [`place`]), what an answer
 //! means ([`answer`], [`error_table`]), who has to wait ([`gate`], [`halt`],
 //! [`backoff`]), whether it may go now ([`admit`]), and what a clock that was set
-//! means to all that waits ([`clock`]).
+//! means to all that waits ([`clock`]). How often a log line is written that comes
+//! a thousand times: [`repeats`].
 //!
 //! Must not: import tokio, the file system, SQLite, HTTP, a clock or chance.
 //! `tests/architecture.rs` checks it.
@@ -27,6 +28,7 @@ pub mod notice;
 pub mod pace;
 pub mod place;
 pub mod policy;
+pub mod repeats;
 pub mod settle;
 pub mod spelling;
 pub mod state;

@@ -219,7 +219,6 @@ impl Job {
     ) -> Result<(), LedgerError> {
         let (ledger, id) = (&self.ctx.ledger, self.file.id);
         let (at, policies) = (self.ctx.world.moment(), &self.running.policies);
-        let file = naming::shown(&self.file.version.path);
         let folder = &self.folder.name;
         match why {
             NotReady::Changed => {
@@ -246,14 +245,14 @@ impl Job {
             }
             NotReady::Unsupported(reason) => {
                 self.give_back(under_way).await?;
-                tracing::warn!(%file, %id, %folder, state = "unsupported", "not taken: {reason}");
+                report::unsupported(self, &reason);
                 let sorted = NewSorted::Unsupported(reason);
                 ledger.sorted(id, sorted, at, policies).await?;
                 self.ctx.sources.notify_one();
             }
             // Not the file's fault, and it may pass: it keeps its place.
             NotReady::Offline => {
-                tracing::warn!(%folder, "the folder is offline: its files wait");
+                report::unreadable(self, None);
                 self.give_back(under_way).await?;
                 self.ctx.folders.rescan(folder);
                 ledger.postpone(id, OFFLINE_WAIT, at).await?;
@@ -263,10 +262,7 @@ impl Job {
                     io::ErrorKind::PermissionDenied => NotTaken::NoRight.to_string(),
                     _ => format!("it can't be read: {error}"),
                 };
-                tracing::warn!(
-                    %file, %id, %folder, %error,
-                    "the file can't be read; it is tried again, first soon, then every minute. Check its rights"
-                );
+                report::unreadable(self, Some(&error));
                 self.give_back(under_way).await?;
                 ledger.unreadable(id, words(&error), at).await?;
             }
