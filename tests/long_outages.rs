@@ -206,6 +206,7 @@ impl World {
                 inode: n as u64 + 1,
                 size: 100,
                 mtime_ns: 0,
+                born_ns: None,
             },
             sorted: NewSorted::Media(Media::Web),
         };

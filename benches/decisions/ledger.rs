@@ -70,6 +70,7 @@ impl Bench {
                 inode: n,
                 size: 20_000,
                 mtime_ns: 1_740_000_000_000_000_000,
+                born_ns: None,
             },
             sorted: NewSorted::Media(Media::Text),
         };

@@ -83,6 +83,7 @@ fn version(path: &str) -> FileVersion {
         inode: 2,
         size: 20_000,
         mtime_ns: 1_740_000_000_000_000_000,
+        born_ns: None,
     }
 }
 

@@ -42,6 +42,7 @@ fn version(n: u64) -> FileVersion {
         inode: n,
         size: 1000 + n % 100_000,
         mtime_ns: 1_700_000_000_000_000_000 + n.cast_signed(),
+        born_ns: None,
     }
 }
 

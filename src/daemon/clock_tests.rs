@@ -158,6 +158,7 @@ impl Rig {
                 inode,
                 size: 100,
                 mtime_ns: 0,
+                born_ns: None,
             },
             sorted: NewSorted::Media(Media::Text),
         };

@@ -423,6 +423,7 @@ mod tests {
                 inode,
                 size: 10,
                 mtime_ns: 0,
+                born_ns: None,
             },
         }
     }

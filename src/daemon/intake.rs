@@ -394,7 +394,7 @@ impl Intake {
         let id = file.id;
         let looked = tokio::task::spawn_blocking(move || {
             let mut opened = match root.open_file(&file.version.path) {
-                Ok(opened) if opened.version == file.version => opened,
+                Ok(opened) if opened.version.matches(&file.version) => opened,
                 Ok(_) => return Again::Changed,
                 Err(NotTaken::Offline(_)) => return Again::Wait,
                 Err(why @ (NotTaken::NoRight | NotTaken::Io { .. })) => {

@@ -20,6 +20,7 @@ fn version(size: u64, mtime: i64) -> FileVersion {
         inode: 7,
         size,
         mtime_ns: mtime * 1_000_000,
+        born_ns: None,
     }
 }
 

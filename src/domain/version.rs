@@ -3,7 +3,10 @@
 //! Must not: look at a file. It is told.
 
 /// What makes two looks at a path looks at the same content: the same place,
-/// the same inode, the same size and modification time.
+/// the same inode since the same birth, the same size and modification time.
+///
+/// Two looks are compared with `==`, since both know the birth or neither does.
+/// What the ledger has is compared with a look by [`FileVersion::matches`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FileVersion {
     /// Relative to the folder, components separated by `/`. Any bytes but NUL.
@@ -16,6 +19,10 @@ pub struct FileVersion {
     pub size: u64,
     /// Modification time, nanoseconds since the Unix epoch.
     pub mtime_ns: i64,
+    /// When the inode was made, nanoseconds since the Unix epoch: tells a file
+    /// from a later one that was given the same inode. `None` where the file
+    /// system does not say.
+    pub born_ns: Option<i64>,
 }
 
 impl FileVersion {
@@ -26,22 +33,51 @@ impl FileVersion {
             .next()
             .unwrap_or(&self.path)
     }
+
+    /// Whether `other` may be the same version: all that both know is equal. A
+    /// birth that one of them does not know tells nothing.
+    pub fn matches(&self, other: &FileVersion) -> bool {
+        let births = self.born_ns.zip(other.born_ns);
+        births.is_none_or(|(a, b)| a == b)
+            && (&self.path, self.dev, self.inode, self.size, self.mtime_ns)
+                == (
+                    &other.path,
+                    other.dev,
+                    other.inode,
+                    other.size,
+                    other.mtime_ns,
+                )
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn version(path: &str, born_ns: Option<i64>) -> FileVersion {
+        FileVersion {
+            path: path.as_bytes().to_vec(),
+            dev: 1,
+            inode: 2,
+            size: 3,
+            mtime_ns: 4,
+            born_ns,
+        }
+    }
+
+    #[test]
+    fn a_birth_tells_files_apart_where_both_know_it() {
+        let of = |born| version("a", born);
+        assert!(of(Some(5)).matches(&of(Some(5))));
+        assert!(!of(Some(5)).matches(&of(Some(6))));
+        assert!(of(Some(5)).matches(&of(None)) && of(None).matches(&of(Some(5))));
+        assert!(!of(None).matches(&version("b", None)));
+    }
+
     #[test]
     fn a_name_is_the_last_component() {
         for (path, name) in [("a.pdf", "a.pdf"), ("x/y/a.pdf", "a.pdf"), ("x/", "")] {
-            let version = FileVersion {
-                path: path.as_bytes().to_vec(),
-                dev: 1,
-                inode: 2,
-                size: 3,
-                mtime_ns: 4,
-            };
+            let version = version(path, None);
             assert_eq!(version.name(), name.as_bytes(), "{path}");
         }
     }

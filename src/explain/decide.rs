@@ -186,11 +186,11 @@ fn outside(path: &[u8], exists: bool, near: &[(FolderName, std::path::PathBuf)])
 
 fn of_file(facts: &Facts, file: &FileFacts) -> Explanation {
     let checks = checks::all(facts, file);
-    let current = file
-        .there
-        .as_ref()
-        .ok()
-        .and_then(|there| file.known.iter().find(|k| k.version == there.version));
+    let current = file.there.as_ref().ok().and_then(|there| {
+        file.known
+            .iter()
+            .find(|k| k.version.matches(&there.version))
+    });
     let gone = matches!(&file.there, Err(h) if h.why.is_gone());
     let offline = file.folder.reachable.is_err();
     let mut explained = match (current, file.known.first()) {

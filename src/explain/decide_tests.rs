@@ -27,6 +27,7 @@ fn version(size: u64) -> FileVersion {
         inode: 2,
         size,
         mtime_ns: 3,
+        born_ns: None,
     }
 }
 

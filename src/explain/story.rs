@@ -289,7 +289,11 @@ fn times(n: u32) -> String {
 /// and what stands in its way.
 pub(super) fn checks(facts: &Facts, file: &FileFacts) -> Vec<Check> {
     let there = file.there.as_ref().ok();
-    let current = there.and_then(|there| file.known.iter().find(|k| k.version == there.version));
+    let current = there.and_then(|there| {
+        file.known
+            .iter()
+            .find(|k| k.version.matches(&there.version))
+    });
     let mut all = Vec::new();
     match (current, file.known.first()) {
         (None, None) => all.push(Check {

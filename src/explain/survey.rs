@@ -276,7 +276,7 @@ impl<A: Audience> Walker<'_, '_, A> {
             Err(why) if why.is_passing() => return Err(unreadable(why.to_string())),
             Err(why) => return Err(Fate::NotTaken(why, Vec::new())),
         };
-        if now != *version {
+        if !now.matches(version) {
             return Err(settling(WaitReason::JustChanged));
         }
         // What is in the queue has settled.

@@ -257,6 +257,7 @@ fn insert_rows(conn: &Connection, fresh: &[Fresh<'_>], at: Moment) -> Result<Fil
         bind(&bits(version.inode))?;
         bind(&length(version.size))?;
         bind(&version.mtime_ns)?;
+        bind(&rows::birth(version.born_ns))?;
         bind(&row.dataset)?;
         bind(&row.media.map(Media::as_str))?;
     }
@@ -266,20 +267,20 @@ fn insert_rows(conn: &Connection, fresh: &[Fresh<'_>], at: Moment) -> Result<Fil
 
 const LAST_NUMBER: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'files'";
 
-/// The first eight values are common to all rows, nine are each row's own.
+/// The first eight values are common to all rows, ten are each row's own.
 fn insert_sql(rows: usize) -> String {
     use std::fmt::Write;
     let mut sql = "INSERT INTO files (state, not_before, tries_since, tries_strikes, \
         tries_failures, tries_resends, tries_resubmits, seen_at, changed_at, \
-        id, folder, path, dev, inode, size, mtime_ns, dataset, media) VALUES "
+        id, folder, path, dev, inode, size, mtime_ns, born_ns, dataset, media) VALUES "
         .to_owned();
     for row in 0..rows {
-        let at = 9 + row * 9;
+        let at = 9 + row * 10;
         let comma = if row == 0 { "" } else { ", " };
         // Nothing can go wrong with a String.
         let _ = write!(
             sql,
-            "{comma}(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?{}, ?{}, ?{}, ?{}, ?{}, ?{}, ?{}, ?{}, ?{})",
+            "{comma}(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?{}, ?{}, ?{}, ?{}, ?{}, ?{}, ?{}, ?{}, ?{}, ?{})",
             at,
             at + 1,
             at + 2,
@@ -288,7 +289,8 @@ fn insert_sql(rows: usize) -> String {
             at + 5,
             at + 6,
             at + 7,
-            at + 8
+            at + 8,
+            at + 9
         );
     }
     sql

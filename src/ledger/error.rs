@@ -63,6 +63,17 @@ pub enum LedgerError {
         /// The schema needed here.
         known: i64,
     },
+    /// A version of the program from before the first release wrote it.
+    #[error(
+        "the ledger {} has schema {found}, of a supametas-sync from before the first release, and this program does not bring it up to date: stop the daemon and run `supametas-sync rebuild`, which carries it over and keeps the old file; for an old ledger at another path: `rebuild --from OLD`",
+        path.display()
+    )]
+    TooOld {
+        /// The ledger's file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+    },
     /// Another daemon works on it.
     #[error(
         "the ledger {} is in use by another supametas-sync{}: stop that one first, or give this one a ledger of its own (lock file: {})",

@@ -110,16 +110,20 @@ pub const UNREADABLE_WAIT: RangeInclusive<Duration> =
 /// What stands in place of an answer's code for a file that can't be read.
 pub const UNREADABLE: &str = "UNREADABLE";
 
-/// A version's number, by its identity. From the index alone.
+/// A version's number, by its identity. From the index alone. A birth time that
+/// either side does not know (0) tells nothing; of several versions that differ
+/// in it alone the latest counts.
 pub(super) const IDENTIFY: &str = "SELECT id FROM files WHERE folder = ?1 AND path = ?2 \
-    AND dev = ?3 AND inode = ?4 AND size = ?5 AND mtime_ns = ?6";
+    AND dev = ?3 AND inode = ?4 AND size = ?5 AND mtime_ns = ?6 \
+    AND (born_ns = ?7 OR born_ns = 0 OR ?7 = 0) ORDER BY born_ns DESC LIMIT 1";
 
 /// A version's number, and whether it is [`AGAIN`]. From two indices alone.
 pub(super) const KNOWN: &str = "SELECT f.id, EXISTS (SELECT 1 FROM files AS a \
     INDEXED BY files_again WHERE a.id = f.id AND (a.state IN ('gone', 'superseded') \
     OR (a.source_done = 'moved' AND a.source_action = 'move-rejected'))) FROM files AS f \
     WHERE f.folder = ?1 AND f.path = ?2 \
-    AND f.dev = ?3 AND f.inode = ?4 AND f.size = ?5 AND f.mtime_ns = ?6";
+    AND f.dev = ?3 AND f.inode = ?4 AND f.size = ?5 AND f.mtime_ns = ?6 \
+    AND (f.born_ns = ?7 OR f.born_ns = 0 OR ?7 = 0) ORDER BY f.born_ns DESC LIMIT 1";
 
 /// Whether a version in the ledger is new to it all the same when seen again:
 /// it had gone, or been replaced, and is back; or we had moved it away as
@@ -129,7 +133,7 @@ pub(super) const AGAIN: &str = "SELECT 1 FROM files INDEXED BY files_again WHERE
          OR (source_done = 'moved' AND source_action = 'move-rejected'))";
 
 pub(super) const UNSORTED: &str = "SELECT f.id, fo.name, f.path, f.dev, f.inode, f.size, \
-    f.mtime_ns, f.not_before FROM files AS f INDEXED BY files_unsorted \
+    f.mtime_ns, f.born_ns, f.not_before FROM files AS f INDEXED BY files_unsorted \
     CROSS JOIN folders AS fo ON fo.id = f.folder \
     WHERE f.state = 'queued' AND f.media IS NULL AND f.id > ?1 ORDER BY f.id LIMIT ?2";
 
@@ -168,7 +172,8 @@ impl Ledger {
                         bits(version.dev),
                         bits(version.inode),
                         length(version.size),
-                        version.mtime_ns
+                        version.mtime_ns,
+                        rows::birth(version.born_ns)
                     ])?;
                     Ok(match rows.next()? {
                         Some(row) => !row.get::<_, bool>(1)?,
@@ -233,7 +238,7 @@ impl Ledger {
                     id: FileId(row.get(0)?),
                     folder: FolderName(row.get(1)?),
                     version: rows::version(row, 2)?,
-                    not_before: Timestamp(row.get(7)?),
+                    not_before: Timestamp(row.get(8)?),
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -319,7 +324,8 @@ pub(super) fn identify(
                 bits(version.dev),
                 bits(version.inode),
                 length(version.size),
-                version.mtime_ns
+                version.mtime_ns,
+                rows::birth(version.born_ns)
             ],
             |row| row.get(0),
         )

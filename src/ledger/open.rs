@@ -150,16 +150,16 @@ pub(super) fn writer(path: &Path, migrating: bool) -> Result<Connection, LedgerE
         not_older(path, found)?;
     }
     settle_writer(&conn).map_err(wrong)?;
-    schema::migrate(&mut conn, schema::latest()).map_err(wrong)?;
+    schema::migrate(&mut conn).map_err(wrong)?;
     Ok(conn)
 }
 
 fn not_older(path: &Path, found: i64) -> Result<(), LedgerError> {
-    if found < schema::latest() {
+    if found < schema::LATEST {
         return Err(LedgerError::Older {
             path: path.to_owned(),
             found,
-            known: schema::latest(),
+            known: schema::LATEST,
         });
     }
     Ok(())

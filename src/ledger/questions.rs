@@ -26,7 +26,8 @@ const NONE: FileId = FileId(0);
 
 /// The state of a version, by its identity.
 pub(super) const STATE_OF: &str = "SELECT state FROM files WHERE folder = ?1 AND path = ?2 \
-    AND dev = ?3 AND inode = ?4 AND size = ?5 AND mtime_ns = ?6";
+    AND dev = ?3 AND inode = ?4 AND size = ?5 AND mtime_ns = ?6 \
+    AND (born_ns = ?7 OR born_ns = 0 OR ?7 = 0) ORDER BY born_ns DESC LIMIT 1";
 
 /// A version that the ledger has.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,7 +135,8 @@ fn state_of(
         bits(version.dev),
         bits(version.inode),
         length(version.size),
-        version.mtime_ns
+        version.mtime_ns,
+        rows::birth(version.born_ns)
     ];
     let state: Option<String> = conn
         .prepare_cached(STATE_OF)?

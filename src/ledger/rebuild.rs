@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::error::{Fail, LedgerError};
+use super::intake::identify;
 use super::place::{BESIDE, named, rescued};
-use super::rows::{bits, length};
+use super::rows::{birth, bits, length};
 use super::salvage::{self, Salvaged};
 use super::{open, schema};
 use crate::domain::ids::{DatasetName, FolderName};
@@ -149,19 +150,7 @@ impl Rebuild {
             let tx = conn.unchecked_transaction()?;
             let mut held = 0;
             for v in versions {
-                held += u64::from(hold(
-                    &tx,
-                    &folder.0,
-                    &dataset.0,
-                    (
-                        &v.path,
-                        bits(v.dev),
-                        bits(v.inode),
-                        length(v.size),
-                        v.mtime_ns,
-                    ),
-                    self.now,
-                )?);
+                held += u64::from(hold(&tx, &folder.0, &dataset.0, v, self.now)?);
             }
             tx.commit()?;
             Ok(held)
@@ -320,8 +309,15 @@ fn hold_named(conn: &Connection, now: Timestamp) -> Result<u64, Fail> {
         .unwrap_or_else(|_| "unknown".to_owned());
     let mut held = 0;
     for (folder, path, dev, inode, size, mtime) in &all {
-        let version = (path.as_slice(), *dev, *inode, *size, *mtime);
-        held += u64::from(hold(conn, folder, &dataset, version, now)?);
+        let version = FileVersion {
+            path: path.clone(),
+            dev: dev.cast_unsigned(),
+            inode: inode.cast_unsigned(),
+            size: size.unsigned_abs(),
+            mtime_ns: *mtime,
+            born_ns: None,
+        };
+        held += u64::from(hold(conn, folder, &dataset, &version, now)?);
     }
     Ok(held)
 }
@@ -332,7 +328,7 @@ fn hold(
     conn: &Connection,
     folder: &str,
     dataset: &str,
-    (path, dev, inode, size, mtime): (&[u8], i64, i64, i64, i64),
+    version: &FileVersion,
     now: Timestamp,
 ) -> Result<bool, Fail> {
     for (table, name) in [("folders", folder), ("datasets", dataset)] {
@@ -341,19 +337,32 @@ fn hold(
         ))?
         .execute([name])?;
     }
-    let entered = conn
-        .prepare_cached(
-            "INSERT OR IGNORE INTO main.files (folder, path, dev, inode, size, mtime_ns, dataset, \
-             state, attempt, last_why, seen_at, changed_at) \
-             VALUES ((SELECT id FROM main.folders WHERE name = ?1), ?3, ?4, ?5, ?6, ?7, \
-             (SELECT id FROM main.datasets WHERE name = ?2), 'unconfirmed', 0, ?8, ?9, ?9)",
-        )?
-        .execute(params![
-            folder, dataset, path, dev, inode, size, mtime, WHY, now.0
-        ])?;
-    if entered == 0 {
+    let number: i64 = conn.query_row(
+        "SELECT id FROM main.folders WHERE name = ?1",
+        [folder],
+        |row| row.get(0),
+    )?;
+    if identify(conn, number, version)?.is_some() {
         return Ok(false);
     }
+    conn.prepare_cached(
+        "INSERT INTO main.files (folder, path, dev, inode, size, mtime_ns, born_ns, dataset, \
+         state, attempt, last_why, seen_at, changed_at) \
+         VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, \
+         (SELECT id FROM main.datasets WHERE name = ?2), 'unconfirmed', 0, ?9, ?10, ?10)",
+    )?
+    .execute(params![
+        number,
+        dataset,
+        version.path,
+        bits(version.dev),
+        bits(version.inode),
+        length(version.size),
+        version.mtime_ns,
+        birth(version.born_ns),
+        WHY,
+        now.0
+    ])?;
     let id = conn.last_insert_rowid();
     let attempt = record_attempt(conn, id, now)?;
     conn.prepare_cached("UPDATE main.files SET attempt = ?2 WHERE id = ?1")?

@@ -273,6 +273,12 @@ pub(super) fn bits(number: u64) -> i64 {
     number.cast_signed()
 }
 
+/// A birth time as SQLite keeps it: part of a version's identity, and NULLs
+/// would never be equal.
+pub(super) fn birth(born_ns: Option<i64>) -> i64 {
+    born_ns.unwrap_or(0)
+}
+
 /// A size as SQLite keeps it. No file is longer than this can say.
 pub(super) fn length(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
@@ -299,7 +305,7 @@ fn action_of(name: &str) -> Option<SourceAction> {
 /// What [`record`] reads, in its order. `files` is `f`, its folder and dataset
 /// `fo` and `da`.
 pub(super) const COLUMNS: &str = "f.id, fo.name, da.name, f.path, f.dev, f.inode, f.size, \
-    f.mtime_ns, f.media, f.hash, f.options, f.state, f.not_before, f.attempt, f.last_byte, f.task, \
+    f.mtime_ns, f.born_ns, f.media, f.hash, f.options, f.state, f.not_before, f.attempt, f.last_byte, f.task, \
     f.next_poll, f.polls_pending, f.polls_failures, f.polls_missing, f.tries_since, \
     f.tries_strikes, f.tries_failures, f.tries_resends, f.tries_resubmits, f.reason, f.code, \
     f.duplicate_of, f.superseded_by, f.awaiting, f.possible_duplicate, f.last_code, f.last_why, \
@@ -317,49 +323,49 @@ fn bad(column: &str, text: impl std::fmt::Display) -> rusqlite::Error {
 
 /// One row of [`COLUMNS`].
 pub(super) fn record(row: &Row<'_>) -> Result<FileRecord, Fail> {
-    let media: Option<String> = row.get(8)?;
+    let media: Option<String> = row.get(9)?;
     let media = media
         .map(|text| text.parse().map_err(|_| bad("media", &text)))
         .transpose()?;
-    let kind: String = row.get(11)?;
+    let kind: String = row.get(12)?;
     let kind: StateKind = kind.parse().map_err(|_| bad("state", &kind))?;
-    let polls = match row.get::<_, Option<u32>>(17)? {
+    let polls = match row.get::<_, Option<u32>>(18)? {
         Some(pending) => Some(Polls {
             pending,
-            failures: row.get(18)?,
-            missing: row.get(19)?,
+            failures: row.get(19)?,
+            missing: row.get(20)?,
         }),
         None => None,
     };
-    let tries = match row.get::<_, Option<i64>>(20)? {
+    let tries = match row.get::<_, Option<i64>>(21)? {
         Some(since) => Some(Tries {
             since: Timestamp(since),
-            strikes: row.get(21)?,
-            failures: row.get(22)?,
-            resends: row.get(23)?,
-            resubmits: row.get(24)?,
+            strikes: row.get(22)?,
+            failures: row.get(23)?,
+            resends: row.get(24)?,
+            resubmits: row.get(25)?,
         }),
         None => None,
     };
     let columns = StateColumns {
-        not_before: row.get(12)?,
-        attempt: row.get(13)?,
-        last_byte: row.get(14)?,
-        task: row.get(15)?,
-        next_poll: row.get(16)?,
+        not_before: row.get(13)?,
+        attempt: row.get(14)?,
+        last_byte: row.get(15)?,
+        task: row.get(16)?,
+        next_poll: row.get(17)?,
         polls,
         tries,
-        reason: row.get(25)?,
-        code: row.get(26)?,
-        duplicate_of: row.get(27)?,
-        superseded_by: row.get(28)?,
+        reason: row.get(26)?,
+        code: row.get(27)?,
+        duplicate_of: row.get(28)?,
+        superseded_by: row.get(29)?,
     };
-    let poll = match row.get::<_, Option<i64>>(33)? {
+    let poll = match row.get::<_, Option<i64>>(34)? {
         Some(at) => Some(LastPoll {
             at: Timestamp(at),
-            code: Code::service(&row.get::<_, Option<String>>(34)?.unwrap_or_default()),
-            message: row.get::<_, Option<String>>(35)?.unwrap_or_default(),
-            count: row.get(36)?,
+            code: Code::service(&row.get::<_, Option<String>>(35)?.unwrap_or_default()),
+            message: row.get::<_, Option<String>>(36)?.unwrap_or_default(),
+            count: row.get(37)?,
         }),
         None => None,
     };
@@ -369,24 +375,24 @@ pub(super) fn record(row: &Row<'_>) -> Result<FileRecord, Fail> {
         dataset: DatasetName(row.get(2)?),
         version: version(row, 3)?,
         media,
-        hash: row.get(9)?,
-        options: row.get(10)?,
+        hash: row.get(10)?,
+        options: row.get(11)?,
         state: state_of(kind, columns)?,
-        awaiting: row.get(29)?,
-        possible_duplicate: row.get(30)?,
+        awaiting: row.get(30)?,
+        possible_duplicate: row.get(31)?,
         last_code: row
-            .get::<_, Option<String>>(31)?
+            .get::<_, Option<String>>(32)?
             .map(|text| Code::service(&text)),
-        last_why: row.get(32)?,
+        last_why: row.get(33)?,
         poll,
         source: source(row)?,
-        seen_at: Timestamp(row.get(42)?),
-        changed_at: Timestamp(row.get(43)?),
-        changes: row.get(44)?,
+        seen_at: Timestamp(row.get(43)?),
+        changed_at: Timestamp(row.get(44)?),
+        changes: row.get(45)?,
     })
 }
 
-/// Path, device, inode, size and mtime, from column `at` on.
+/// Path, device, inode, size, mtime and birth, from column `at` on.
 pub(super) fn version(row: &Row<'_>, at: usize) -> Result<FileVersion, rusqlite::Error> {
     Ok(FileVersion {
         path: row.get(at)?,
@@ -394,27 +400,28 @@ pub(super) fn version(row: &Row<'_>, at: usize) -> Result<FileVersion, rusqlite:
         inode: row.get::<_, i64>(at + 2)?.cast_unsigned(),
         size: row.get::<_, i64>(at + 3)?.unsigned_abs(),
         mtime_ns: row.get(at + 4)?,
+        born_ns: Some(row.get(at + 5)?).filter(|ns| *ns != 0),
     })
 }
 
 fn source(row: &Row<'_>) -> Result<Option<Source>, Fail> {
-    let Some(action) = row.get::<_, Option<String>>(37)? else {
+    let Some(action) = row.get::<_, Option<String>>(38)? else {
         return Ok(None);
     };
-    let done = match row.get::<_, Option<String>>(40)?.as_deref() {
+    let done = match row.get::<_, Option<String>>(41)?.as_deref() {
         None => None,
         Some("moved") => Some(SourceEnd::Moved),
         Some("deleted") => Some(SourceEnd::Deleted),
         Some("missing") => Some(SourceEnd::Missing),
         Some("kept") => Some(SourceEnd::Kept(
-            row.get::<_, Option<String>>(41)?.unwrap_or_default(),
+            row.get::<_, Option<String>>(42)?.unwrap_or_default(),
         )),
         Some(other) => return Err(bad("source_done", other).into()),
     };
     Ok(Some(Source {
         action: action_of(&action).ok_or_else(|| bad("source_action", &action))?,
-        due: Timestamp(row.get(38)?),
-        target: row.get(39)?,
+        due: Timestamp(row.get(39)?),
+        target: row.get(40)?,
         done,
     }))
 }

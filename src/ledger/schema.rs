@@ -1,7 +1,7 @@
 //! The tables, and how a ledger of an earlier version becomes one of today's.
 //!
-//! [`MIGRATIONS`] is append-only: what was released once is never edited, since
-//! ledgers exist that were made by it. `PRAGMA user_version` counts those done.
+//! [`SCRIPTS`] is append-only once a version is released: ledgers exist that
+//! were made by it. `PRAGMA user_version` is the number of the last script run.
 //!
 //! Must not: hold a query. Every query lives with the call that asks it; the
 //! tests ask SQLite for the plan of each.
@@ -21,16 +21,30 @@ pub const BIG_FILE: u64 = 64 * 1024 * 1024;
 /// Oldest SQLite that does not damage a WAL which two connections reset.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
-/// One SQL script for each version of the schema, in order.
-pub(super) const MIGRATIONS: &[&str] = &[FILES, COUNTS, PLACES, HALTS, TAKEN, CLOCK, NOTICES, LEAN];
+/// The version that the first of [`SCRIPTS`] makes. Versions 1 to 8 were made
+/// during development and are read by `rebuild` alone.
+const FIRST: i64 = 9;
 
-/// Version 1. A state owns exactly its data: the CHECKs say the same as the
-/// enum `domain::state::State`. The partial indices hold only what their query
-/// looks for, so they stay small however many files have ended.
-const FILES: &str = "
+/// The SQL of each version from [`FIRST`] on, in order.
+const SCRIPTS: &[&str] = &[TABLES];
+
+/// Version 9. A state owns exactly its data: the CHECKs say the same as the enum
+/// `domain::state::State`. The partial indices hold only what their query looks
+/// for, so they stay small however many files have ended.
+///
+/// No rule about `files` has an `IN` of three values or more: SQLite fills a
+/// table in memory for each of them at every row that is written, which was a
+/// third of the ledger's processor time at a bulk of small files. A chain of
+/// `OR` costs nothing of the kind.
+const TABLES: &str = "
 CREATE TABLE folders (
     id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE
+    name TEXT NOT NULL UNIQUE,
+    -- what its directory is recognised by over a restart (`domain::place`)
+    place_path BLOB,
+    place_fs TEXT,
+    place_inode INTEGER,
+    place_mount INTEGER CHECK (place_mount IN (0, 1))
 ) STRICT;
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY,
@@ -46,17 +60,20 @@ CREATE TABLE files (
     inode INTEGER NOT NULL,
     size INTEGER NOT NULL CHECK (size >= 0),
     mtime_ns INTEGER NOT NULL,
+    -- when the inode was made; 0: not known
+    born_ns INTEGER NOT NULL DEFAULT 0,
     big INTEGER GENERATED ALWAYS AS (size > 67108864) VIRTUAL,
     -- where it goes, and what it holds
     dataset INTEGER NOT NULL REFERENCES datasets(id),
-    media TEXT CHECK (media IN ('text', 'image', 'audio', 'video', 'web')),
+    media TEXT CHECK (media = 'text' OR media = 'image' OR media = 'audio' OR media = 'video'
+        OR media = 'web'),
     hash BLOB CHECK (length(hash) = 32),
     options BLOB CHECK (length(options) = 16),
     -- where it is
-    state TEXT NOT NULL CHECK (state IN (
-        'queued', 'uploading', 'submitted', 'succeeded', 'failed', 'cancelled', 'untracked',
-        'rejected', 'exhausted', 'unconfirmed', 'lost', 'unsupported', 'duplicate', 'superseded',
-        'gone')),
+    state TEXT NOT NULL CHECK (state = 'queued' OR state = 'uploading' OR state = 'submitted'
+        OR state = 'succeeded' OR state = 'failed' OR state = 'cancelled' OR state = 'untracked'
+        OR state = 'rejected' OR state = 'exhausted' OR state = 'unconfirmed' OR state = 'lost'
+        OR state = 'unsupported' OR state = 'duplicate' OR state = 'superseded' OR state = 'gone'),
     not_before INTEGER,
     attempt INTEGER,
     last_byte INTEGER CHECK (last_byte IN (0, 1)),
@@ -83,29 +100,33 @@ CREATE TABLE files (
     poll_code TEXT,
     poll_message TEXT,
     poll_count INTEGER NOT NULL DEFAULT 0,
-    source_action TEXT CHECK (source_action IN ('move-done', 'move-rejected', 'delete')),
+    source_action TEXT CHECK (source_action = 'move-done' OR source_action = 'move-rejected'
+        OR source_action = 'delete'),
     source_due INTEGER,
     source_target BLOB,
-    source_done TEXT CHECK (source_done IN ('moved', 'deleted', 'kept', 'missing')),
+    source_done TEXT CHECK (source_done = 'moved' OR source_done = 'deleted'
+        OR source_done = 'kept' OR source_done = 'missing'),
     source_note TEXT,
     seen_at INTEGER NOT NULL,
     changed_at INTEGER NOT NULL,
     changes INTEGER NOT NULL DEFAULT 0,
 
-    UNIQUE (folder, path, dev, inode, size, mtime_ns),
+    UNIQUE (folder, path, dev, inode, size, mtime_ns, born_ns),
     CHECK ((state = 'queued') = (not_before IS NOT NULL)),
     CHECK ((state IN ('uploading', 'unconfirmed')) = (attempt IS NOT NULL)),
     CHECK ((state = 'uploading') = (last_byte IS NOT NULL)),
-    CHECK ((state IN ('submitted', 'succeeded', 'failed', 'cancelled', 'lost')) = (task IS NOT NULL)),
+    CHECK ((state = 'submitted' OR state = 'succeeded' OR state = 'failed' OR state = 'cancelled'
+        OR state = 'lost') = (task IS NOT NULL)),
     CHECK ((state = 'submitted') = (next_poll IS NOT NULL)),
-    CHECK ((state = 'submitted') = (polls_pending IS NOT NULL)),
-    CHECK ((state = 'submitted') = (polls_failures IS NOT NULL)),
-    CHECK ((state = 'submitted') = (polls_missing IS NOT NULL)),
-    CHECK ((state IN ('queued', 'uploading', 'submitted')) = (tries_since IS NOT NULL)),
-    CHECK ((state IN ('queued', 'uploading', 'submitted')) = (tries_strikes IS NOT NULL)),
-    CHECK ((state IN ('queued', 'uploading', 'submitted')) = (tries_failures IS NOT NULL)),
-    CHECK ((state IN ('queued', 'uploading', 'submitted')) = (tries_resends IS NOT NULL)),
-    CHECK ((state IN ('queued', 'uploading', 'submitted')) = (tries_resubmits IS NOT NULL)),
+    CHECK ((next_poll IS NULL) = (polls_pending IS NULL)),
+    CHECK ((next_poll IS NULL) = (polls_failures IS NULL)),
+    CHECK ((next_poll IS NULL) = (polls_missing IS NULL)),
+    CHECK ((state = 'queued' OR state = 'uploading' OR state = 'submitted')
+        = (tries_since IS NOT NULL)),
+    CHECK ((tries_since IS NULL) = (tries_strikes IS NULL)),
+    CHECK ((tries_since IS NULL) = (tries_failures IS NULL)),
+    CHECK ((tries_since IS NULL) = (tries_resends IS NULL)),
+    CHECK ((tries_since IS NULL) = (tries_resubmits IS NULL)),
     CHECK ((state IN ('failed', 'unsupported')) = (reason IS NOT NULL)),
     CHECK ((state IN ('rejected', 'exhausted')) = (code IS NOT NULL)),
     CHECK ((state = 'duplicate') = (duplicate_of IS NOT NULL)),
@@ -126,7 +147,8 @@ CREATE INDEX files_polls ON files (dataset, next_poll, id) WHERE state = 'submit
 -- what was sent, or may have been, with this content; equal content has equal size, so that one
 -- index also says which sizes were never seen and need no hash beforehand
 CREATE INDEX files_content ON files (dataset, size, hash)
-    WHERE state IN ('uploading', 'submitted', 'succeeded', 'untracked', 'unconfirmed', 'lost');
+    WHERE (state = 'uploading' OR state = 'submitted' OR state = 'succeeded' OR state = 'untracked'
+        OR state = 'unconfirmed' OR state = 'lost');
 CREATE INDEX files_awaiting ON files (duplicate_of, id) WHERE awaiting = 1;
 CREATE INDEX files_duplicates ON files (duplicate_of) WHERE state = 'duplicate';
 CREATE INDEX files_sources ON files (source_due, id)
@@ -136,7 +158,7 @@ CREATE INDEX files_again ON files (id)
     WHERE state IN ('gone', 'superseded') OR (source_done = 'moved' AND source_action = 'move-rejected');
 -- lists for people
 CREATE INDEX files_ended ON files (state, changed_at, id)
-    WHERE state NOT IN ('queued', 'uploading', 'submitted');
+    WHERE state <> 'queued' AND state <> 'uploading' AND state <> 'submitted';
 
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -187,11 +209,9 @@ CREATE TABLE gates (
     CHECK ((status = 'open') = (until IS NULL)),
     CHECK ((streak_code IS NULL) = (streak_files IS NULL))
 ) STRICT, WITHOUT ROWID;
-";
 
-/// Version 2: how many files of a folder are in a state, kept by triggers so
-/// that it costs the same at ten million rows, and is right whoever writes.
-const COUNTS: &str = "
+-- how many files of a folder are in a state, kept by triggers: it costs the same at ten million
+-- rows, and is right whoever writes
 CREATE TABLE counts (
     folder INTEGER NOT NULL REFERENCES folders(id),
     state TEXT NOT NULL,
@@ -199,7 +219,6 @@ CREATE TABLE counts (
     bytes INTEGER NOT NULL,
     PRIMARY KEY (folder, state)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO counts SELECT folder, state, count(*), sum(size) FROM files GROUP BY folder, state;
 
 CREATE TRIGGER files_come AFTER INSERT ON files BEGIN
     INSERT INTO counts VALUES (NEW.folder, NEW.state, 1, NEW.size)
@@ -215,20 +234,8 @@ CREATE TRIGGER files_leave AFTER DELETE ON files BEGIN
     UPDATE counts SET files = files - 1, bytes = bytes - OLD.size
         WHERE folder = OLD.folder AND state = OLD.state;
 END;
-";
 
-/// What each folder's directory is recognised by, over a restart too
-/// (`domain::place`).
-const PLACES: &str = "
-ALTER TABLE folders ADD COLUMN place_path BLOB;
-ALTER TABLE folders ADD COLUMN place_fs TEXT;
-ALTER TABLE folders ADD COLUMN place_inode INTEGER;
-ALTER TABLE folders ADD COLUMN place_mount INTEGER CHECK (place_mount IN (0, 1));
-";
-
-/// What an operator has paused: `all`, `dataset:NAME`, `folder:NAME` or
-/// `route:FOLDER/MEDIA`.
-const HALTS: &str = "
+-- what an operator has paused: `all`, `dataset:NAME`, `folder:NAME` or `route:FOLDER/MEDIA`
 CREATE TABLE halts (
     key TEXT PRIMARY KEY,
     since INTEGER NOT NULL,
@@ -236,11 +243,9 @@ CREATE TABLE halts (
     who TEXT NOT NULL,
     why TEXT
 ) STRICT, WITHOUT ROWID;
-";
 
-/// The content of files that the service has taken and whose rows were pruned:
-/// a copy that comes later is still a duplicate. About a hundred bytes each.
-const TAKEN: &str = "
+-- the content of files that the service has taken and whose rows were pruned: a copy that comes
+-- later is still a duplicate; about a hundred bytes each
 CREATE TABLE taken (
     dataset INTEGER NOT NULL REFERENCES datasets(id),
     size INTEGER NOT NULL,
@@ -250,19 +255,14 @@ CREATE TABLE taken (
     succeeded INTEGER NOT NULL CHECK (succeeded IN (0, 1)),
     PRIMARY KEY (dataset, size, hash, options)
 ) STRICT, WITHOUT ROWID;
-";
 
-/// The time of day as last seen by a daemon: how a start knows that the clock
-/// was set back.
-const CLOCK: &str = "
+-- the time of day as last seen by a daemon: how a start knows that the clock was set back
 CREATE TABLE clock (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     seen INTEGER NOT NULL
 ) STRICT;
-";
 
-/// What hooks are still to be told: written with the change that it tells of.
-const NOTICES: &str = "
+-- what hooks are still to be told: written with the change that it tells of
 CREATE TABLE notices (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     folder INTEGER NOT NULL REFERENCES folders(id),
@@ -289,102 +289,8 @@ CREATE INDEX notices_due ON notices (folder, hook, due, id);
 CREATE INDEX notices_of_file ON notices (file) WHERE file IS NOT NULL;
 ";
 
-/// Version 8: the same rules, in words that SQLite checks cheaply. For each `IN`
-/// of three values or more it fills a table in memory, at every row that is
-/// written: about 13 of them, which was a third of the ledger's processor time
-/// at a bulk of small files. As chains of `OR` the rules are the same, so not a
-/// row has to be looked at or moved; the edit is the one that SQLite documents
-/// for constraints (<https://www.sqlite.org/lang_altertable.html>, section 8).
-const LEAN: &str = "
-PRAGMA writable_schema = ON;
-UPDATE sqlite_schema SET sql = replace(sql,
-    'CHECK (media IN (''text'', ''image'', ''audio'', ''video'', ''web''))',
-    'CHECK (media = ''text'' OR media = ''image'' OR media = ''audio'' OR media = \
-    ''video'' OR media = ''web'')')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    'CHECK (state IN (
-        ''queued'', ''uploading'', ''submitted'', ''succeeded'', ''failed'', ''cancelled'', ''untracked'',
-        ''rejected'', ''exhausted'', ''unconfirmed'', ''lost'', ''unsupported'', ''duplicate'', ''superseded'',
-        ''gone''))',
-    'CHECK (state = ''queued'' OR state = ''uploading'' OR state = ''submitted'' OR \
-    state = ''succeeded'' OR state = ''failed'' OR state = ''cancelled'' OR state = \
-    ''untracked'' OR state = ''rejected'' OR state = ''exhausted'' OR state = \
-    ''unconfirmed'' OR state = ''lost'' OR state = ''unsupported'' OR state = \
-    ''duplicate'' OR state = ''superseded'' OR state = ''gone'')')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    '(state IN (''submitted'', ''succeeded'', ''failed'', ''cancelled'', ''lost''))',
-    '(state = ''submitted'' OR state = ''succeeded'' OR state = ''failed'' OR state = \
-    ''cancelled'' OR state = ''lost'')')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    '(state IN (''queued'', ''uploading'', ''submitted'')) = (tries_since IS NOT NULL)',
-    '(state = ''queued'' OR state = ''uploading'' OR state = ''submitted'') = \
-    (tries_since IS NOT NULL)')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    '(state IN (''queued'', ''uploading'', ''submitted'')) = (tries_strikes IS NOT \
-    NULL)',
-    '(tries_since IS NULL) = (tries_strikes IS NULL)')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    '(state IN (''queued'', ''uploading'', ''submitted'')) = (tries_failures IS NOT \
-    NULL)',
-    '(tries_since IS NULL) = (tries_failures IS NULL)')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    '(state IN (''queued'', ''uploading'', ''submitted'')) = (tries_resends IS NOT \
-    NULL)',
-    '(tries_since IS NULL) = (tries_resends IS NULL)')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    '(state IN (''queued'', ''uploading'', ''submitted'')) = (tries_resubmits IS NOT \
-    NULL)',
-    '(tries_since IS NULL) = (tries_resubmits IS NULL)')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    '(state = ''submitted'') = (polls_pending IS NOT NULL)',
-    '(next_poll IS NULL) = (polls_pending IS NULL)')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    '(state = ''submitted'') = (polls_failures IS NOT NULL)',
-    '(next_poll IS NULL) = (polls_failures IS NULL)')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    '(state = ''submitted'') = (polls_missing IS NOT NULL)',
-    '(next_poll IS NULL) = (polls_missing IS NULL)')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    'CHECK (source_action IN (''move-done'', ''move-rejected'', ''delete''))',
-    'CHECK (source_action = ''move-done'' OR source_action = ''move-rejected'' OR \
-    source_action = ''delete'')')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    'CHECK (source_done IN (''moved'', ''deleted'', ''kept'', ''missing''))',
-    'CHECK (source_done = ''moved'' OR source_done = ''deleted'' OR source_done = \
-    ''kept'' OR source_done = ''missing'')')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    'WHERE state IN (''uploading'', ''submitted'', ''succeeded'', ''untracked'', \
-    ''unconfirmed'', ''lost'')',
-    'WHERE (state = ''uploading'' OR state = ''submitted'' OR state = ''succeeded'' OR \
-    state = ''untracked'' OR state = ''unconfirmed'' OR state = ''lost'')')
-    WHERE tbl_name = 'files';
-UPDATE sqlite_schema SET sql = replace(sql,
-    'WHERE state NOT IN (''queued'', ''uploading'', ''submitted'')',
-    'WHERE state <> ''queued'' AND state <> ''uploading'' AND state <> ''submitted''')
-    WHERE tbl_name = 'files';
-PRAGMA writable_schema = RESET;
--- tells other connections to read the schema anew
-CREATE TABLE lean (one INTEGER);
-DROP TABLE lean;
-";
-
 /// The schema that this program works with.
-pub(super) fn latest() -> i64 {
-    i64::try_from(MIGRATIONS.len()).expect("there are few migrations")
-}
+pub(super) const LATEST: i64 = FIRST + SCRIPTS.len().cast_signed() as i64 - 1;
 
 /// Refuses to run on an SQLite that can damage a ledger.
 pub(super) fn check_sqlite() -> Result<(), LedgerError> {
@@ -414,36 +320,33 @@ pub(super) fn check_kind(conn: &Connection, path: &Path) -> Result<i64, LedgerEr
     if !empty && application != APPLICATION_ID {
         return Err(LedgerError::NotALedger(path.to_owned()));
     }
-    if found > latest() {
-        return Err(LedgerError::Newer {
-            path: path.to_owned(),
+    let path = path.to_owned();
+    match found {
+        found if found > LATEST => Err(LedgerError::Newer {
+            path,
             found,
-            known: latest(),
-        });
+            known: LATEST,
+        }),
+        found if found < FIRST && !empty => Err(LedgerError::TooOld { path, found }),
+        found => Ok(found),
     }
-    Ok(found)
 }
 
-/// Brings the ledger up to version `to`, one transaction a version.
-pub(super) fn migrate(conn: &mut Connection, to: i64) -> Result<(), Fail> {
+/// Brings the ledger up to [`LATEST`], one transaction a version.
+pub(super) fn migrate(conn: &mut Connection) -> Result<(), Fail> {
     // A command beside a busy daemon need not wait for its turn to write only
     // to see that there is nothing to do: versions never go back.
-    if pragma(conn, "user_version")? >= to {
+    if pragma(conn, "user_version")? >= LATEST {
         return Ok(());
     }
-    loop {
+    for (script, version) in SCRIPTS.iter().zip(FIRST..) {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let version = pragma(&tx, "user_version")?;
-        let next = usize::try_from(version)
-            .ok()
-            .filter(|_| version < to)
-            .and_then(|done| MIGRATIONS.get(done));
-        let Some(script) = next else {
-            return Ok(());
-        };
-        tx.execute_batch(script)?;
-        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-        tx.pragma_update(None, "user_version", version + 1)?;
-        tx.commit()?;
+        if pragma(&tx, "user_version")? < version {
+            tx.execute_batch(script)?;
+            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+            tx.pragma_update(None, "user_version", version)?;
+            tx.commit()?;
+        }
     }
+    Ok(())
 }

@@ -495,7 +495,15 @@ impl Facts {
             inode: self.inode,
             size: self.size,
             mtime_ns: self.mtime_ns,
+            born_ns: self.born_ns(),
         }
+    }
+
+    /// `None` too for the zero of a file system that keeps no birth times.
+    fn born_ns(&self) -> Option<i64> {
+        let (seconds, nanoseconds) = self.born?;
+        let ns = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+        i64::try_from(ns).ok().filter(|ns| *ns != 0)
     }
 }
 
@@ -517,10 +525,21 @@ pub fn version_of(file: &File, rel: &[u8]) -> std::io::Result<FileVersion> {
     Ok(Facts::of(file.as_fd())?.version(rel))
 }
 
-/// Whether an open file is still that version: device, inode, size and time.
-/// `false` if it can't be looked at.
+/// The version that `name` is in `dir`, links not followed, if it is a regular
+/// file; `path` is the path it is known by.
+pub fn version_at(
+    dir: BorrowedFd<'_>,
+    name: &[u8],
+    path: &[u8],
+) -> std::io::Result<Option<FileVersion>> {
+    let facts = Facts::at(dir, OsStr::from_bytes(name))?;
+    Ok((facts.kind == FileType::RegularFile).then(|| facts.version(path)))
+}
+
+/// Whether an open file is still that version: device, inode, birth, size and
+/// time. `false` if it can't be looked at.
 pub fn same_version(file: &File, version: &FileVersion) -> bool {
-    version_of(file, &version.path).is_ok_and(|now| now == *version)
+    version_of(file, &version.path).is_ok_and(|now| now.matches(version))
 }
 
 #[cfg(test)]

@@ -176,6 +176,28 @@ fn a_changed_file_is_not_the_same() {
     assert!(root.look(b"a").is_err());
 }
 
+/// A file system that gives freed inodes again (ext4) is no reason to take one
+/// file for another.
+#[test]
+fn a_new_file_has_another_birth() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let root = root(dir.path());
+    std::fs::write(&path, b"one").unwrap();
+    let old = root.look(b"a").unwrap();
+    let mtime = std::fs::metadata(&path).unwrap().modified().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let file = File::create_new(&path).unwrap();
+    (&file).write_all(b"two").unwrap();
+    file.set_modified(mtime).unwrap();
+    let new = root.look(b"a").unwrap();
+    assert_eq!((new.size, new.mtime_ns), (old.size, old.mtime_ns));
+    if old.born_ns.is_some() {
+        assert_ne!(old.born_ns, new.born_ns);
+        assert!(!same_version(&file, &old));
+    }
+}
+
 #[test]
 fn a_folder_that_is_not_there_says_nothing_of_its_files() {
     let parent = tempfile::tempdir().unwrap();

@@ -19,6 +19,7 @@ fn version(name: &str) -> FileVersion {
         inode: 1,
         size: 1,
         mtime_ns: 0,
+        born_ns: None,
     }
 }
 

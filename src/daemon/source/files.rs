@@ -14,14 +14,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::domain::ids::FileId;
 use crate::domain::settle::Openness;
 use crate::domain::version::FileVersion;
 use crate::failpoint::failpoint;
-use crate::watch::lease;
+use crate::watch::{lease, version_at};
 
 /// Numbers that are tried to find a free name.
 const MOST_NAMES: u32 = 10_000;
@@ -92,25 +92,24 @@ fn aside_name(id: FileId) -> Vec<u8> {
 
 fn set_aside(id: FileId, place: &Place<'_>, version: &FileVersion) -> io::Result<Aside> {
     let aside = aside_name(id);
-    let left_by_a_crash = match look(place.dir, &aside) {
-        Ok(stat) => is_version(&stat, version),
+    let left_by_a_crash = match is_version(place.dir, &aside, version) {
+        Ok(same) => same,
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => return Err(error),
     };
     if left_by_a_crash {
         return unless_written_to(place, aside);
     }
-    match look(place.dir, place.name) {
-        Ok(stat) if is_version(&stat, version) => {}
-        Ok(_) => return Ok(Aside::Not(Disposed::Changed)),
+    match is_version(place.dir, place.name, version) {
+        Ok(true) => {}
+        Ok(false) => return Ok(Aside::Not(Disposed::Changed)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Aside::Not(Disposed::Missing));
         }
         Err(error) => return Err(error),
     }
     rename_new(place.dir, place.name, place.dir, &aside)?;
-    let stat = look(place.dir, &aside)?;
-    if is_version(&stat, version) {
+    if is_version(place.dir, &aside, version)? {
         return unless_written_to(place, aside);
     }
     // Swapped between the look and the rename.
@@ -196,7 +195,7 @@ fn copy_aside_to(dir: BorrowedFd<'_>, aside: &[u8], wanted: &Path) -> io::Result
 /// Whether this version lies at `path`, but for its name: a rename keeps the
 /// rest.
 fn is_at(path: &Path, version: &FileVersion) -> bool {
-    rustix::fs::lstat(path).is_ok_and(|stat| is_version(&stat, version))
+    is_version(CWD, path.as_os_str().as_bytes(), version).unwrap_or(false)
 }
 
 /// Where this version lies: at `wanted`, or under one of the names beside it
@@ -257,21 +256,10 @@ fn rename_new(from_dir: impl AsFd, from: &[u8], to_dir: impl AsFd, to: &[u8]) ->
     }
 }
 
-fn look(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Stat> {
-    Ok(rustix::fs::statat(
-        dir,
-        os(name),
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?)
-}
-
-fn is_version(stat: &Stat, version: &FileVersion) -> bool {
-    let mtime_ns = stat.st_mtime * 1_000_000_000 + i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
-    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-        && stat.st_dev == version.dev
-        && stat.st_ino == version.inode
-        && u64::try_from(stat.st_size).ok() == Some(version.size)
-        && mtime_ns == version.mtime_ns
+/// Whether `name` in `dir` is this version, whatever its name.
+fn is_version(dir: BorrowedFd<'_>, name: &[u8], version: &FileVersion) -> io::Result<bool> {
+    let there = version_at(dir, name, &version.path)?;
+    Ok(there.is_some_and(|there| there.matches(version)))
 }
 
 fn os(name: &[u8]) -> &OsStr {
@@ -306,6 +294,7 @@ mod tests {
                 inode: meta.ino(),
                 size: meta.size(),
                 mtime_ns: meta.mtime() * 1_000_000_000 + meta.mtime_nsec(),
+                born_ns: None,
             }
         }
         fn place<'a>(&'a self, name: &'a str) -> Place<'a> {

@@ -89,7 +89,7 @@ pub fn prepare(root: &FolderRoot, wanted: &Wanted<'_>) -> Result<Prepared, NotRe
     let version = wanted.version;
     let handle = root.handle().map_err(|why| not_taken(why.into()))?;
     let opened = handle.open_file(&version.path).map_err(not_taken)?;
-    if opened.version != *version {
+    if !opened.version.matches(version) {
         return Err(NotReady::Changed);
     }
     if wanted.media == Media::Web && version.size > media::link::MAX_LINK_FILE as u64 {
@@ -165,7 +165,7 @@ fn is_still(
     version: &FileVersion,
 ) -> Result<bool, NotReady> {
     match looked {
-        Ok(now) => Ok(now == *version),
+        Ok(now) => Ok(now.matches(version)),
         Err(error) => match not_taken(error) {
             NotReady::Gone => Ok(false),
             other => Err(other),

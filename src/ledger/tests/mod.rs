@@ -6,6 +6,7 @@ mod enqueue;
 mod erasing;
 mod groups;
 mod halts;
+mod identity;
 mod notices;
 mod opening;
 mod people;
@@ -86,6 +87,7 @@ fn version(path: &str, inode: u64) -> FileVersion {
         inode,
         size: 100,
         mtime_ns: -5,
+        born_ns: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::ledger::schema::{self, MIGRATIONS};
+use crate::ledger::{Rebuild, schema};
 
 #[tokio::test]
 async fn an_onlooker_leaves_no_trace_and_writes_nothing() {
@@ -138,7 +138,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
         let expected = LedgerError::Newer {
             path: path.clone(),
             found: 99,
-            known: schema::latest(),
+            known: schema::LATEST,
         };
         assert_eq!(error, expected);
     }
@@ -165,53 +165,141 @@ fn other_peoples_files_are_refused_and_left_as_they_are() {
     }
 }
 
-#[tokio::test]
-async fn a_ledger_of_the_first_version_goes_on() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("ledger.sqlite");
-    let old = by_hand(&path);
-    old.execute_batch(MIGRATIONS[0]).unwrap();
+/// What matters of a ledger of version 8, the last one before the first release.
+const VERSION_8: &str = "
+CREATE TABLE folders (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, place_path BLOB) STRICT;
+CREATE TABLE datasets (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    folder INTEGER NOT NULL REFERENCES folders(id), path BLOB NOT NULL,
+    dev INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    big INTEGER GENERATED ALWAYS AS (size > 67108864) VIRTUAL,
+    dataset INTEGER NOT NULL REFERENCES datasets(id), media TEXT, hash BLOB, options BLOB,
+    state TEXT NOT NULL, not_before INTEGER, attempt INTEGER, last_byte INTEGER, task TEXT,
+    next_poll INTEGER, polls_pending INTEGER, polls_failures INTEGER, polls_missing INTEGER,
+    tries_since INTEGER, tries_strikes INTEGER, tries_failures INTEGER, tries_resends INTEGER,
+    tries_resubmits INTEGER, reason TEXT, code TEXT, duplicate_of INTEGER, superseded_by INTEGER,
+    awaiting INTEGER NOT NULL DEFAULT 0, possible_duplicate INTEGER NOT NULL DEFAULT 0,
+    last_code TEXT, last_why TEXT, poll_at INTEGER, poll_code TEXT, poll_message TEXT,
+    poll_count INTEGER NOT NULL DEFAULT 0, source_action TEXT, source_due INTEGER,
+    source_target BLOB, source_done TEXT, source_note TEXT,
+    seen_at INTEGER NOT NULL, changed_at INTEGER NOT NULL, changes INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (folder, path, dev, inode, size, mtime_ns)
+) STRICT;
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    file INTEGER NOT NULL REFERENCES files(id) ON DELETE CASCADE,
+    endpoint TEXT NOT NULL, probe INTEGER NOT NULL, started_at INTEGER NOT NULL,
+    last_byte_at INTEGER, ended_at INTEGER, http_status INTEGER, code TEXT, message TEXT,
+    verdict TEXT, bytes INTEGER, task TEXT
+) STRICT;
+CREATE TABLE history (
+    file INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL, from_state TEXT NOT NULL,
+    to_state TEXT NOT NULL, code TEXT, why TEXT NOT NULL, PRIMARY KEY (file, n)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE gates (
+    key TEXT PRIMARY KEY, status TEXT NOT NULL, probe INTEGER, since INTEGER, until INTEGER,
+    level INTEGER, code TEXT, why TEXT, lifts TEXT, fingerprint TEXT, first_ms INTEGER,
+    max_ms INTEGER, streak_code TEXT, streak_files TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE halts (
+    key TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER, who TEXT NOT NULL, why TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE taken (
+    dataset INTEGER NOT NULL REFERENCES datasets(id), size INTEGER NOT NULL, hash BLOB NOT NULL,
+    options BLOB NOT NULL, file INTEGER NOT NULL, succeeded INTEGER NOT NULL,
+    PRIMARY KEY (dataset, size, hash, options)
+) STRICT, WITHOUT ROWID;
+INSERT INTO folders (id, name) VALUES (3, 'in');
+INSERT INTO datasets VALUES (2, 'books');
+INSERT INTO files (folder, path, dev, inode, size, mtime_ns, dataset, media, state,
+    not_before, tries_since, tries_strikes, tries_failures, tries_resends, tries_resubmits,
+    seen_at, changed_at)
+VALUES (3, x'61', 1, 1, 7, -5, 2, 'text', 'queued', 0, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO files (folder, path, dev, inode, size, mtime_ns, dataset, media, state, task,
+    seen_at, changed_at)
+VALUES (3, x'62', 1, 2, 5, -5, 2, 'text', 'succeeded', 't-1', 0, 0);
+INSERT INTO attempts (file, endpoint, probe, started_at, verdict)
+VALUES (2, 'text', 0, 0, 'accepted');
+INSERT INTO history VALUES (2, 1, 9, 'queued', 'succeeded', NULL, 'it was taken');
+INSERT INTO halts VALUES ('all', 1, NULL, 'ops', 'maintenance');
+";
+
+fn version_8(path: &std::path::Path) {
+    let old = by_hand(path);
+    old.execute_batch(VERSION_8).unwrap();
     old.pragma_update(None, "application_id", schema::APPLICATION_ID)
         .unwrap();
-    old.pragma_update(None, "user_version", 1).unwrap();
-    old.execute_batch(
-        "INSERT INTO folders VALUES (1, 'in'); INSERT INTO datasets VALUES (1, 'books');
-         INSERT INTO files (folder, path, dev, inode, size, mtime_ns, dataset, media, state,
-             not_before, tries_since, tries_strikes, tries_failures, tries_resends,
-             tries_resubmits, seen_at, changed_at)
-         VALUES (1, x'61', 1, 1, 7, 1, 1, 'text', 'queued', 0, 0, 0, 0, 0, 0, 0, 0);
-         INSERT INTO files (folder, path, dev, inode, size, mtime_ns, dataset, media, state, task,
-             seen_at, changed_at)
-         VALUES (1, x'62', 1, 2, 5, 1, 1, 'text', 'succeeded', 't-1', 0, 0);",
-    )
-    .unwrap();
-    drop(old);
-    let older = Ledger::open_visitor(&path).unwrap_err();
-    assert!(
-        matches!(older, LedgerError::Older { found: 1, .. }),
-        "{older}"
-    );
+    old.pragma_update(None, "user_version", 8).unwrap();
+}
 
-    let ledger = Ledger::open_owner(&path).unwrap();
-    let counts = ledger.counts().await.unwrap();
-    let shown: Vec<_> = counts.iter().map(|c| (c.state, c.files, c.bytes)).collect();
-    assert_eq!(
-        shown,
-        [(StateKind::Queued, 1, 7), (StateKind::Succeeded, 1, 5)]
-    );
-    let story = ledger.show(FileId(2)).await.unwrap().unwrap();
-    assert_eq!(story.file.state.kind(), StateKind::Succeeded);
+#[test]
+fn a_ledger_of_before_the_first_release_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.sqlite");
+    version_8(&path);
+    let before = fs::read(&path).unwrap();
+    for opened in [
+        Ledger::open_owner(&path),
+        Ledger::open_visitor(&path),
+        Ledger::open_onlooker(&path),
+    ] {
+        let error = opened.unwrap_err();
+        let expected = LedgerError::TooOld {
+            path: path.clone(),
+            found: 8,
+        };
+        assert_eq!(error, expected);
+        assert!(
+            error.to_string().contains("supametas-sync rebuild"),
+            "{error}"
+        );
+    }
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
 
-    // Its rules were put in other words: the rows and indices still fit them, and
-    // they still hold.
-    let new = by_hand(&path);
-    let sound: String = new
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(sound, "ok");
-    for wrong in ["state = 'nonsense'", "state = 'gone'", "media = 'film'"] {
-        let changed = new.execute(&format!("UPDATE files SET {wrong}"), []);
-        assert!(changed.is_err(), "{wrong}");
+/// In place of itself, and from another path: nothing is lost, and no file whose
+/// birth the old ledger did not know is taken for a new one.
+#[tokio::test]
+async fn a_rebuild_carries_a_ledger_of_before_the_first_release_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let in_place = dir.path().join("ledger.sqlite");
+    version_8(&in_place);
+    let old = dir.path().join("old.sqlite");
+    version_8(&old);
+    let elsewhere = dir.path().join("new.sqlite");
+    for (path, from) in [(&in_place, None), (&elsewhere, Some(old.as_path()))] {
+        let mut rebuild = Rebuild::begin(path, from, true, at(0).now).unwrap();
+        let seen = |name: &str, inode, size| FileVersion {
+            size,
+            dev: 1,
+            born_ns: Some(1_000),
+            ..version(name, inode)
+        };
+        let (folder, dataset) = (FolderName("in".into()), DatasetName("books".into()));
+        let lie_there = [seen("a", 1, 7), seen("b", 2, 5), seen("c", 3, 5)];
+        rebuild.hold_unknown(&folder, &dataset, &lie_there).unwrap();
+        assert_eq!(rebuild.report().unknown, 1, "c alone");
+        rebuild.put_in_place().unwrap();
+
+        let ledger = Ledger::open_owner(path).unwrap();
+        let mut counts = ledger.counts().await.unwrap();
+        counts.sort_by_key(|count| count.state.as_str());
+        let shown: Vec<_> = counts.iter().map(|c| (c.state, c.files, c.bytes)).collect();
+        assert_eq!(
+            shown,
+            [
+                (StateKind::Queued, 1, 7),
+                (StateKind::Succeeded, 1, 5),
+                (StateKind::Unconfirmed, 1, 5)
+            ]
+        );
+        let known = ledger.known(folder, lie_there.to_vec()).await.unwrap();
+        assert_eq!(known, [true; 3]);
+        let story = ledger.show(FileId(2)).await.unwrap().unwrap();
+        assert_eq!(story.file.state.kind(), StateKind::Succeeded);
+        assert_eq!((story.attempts.len(), story.history.len()), (1, 1));
+        ledger.close().await;
     }
 }
 

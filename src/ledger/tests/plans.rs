@@ -113,6 +113,8 @@ async fn no_hot_query_looks_through_a_table() {
         tasks::DUE_POLLS,
         &*sources_due,
         intake::UNSORTED,
+        intake::KNOWN,
+        intake::IDENTIFY,
     ] {
         let steps = unbound(&conn, sql);
         assert!(
