@@ -19,6 +19,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod kill;
+#[path = "support/users.rs"]
+mod users;
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -29,7 +31,7 @@ use std::time::{Duration, Instant};
 use kill::check::{self, Tally};
 use kill::mix::Register;
 use kill::power;
-use kill::stage::{Disk, Stage};
+use kill::stage::{Disk, Droppers, Stage};
 
 /// Kills on one ledger before it comes to rest, at most: so that work is
 /// carried over from crash to crash.
@@ -121,17 +123,21 @@ impl Drop for OnPanic<'_> {
 }
 
 /// One ledger and one set of folders: a kill for each of `kills`, then rest.
-fn life(disk: Disk, seed: u64, kills: impl FnOnce(&mut fastrand::Rng) -> Vec<Kill>) -> Seen {
+fn life(
+    (disk, droppers): (Disk, Droppers),
+    seed: u64,
+    kills: impl FnOnce(&mut fastrand::Rng) -> Vec<Kill>,
+) -> Seen {
     let mut seen = Seen::default();
     let mut rng = fastrand::Rng::with_seed(seed);
     let kills = kills(&mut rng);
-    let mut stage = Stage::new(disk);
+    let mut stage = Stage::new(disk, droppers);
     let mut register = Register::default();
     let mut done = Vec::new();
     for kill in kills {
         // Some lie there before it starts.
         for _ in 0..rng.usize(0..4) {
-            register.drop_one(&stage, &mut rng);
+            stage.as_dropper(|| register.drop_one(&stage, &mut rng));
         }
         let point = match &kill {
             Kill::Point(point) => Some(point.as_str()),
@@ -148,7 +154,7 @@ fn life(disk: Disk, seed: u64, kills: impl FnOnce(&mut fastrand::Rng) -> Vec<Kil
         let ended = loop {
             if drops > 0 {
                 drops -= 1;
-                register.drop_one(&stage, &mut rng);
+                stage.as_dropper(|| register.drop_one(&stage, &mut rng));
             }
             let next = Instant::now() + Duration::from_millis(rng.u64(0..120));
             if let Some(status) = stage.ended(next.min(deadline)) {
@@ -236,7 +242,7 @@ fn random_kill(rng: &mut fastrand::Rng) -> Kill {
     Kill::At(Duration::from_millis(rng.u64(10..longest)))
 }
 
-fn run(name: &str, disk: Disk, rounds: usize) {
+fn run(name: &str, setting: (Disk, Droppers), rounds: usize) {
     let _turn = TURN
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -252,7 +258,7 @@ fn run(name: &str, disk: Disk, rounds: usize) {
     let started = Instant::now();
     let kills_so_far = AtomicUsize::new(0);
     let seen = all_of(lives.collect(), |(seed, kills)| {
-        let seen = life(disk, seed, |rng| {
+        let seen = life(setting, seed, |rng| {
             (0..kills).map(|_| random_kill(rng)).collect()
         });
         let before = kills_so_far.fetch_add(kills, Ordering::Relaxed);
@@ -278,12 +284,20 @@ fn run(name: &str, disk: Disk, rounds: usize) {
 
 #[test]
 fn killed_at_any_moment_nothing_is_lost_and_nothing_is_sent_twice_unsaid() {
-    run("kill", Disk::Real, rounds());
+    run("kill", (Disk::Real, Droppers::Same), rounds());
 }
 
 #[test]
 fn with_the_power_pulled_nothing_is_lost_and_nothing_is_sent_twice_unsaid() {
-    run("power", Disk::Forgetful, rounds());
+    run("power", (Disk::Forgetful, Droppers::Same), rounds());
+}
+
+/// The daemon without rights, the files another user's.
+#[test]
+fn the_same_holds_for_files_of_other_users() {
+    if users::at_hand() {
+        run("two users", (Disk::Real, Droppers::Other), rounds());
+    }
 }
 
 /// Each named commit point, on the plain disk and with the power pulled there.
@@ -305,7 +319,7 @@ fn killed_at_each_commit_point() {
         // Which files are dropped is chance: a point may need some more.
         for _ in 0..10 {
             let kills = vec![Kill::Point(format!("{point}=1")); 3];
-            seen += life(disk, seeds.u64(..), |_| kills);
+            seen += life((disk, Droppers::Same), seeds.u64(..), |_| kills);
             if seen.points.contains_key(point) {
                 return seen;
             }

@@ -3,7 +3,8 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -150,7 +151,7 @@ impl Register {
         let inside = stage.folder(&FOLDERS[folder]);
         let renamed = rng.bool();
         let at = if renamed {
-            stage.path().to_owned()
+            stage.outside()
         } else {
             inside.clone()
         };
@@ -163,7 +164,7 @@ impl Register {
             };
             let len = rng.usize(20..2000);
             let content = self.text(rng, len);
-            fs::create_dir_all(at.join(&path).parent().unwrap()).unwrap();
+            shared_dirs(&at, Path::new(&path).parent().unwrap());
             fs::write(at.join(&path), &content).unwrap();
             files.push((path, content));
         }
@@ -268,9 +269,7 @@ impl Register {
         });
         let half = rng.usize(1..content.len());
         file.write_all(&content[..half]).unwrap();
-        // Where nothing tells that it is open, a pause as long as the quiet
-        // time *is* the end of the file: that is documented.
-        let pause = rng.u64(100..1200);
+        let pause = rng.u64(100..stage.longest_pause());
         let pause = if leases { pause } else { pause.min(200) };
         self.enter(
             folder,
@@ -291,5 +290,18 @@ impl Register {
         self.publish(stage, rng, folder, &name, content);
         // Nothing of it is to be sent, by another name neither.
         self.contents.pop();
+    }
+}
+
+/// Makes the directories of `path` in which the group may write, as users do
+/// who share a folder: else nobody but their owner could move a file away.
+fn shared_dirs(at: &Path, path: &Path) {
+    let mut here = at.to_owned();
+    for part in path {
+        here.push(part);
+        if !here.exists() {
+            fs::create_dir(&here).unwrap();
+            fs::set_permissions(&here, fs::Permissions::from_mode(0o2775)).unwrap();
+        }
     }
 }

@@ -4,11 +4,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use crate::users::{self, DAEMON, DROPPER};
 
 /// The daemon's program, as Cargo built it for this test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_supametas-sync");
@@ -42,6 +45,16 @@ pub const fn dataset(hold: bool) -> &'static str {
     if hold { "hold" } else { "resend" }
 }
 
+/// Who drops the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Droppers {
+    /// The daemon's own user, who is whoever runs the test.
+    Same,
+    /// Another user; the daemon's has no rights beyond its ledger and the drop
+    /// folders. Needs root.
+    Other,
+}
+
 /// What the daemon's ledger lies on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disk {
@@ -57,6 +70,9 @@ pub struct Stage {
     address: String,
     daemon: Option<Child>,
     disk: Disk,
+    droppers: Droppers,
+    /// The program, where its user can run it.
+    program: PathBuf,
 }
 
 impl Drop for Stage {
@@ -69,11 +85,17 @@ impl Drop for Stage {
 }
 
 impl Stage {
-    pub fn new(disk: Disk) -> Stage {
+    pub fn new(disk: Disk, droppers: Droppers) -> Stage {
         let dir = tempfile::Builder::new()
             .prefix("kill-loop-")
             .tempdir()
             .unwrap();
+        let program = match droppers {
+            Droppers::Same => PROGRAM.into(),
+            Droppers::Other => {
+                users::program_for_all(Path::new(PROGRAM), &dir.path().join("program"))
+            }
+        };
         let mut sandbox = Command::new(PROGRAM)
             .args(["sandbox", "--port", "0", "--pending-for", "150ms"])
             .args(["--key", "key-resend", "--key", "key-hold"])
@@ -103,13 +125,69 @@ impl Stage {
             address,
             daemon: None,
             disk,
+            droppers,
+            program,
         };
         stage.write_config(&base);
+        if droppers == Droppers::Other {
+            stage.hand_over();
+        }
         stage
+    }
+
+    /// Gives the daemon its ledger, keys and folders, and nothing else.
+    fn hand_over(&self) {
+        fs::set_permissions(self.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        DAEMON.owns(self.ledger().parent().unwrap(), 0o700);
+        for hold in [false, true] {
+            DAEMON.owns(self.path().join(format!("{}.key", dataset(hold))), 0o600);
+        }
+        for folder in &FOLDERS {
+            DAEMON.owns(self.folder(folder), 0o2777);
+        }
+        DROPPER.owns(self.outside(), 0o755);
+    }
+
+    /// Runs a closure as who drops the files.
+    pub fn as_dropper<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        match self.droppers {
+            Droppers::Same => what(),
+            Droppers::Other => DROPPER.does(what),
+        }
+    }
+
+    /// How long a writer may pause with its file half written. Where nothing
+    /// tells that it is open, a pause as long as `quiet_unsure` *is* the end of
+    /// the file: that is documented. So it is after a start for another user's
+    /// file, since nobody heard it being opened.
+    pub fn longest_pause(&self) -> u64 {
+        match self.droppers {
+            Droppers::Same => 1200,
+            Droppers::Other => 600,
+        }
+    }
+
+    /// A command of the program, as the daemon's user.
+    fn command(&self) -> Command {
+        match self.droppers {
+            Droppers::Same => Command::new(&self.program),
+            Droppers::Other => {
+                let behind = DAEMON.behind();
+                let mut command = Command::new(&behind[0]);
+                command.args(&behind[1..]).arg(&self.program);
+                command
+            }
+        }
     }
 
     fn write_config(&self, base: &str) {
         let root = self.path();
+        fs::create_dir(self.outside()).unwrap();
+        fs::create_dir(self.ledger().parent().unwrap()).unwrap();
+        let settle = match self.droppers {
+            Droppers::Same => "quiet = \"150ms\"\nquiet_unsure = \"500ms\"\n",
+            Droppers::Other => "quiet = \"150ms\"\nquiet_unsure = \"1500ms\"\n",
+        };
         let mut text = format!(
             "[service]\nbase_url = {base:?}\nanswer_timeout = \"10s\"\n\
              [daemon]\nledger = {:?}\nshutdown_grace = \"10s\"\nrescan_every = \"5m\"\n\
@@ -142,7 +220,7 @@ impl Stage {
             };
             text += &format!(
                 "[[folder]]\nname = {:?}\npath = {path:?}\ndataset = {:?}\nunconfirmed = {:?}\n\
-                 after = {after:?}\non_reject = {on_reject:?}\nquiet = \"150ms\"\nquiet_unsure = \"500ms\"\n",
+                 after = {after:?}\non_reject = {on_reject:?}\n{settle}",
                 folder.name,
                 dataset(folder.hold),
                 dataset(folder.hold),
@@ -160,7 +238,12 @@ impl Stage {
     }
 
     pub fn ledger(&self) -> PathBuf {
-        self.path().join("ledger.sqlite")
+        self.path().join("state/ledger.sqlite")
+    }
+
+    /// A directory beside the folders, where what is renamed in is made.
+    pub fn outside(&self) -> PathBuf {
+        self.path().join("outside")
     }
 
     fn config(&self) -> PathBuf {
@@ -185,7 +268,7 @@ impl Stage {
         writeln!(&log, "---- started, failpoint {failpoint:?}").unwrap();
         let mut command = match self.disk {
             Disk::Real => {
-                let mut command = Command::new(PROGRAM);
+                let mut command = self.command();
                 command.arg("run").arg("--config").arg(self.config());
                 command
             }
@@ -255,7 +338,8 @@ impl Stage {
 
     /// What a command of the program says, as JSON.
     pub fn ask(&self, args: &[&str]) -> Value {
-        let output = Command::new(PROGRAM)
+        let output = self
+            .command()
             .args(args)
             .arg("--config")
             .arg(self.config())
@@ -296,6 +380,5 @@ impl Stage {
 }
 
 fn private(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }

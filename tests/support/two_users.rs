@@ -35,12 +35,9 @@ pub async fn stage(shared: Shared, change: impl FnOnce(&mut Settings)) -> Option
     });
     fs::create_dir(stage.path("state")).unwrap();
     stage.behind = DAEMON.behind();
-    if !users::is_open_to_all(Path::new(PROGRAM)) {
-        // The build is in a directory that only root may enter.
-        let copy = stage.path("program");
-        fs::copy(PROGRAM, &copy).unwrap();
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
-        let instead = format!("shift; exec {:?} \"$@\"", copy.to_str().unwrap());
+    let program = users::program_for_all(Path::new(PROGRAM), &stage.path("program"));
+    if program != Path::new(PROGRAM) {
+        let instead = format!("shift; exec {:?} \"$@\"", program.to_str().unwrap());
         let through = ["sh", "-c", &instead, "sh"].map(str::to_owned);
         stage.behind.extend(through);
     }

@@ -16,7 +16,7 @@
 )]
 
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 /// The group of the daemon and of those who may drop files.
@@ -140,8 +140,15 @@ impl User {
     }
 }
 
-/// Whether `path` and all directories above it let everybody through.
-pub fn is_open_to_all(path: &Path) -> bool {
-    path.ancestors()
-        .all(|above| std::fs::metadata(above).is_ok_and(|meta| meta.permissions().mode() & 1 != 0))
+/// A program as every user can run it: itself, or `copy`, where it is below a
+/// directory that only root may enter.
+pub fn program_for_all(program: &Path, copy: &Path) -> PathBuf {
+    let lets_through =
+        |path: &Path| std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 1 != 0);
+    if program.ancestors().all(lets_through) {
+        return program.to_owned();
+    }
+    std::fs::copy(program, copy).unwrap();
+    std::fs::set_permissions(copy, std::fs::Permissions::from_mode(0o755)).unwrap();
+    copy.to_owned()
 }
