@@ -138,6 +138,7 @@ fn settle(c: &mut Criterion) {
     let rules = SettleRules {
         quiet: Duration::from_secs(1),
         quiet_unsure: Duration::from_secs(10),
+        unclosed_wait: Duration::from_secs(3600),
     };
     let sighted = [
         (Sighted::RenamedIn, Openness::No),

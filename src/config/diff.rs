@@ -198,8 +198,11 @@ fn folder(old: &Folder, new: &Folder, to: &mut Lines<'_>) {
         units::show_size(old.max_size),
         units::show_size(new.max_size),
     );
+    to.plain("writers", old.writers, new.writers);
     to.time("quiet", old.quiet, new.quiet);
     to.time("quiet_unsure", old.quiet_unsure, new.quiet_unsure);
+    to.time("unclosed_wait", old.unclosed_wait, new.unclosed_wait);
+    to.time("incomplete_wait", old.incomplete_wait, new.incomplete_wait);
     to.word("duplicates", old.duplicates, new.duplicates);
     if old.patterns != new.patterns {
         to.say("include or exclude changed".to_owned());

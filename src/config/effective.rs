@@ -298,8 +298,11 @@ fn folder(out: &mut Writer<'_>, n: usize, raw: &RawFolder, valid: &Folder) {
     out.key("watch", valid.watch.to_string());
     out.key("one_file_system", valid.one_file_system);
     out.key("max_size", show_size(valid.max_size));
+    out.key("writers", valid.writers.to_string());
     out.key("quiet", show_time(valid.quiet));
     out.key("quiet_unsure", show_time(valid.quiet_unsure));
+    out.key("unclosed_wait", show_time(valid.unclosed_wait));
+    out.key("incomplete_wait", show_time(valid.incomplete_wait));
     out.key("duplicates", word(format!("{:?}", valid.duplicates)));
     let unconfirmed = match valid.policy.unconfirmed {
         OnUnconfirmed::Resend { .. } => "resend",

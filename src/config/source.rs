@@ -301,7 +301,7 @@ fn shape(key: &str, line: Option<usize>, message: &str) -> Flaw {
 
 /// Keys whose text is a time, and keys whose text is a size: who writes a bare
 /// number there is told the units, and not to put it in quotes.
-const TIMES: [&str; 16] = [
+const TIMES: [&str; 18] = [
     "connect_timeout",
     "stall_timeout",
     "answer_timeout",
@@ -316,6 +316,8 @@ const TIMES: [&str; 16] = [
     "max",
     "quiet",
     "quiet_unsure",
+    "unclosed_wait",
+    "incomplete_wait",
     "pause_first",
     "pause_max",
 ];

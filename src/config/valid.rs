@@ -135,10 +135,18 @@ pub struct Folder {
     pub one_file_system: bool,
     /// Larger files end as unsupported, unread. Bytes.
     pub max_size: u64,
+    /// Who writes its files: what the next four are where they are not written.
+    pub writers: Writers,
     /// Quiet time of a file that was closed after writing, or seen by a scan.
     pub quiet: Duration,
     /// Quiet time where nothing can tell whether a writer has it open.
     pub quiet_unsure: Duration,
+    /// How long a file that was opened for writing and not closed is waited for,
+    /// from its last event. Where nothing can tell who has a file open, its
+    /// source is left alone until it was unchanged for so long.
+    pub unclosed_wait: Duration,
+    /// How long a file whose end is missing may take to be completed.
+    pub incomplete_wait: Duration,
     /// Which extensions each import takes.
     pub types: TypeLists,
     /// The import options of each media type, as they are sent.
@@ -223,7 +231,73 @@ impl Folder {
         SettleRules {
             quiet: self.quiet,
             quiet_unsure: self.quiet_unsure,
+            unclosed_wait: self.unclosed_wait,
         }
+    }
+}
+
+/// Who writes the files of a folder: a preset for how long they are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writers {
+    /// Programs of this machine, and SFTP or HTTP servers on it.
+    Local,
+    /// Scanners and multifunction printers, which pause between pages.
+    Scanner,
+    /// Clients of a network share, whose lines stall.
+    Share,
+}
+
+/// What a preset stands for; each value can be written as a key of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// See [`Folder::quiet`].
+    pub quiet: Duration,
+    /// See [`Folder::quiet_unsure`].
+    pub quiet_unsure: Duration,
+    /// See [`Folder::unclosed_wait`].
+    pub unclosed_wait: Duration,
+    /// See [`Folder::incomplete_wait`].
+    pub incomplete_wait: Duration,
+}
+
+impl Writers {
+    /// The preset's values.
+    pub const fn waits(self) -> Waits {
+        let secs = Duration::from_secs;
+        match self {
+            Writers::Local => Waits {
+                quiet: secs(1),
+                quiet_unsure: secs(10),
+                unclosed_wait: secs(3600),
+                incomplete_wait: secs(600),
+            },
+            // A page takes up to 15 s, a sheet that jams or a refill of the
+            // feeder some minutes; the latter only the content can tell.
+            Writers::Scanner => Waits {
+                quiet: secs(5),
+                quiet_unsure: secs(60),
+                unclosed_wait: secs(3600),
+                incomplete_wait: secs(1800),
+            },
+            // A TCP connection that lost its line is given up after 15 minutes
+            // (tcp_retries2), and its client may come back and go on.
+            Writers::Share => Waits {
+                quiet: secs(2),
+                quiet_unsure: secs(60),
+                unclosed_wait: secs(4 * 3600),
+                incomplete_wait: secs(1800),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Writers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Writers::Local => "local",
+            Writers::Scanner => "scanner",
+            Writers::Share => "share",
+        })
     }
 }
 

@@ -41,9 +41,6 @@ const RECORD: usize = 512;
 /// ledger goes on with, and one for a file that has just been dropped.
 const RECORDINGS: usize = 3;
 
-/// How long a file that looks cut off may take to be completed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
 /// How long a file waits that can't be looked at just now.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -300,7 +297,11 @@ impl Intake {
         for (found, key, version) in sorted {
             let sorted = match found {
                 Found::New(sorted) => sorted,
-                Found::Incomplete(_) if self.set.looks_incomplete(&key, now, PATIENCE) => continue,
+                Found::Incomplete(_)
+                    if self.set.looks_incomplete(&key, now, folder.incomplete_wait) =>
+                {
+                    continue;
+                }
                 Found::Incomplete(reason) => NewSorted::Unsupported(reason),
             };
             let file = NewFile {

@@ -107,6 +107,9 @@ pub struct SettleRules {
     pub quiet: Duration,
     /// Where it can't.
     pub quiet_unsure: Duration,
+    /// How long a file that events say is being written is waited for, from its
+    /// last event.
+    pub unclosed_wait: Duration,
 }
 
 impl SettleRules {

@@ -6,6 +6,7 @@ use crate::domain::version::FileVersion;
 const RULES: SettleRules = SettleRules {
     quiet: Duration::from_secs(1),
     quiet_unsure: Duration::from_secs(10),
+    unclosed_wait: Duration::from_secs(3600),
 };
 
 fn ms(n: u64) -> Duration {

@@ -13,7 +13,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use super::{DAY, HOUR, MINUTE, Report, hook, options};
 use crate::config::raw::{RawDataset, RawFolder, RawPoll, RawRetry};
 use crate::config::surroundings::{Look, Surroundings};
-use crate::config::valid::{Duplicates, Folder, WatchMode};
+use crate::config::valid::{Duplicates, Folder, Waits, WatchMode, Writers};
 use crate::domain::backoff::Backoff;
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::lifecycle::{AfterSuccess, OnReject, OnUnconfirmed, Policy, PollPace};
@@ -152,7 +152,6 @@ fn one(
     to: &mut Report<'_>,
 ) -> Option<Found> {
     let at = |name: &str| format!("{here}.{name}");
-    let secs = Duration::from_secs;
 
     let name = to.name(&at("name"), &raw.name);
     let path = to.path(&at("path"), &raw.path);
@@ -164,21 +163,8 @@ fn one(
         );
     }
     let dataset = dataset(&at("dataset"), &raw.dataset, datasets, to);
-    let quiet = to.time(&at("quiet"), &raw.quiet, secs(1), secs(0), HOUR);
-    let quiet_unsure = to.time(
-        &at("quiet_unsure"),
-        &raw.quiet_unsure,
-        secs(10).max(quiet),
-        secs(0),
-        DAY,
-    );
-    if quiet_unsure < quiet {
-        to.warning(
-            &at("quiet_unsure"),
-            "is shorter than `quiet`, though less is known about such files",
-            "make it at least as long as `quiet`",
-        );
-    }
+    let (writers, waits) = waits(&here, raw, to);
+    let quiet = waits.quiet;
     let policy = Policy {
         backoff: going.backoff,
         give_up_after: going.give_up_after,
@@ -274,8 +260,11 @@ fn one(
             watch,
             one_file_system: raw.one_file_system.unwrap_or(true),
             max_size,
+            writers,
             quiet,
-            quiet_unsure,
+            quiet_unsure: waits.quiet_unsure,
+            unclosed_wait: waits.unclosed_wait,
+            incomplete_wait: waits.incomplete_wait,
             types,
             options,
             duplicates,
@@ -286,6 +275,66 @@ fn one(
         },
         key: here,
     })
+}
+
+/// Who writes the files, and how long they are waited for.
+fn waits(here: &str, raw: &RawFolder, to: &mut Report<'_>) -> (Writers, Waits) {
+    let at = |name: &str| format!("{here}.{name}");
+    let none = Duration::ZERO;
+    let writers = to.choice(
+        &at("writers"),
+        &raw.writers,
+        Writers::Local,
+        &[
+            ("local", Writers::Local),
+            ("scanner", Writers::Scanner),
+            ("share", Writers::Share),
+        ],
+    );
+    let usual = writers.waits();
+    let quiet = to.time(&at("quiet"), &raw.quiet, usual.quiet, none, HOUR);
+    let quiet_unsure = to.time(
+        &at("quiet_unsure"),
+        &raw.quiet_unsure,
+        usual.quiet_unsure.max(quiet),
+        none,
+        DAY,
+    );
+    if quiet_unsure < quiet {
+        to.warning(
+            &at("quiet_unsure"),
+            "is shorter than `quiet`, though less is known about such files",
+            "make it at least as long as `quiet`",
+        );
+    }
+    let unclosed_wait = to.time(
+        &at("unclosed_wait"),
+        &raw.unclosed_wait,
+        usual.unclosed_wait.max(quiet_unsure),
+        Duration::from_secs(1),
+        30 * DAY,
+    );
+    if unclosed_wait < quiet_unsure {
+        to.warning(
+            &at("unclosed_wait"),
+            "is shorter than `quiet_unsure`, though such a file is known to be written",
+            "make it at least as long as `quiet_unsure`",
+        );
+    }
+    let incomplete_wait = to.time(
+        &at("incomplete_wait"),
+        &raw.incomplete_wait,
+        usual.incomplete_wait,
+        none,
+        DAY,
+    );
+    let waits = Waits {
+        quiet,
+        quiet_unsure,
+        unclosed_wait,
+        incomplete_wait,
+    };
+    (writers, waits)
 }
 
 fn dataset(
