@@ -8,6 +8,7 @@ mod support;
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -434,4 +435,52 @@ async fn names_of_any_bytes_arrive_and_cannot_break_the_log() {
     let table = stage.said(&["list"]);
     assert!(!table.contains(['\u{1b}', '\r', '\u{202e}']), "{table}");
     assert!(daemon.terminate().success());
+}
+
+/// Trash, thumbnails, snapshots and unfinished downloads cost no import and no row,
+/// whether a scan finds them or an event tells of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_means_to_import_is_not_taken() {
+    let stage = stage(|s| {
+        s.inbox("exclude_also = [\"*.bak\"]\ntemporary_also = [\"*.writing\"]");
+    })
+    .await;
+    let unmeant = |round: &str| {
+        for name in [
+            "@eaDir/p.txt/THUMB.txt",
+            "#snapshot/x/old.txt",
+            "~snapshot/hourly.0/old.txt",
+            "sub/@Recycle/d.txt",
+            "$RECYCLE.BIN/S-1/$RABC.txt",
+            "t.txt.!qB",
+            "o.txt.opdownload",
+            "n.sync-conflict-20261101-101010-ABCDEFG.txt",
+            "#a.txt#",
+            "b.txt.bak",
+            "w.txt.writing",
+        ] {
+            stage.publish(&stage.inbox(format!("{round}/{name}")), "not meant");
+        }
+    };
+    unmeant("one");
+    stage.publish(&stage.inbox("first.txt"), "first");
+    assert_eq!(stage.spawn(&["scan"]).wait().code(), Some(0));
+    assert_eq!(names(&stage), ["first.txt"]);
+
+    let daemon = stage.start();
+    unmeant("two");
+    // Its user moves it into the trash while it is being written: it was never taken.
+    let secret = stage.inbox("secret.txt");
+    let writer = fs::File::create(&secret).unwrap();
+    (&writer).write_all(b"not for the service").unwrap();
+    fs::create_dir(stage.inbox("#recycle")).unwrap();
+    fs::rename(&secret, stage.inbox("#recycle/secret.txt")).unwrap();
+    drop(writer);
+    stage.drop_file("last.txt", "last");
+    daemon.until("the last is done", || {
+        stage.state("last.txt") == "succeeded"
+    });
+    assert!(daemon.terminate().success());
+    assert_eq!(stage.spawn(&["scan"]).wait().code(), Some(0));
+    assert_eq!(stage.list().len(), 2, "{:?}", stage.list());
 }

@@ -137,7 +137,7 @@ fn a_reload_is_told_in_words() {
             "dataset second: added",
             "folder inbox: quiet changed from 1s to 90s",
             "folder inbox: quiet_unsure changed from 10s to 90s",
-            "folder inbox: include or exclude changed",
+            "folder inbox: the patterns of names (include, exclude, temporary) changed",
             "folder inbox: after changed from keep to move",
             "folder inbox: the options of text changed",
             "folder inbox: the extensions of web changed",

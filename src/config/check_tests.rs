@@ -423,6 +423,29 @@ fn globs_are_what_people_mean() {
 }
 
 #[test]
+fn the_lists_of_names_are_extended_or_replaced() {
+    let of = |text: &str| {
+        let config = with(text);
+        config.folders[&FolderName("inbox".into())].clone()
+    };
+    let extended = of("exclude_also = ['*.bak']\ntemporary_also = ['*.writing']\n");
+    assert!(extended.exclude.is_match("x/a.bak") && extended.temporary.is_match("a.writing"));
+    let watched = crate::daemon::folders::watched(&extended);
+    assert!(watched.exclude_by_default && watched.temporary_by_default);
+    let replaced = of("exclude = []\ntemporary = ['*.half']\ntemporary_also = ['*.third']\n");
+    assert!(replaced.temporary.is_match("a.half") && replaced.temporary.is_match("x/a.third"));
+    let watched = crate::daemon::folders::watched(&replaced);
+    assert!(!watched.exclude_by_default && !watched.temporary_by_default);
+    says(
+        "exclude_also = ['ok', '/abs']\ntemporary_also = ['']\n",
+        &[
+            "10: error: `folder[1].exclude_also[2]` is not a pattern for paths inside the folder; write it relative to the folder, such as \"*.pdf\" or \"drafts/**\"",
+            "11: error: `folder[1].temporary_also[1]` is not a pattern for paths inside the folder; write it relative to the folder, such as \"*.pdf\" or \"drafts/**\"",
+        ],
+    );
+}
+
+#[test]
 fn nothing_lies_in_what_is_watched() {
     let folder = |name: &str, path: &str, more: &str| {
         format!("[[folder]]\nname = '{name}'\npath = '{path}'\ndataset = 'main'\n{more}")

@@ -205,7 +205,7 @@ fn folder(old: &Folder, new: &Folder, to: &mut Lines<'_>) {
     to.time("incomplete_wait", old.incomplete_wait, new.incomplete_wait);
     to.word("duplicates", old.duplicates, new.duplicates);
     if old.patterns != new.patterns {
-        to.say("include or exclude changed".to_owned());
+        to.say("the patterns of names (include, exclude, temporary) changed".to_owned());
     }
     let (a, b) = (&old.policy, &new.policy);
     to.word("after", a.after, b.after);

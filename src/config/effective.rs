@@ -15,10 +15,11 @@ use super::raw::{RawCustomKey, RawDataset, RawError, RawFolder, RawHook, RawHttp
 use super::source::{self, Lines, join};
 use super::surroundings::{Machine, Surroundings};
 use super::units::{show_size, show_time};
-use super::valid::{By, Config, Folder, Hook, LogFormat};
+use super::valid::{By, Config, Folder, Hook, LogFormat, Patterns};
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::lifecycle::OnUnconfirmed;
 use crate::domain::media::Media;
+use crate::domain::naming::left_out;
 
 impl Config {
     /// The file at `path` as it is in force. No key is read.
@@ -293,8 +294,22 @@ fn folder(out: &mut Writer<'_>, n: usize, raw: &RawFolder, valid: &Folder) {
     out.key("path", path_value(&valid.path));
     out.key("dataset", valid.dataset.0.as_str());
     out.key("recursive", valid.recursive);
-    out.key("include", list(&valid.patterns[0]));
-    out.key("exclude", list(&valid.patterns[1]));
+    let Patterns {
+        include,
+        exclude,
+        exclude_also,
+        temporary,
+        temporary_also,
+    } = &valid.patterns;
+    let or = |own: &Option<Vec<String>>, default: &[&str]| match own {
+        Some(own) => list(own),
+        None => Value::Array(default.iter().copied().map(Value::from).collect()),
+    };
+    out.key("include", list(include));
+    out.key("exclude", or(exclude, left_out::EXCLUDED));
+    out.key("exclude_also", list(exclude_also));
+    out.key("temporary", or(temporary, left_out::TEMPORARY));
+    out.key("temporary_also", list(temporary_also));
     out.key("watch", valid.watch.to_string());
     out.key("one_file_system", valid.one_file_system);
     out.key("max_size", show_size(valid.max_size));

@@ -124,11 +124,13 @@ pub struct Folder {
     pub recursive: bool,
     /// What is taken; matches paths relative to the folder. `None`: everything.
     pub include: Option<GlobSet>,
-    /// What is not.
+    /// What is not, beside the default list: `exclude` and `exclude_also`.
     pub exclude: GlobSet,
-    /// The patterns of both as written, `include` first: to tell whether a
-    /// reload changed them. Not to be matched.
-    pub patterns: [Vec<String>; 2],
+    /// Names of files that are still being written, beside the default list:
+    /// `temporary` and `temporary_also`.
+    pub temporary: GlobSet,
+    /// The patterns as they were written.
+    pub patterns: Patterns,
     /// How it is watched.
     pub watch: WatchMode,
     /// Files on other mounts below it are not taken.
@@ -161,6 +163,36 @@ pub struct Folder {
     pub rejected_dir: PathBuf,
     /// Who is told of what becomes of its files.
     pub hooks: Vec<Arc<Hook>>,
+}
+
+/// The patterns on names as they were written: to tell whether a reload changed
+/// them, and which one matched. Not to be matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patterns {
+    /// `include`.
+    pub include: Vec<String>,
+    /// `exclude`; `None`: the default list.
+    pub exclude: Option<Vec<String>>,
+    /// `exclude_also`.
+    pub exclude_also: Vec<String>,
+    /// `temporary`; `None`: the default list.
+    pub temporary: Option<Vec<String>>,
+    /// `temporary_also`.
+    pub temporary_also: Vec<String>,
+}
+
+impl Patterns {
+    /// The folder's own patterns of what is excluded, in the order of
+    /// [`Folder::exclude`].
+    pub fn excluded(&self) -> impl Iterator<Item = &String> {
+        self.exclude.iter().flatten().chain(&self.exclude_also)
+    }
+
+    /// The folder's own patterns of temporary names, in the order of
+    /// [`Folder::temporary`].
+    pub fn temporary(&self) -> impl Iterator<Item = &String> {
+        self.temporary.iter().flatten().chain(&self.temporary_also)
+    }
 }
 
 /// Somebody who is told of ends and pauses.

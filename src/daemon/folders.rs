@@ -274,6 +274,9 @@ pub fn watched(folder: &Folder) -> Arc<Watched> {
         recursive: folder.recursive,
         include: folder.include.clone(),
         exclude: folder.exclude.clone(),
+        exclude_by_default: folder.patterns.exclude.is_none(),
+        temporary: folder.temporary.clone(),
+        temporary_by_default: folder.patterns.temporary.is_none(),
         how: match folder.watch {
             WatchMode::Auto => How::Auto,
             WatchMode::Events => How::Events,

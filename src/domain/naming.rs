@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+pub mod left_out;
+
 /// Longest name that is uploaded, in bytes: what file systems take.
 pub const MAX_UPLOAD_NAME: usize = 255;
 
@@ -189,8 +191,11 @@ impl Bounded {
 /// Why a name is that of a temporary file. `Display` says it in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TemporaryKind {
-    /// The extension that programs give to what they are still writing.
-    Extension(&'static str),
+    /// A name that programs give to what they are still writing: which pattern of
+    /// [`left_out::TEMPORARY`] it matches.
+    Pattern(&'static str),
+    /// A name that the folder's configuration calls temporary.
+    Configured,
     /// `name~`: an editor's backup.
     Backup,
     /// `~$name`: an Office program has the document open.
@@ -204,9 +209,19 @@ pub enum TemporaryKind {
 impl fmt::Display for TemporaryKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Extension(e) => write!(
-                f,
-                "its name ends in .{e}, as files do that are still being written"
+            Self::Pattern(pattern) => match pattern.strip_prefix('*') {
+                Some(end) if !end.contains('*') => write!(
+                    f,
+                    "its name ends in {end}, as files do that are still being written"
+                ),
+                _ => write!(
+                    f,
+                    "its name is like \"{pattern}\", as files are called that are still being \
+                     written"
+                ),
+            },
+            Self::Configured => f.write_str(
+                "its name matches a pattern of the folder's `temporary` or `temporary_also`",
             ),
             Self::Backup => f.write_str("its name ends in ~, as the backups of editors do"),
             Self::OfficeLock => f.write_str(
@@ -220,40 +235,32 @@ impl fmt::Display for TemporaryKind {
     }
 }
 
-/// The extensions of unfinished files, lower case.
-pub const TEMPORARY_EXTENSIONS: [&str; 8] = [
-    "part",
-    "partial",
-    "tmp",
-    "temp",
-    "crdownload",
-    "download",
-    "filepart",
-    "swp",
-];
-
-/// Whether a file (or folder) of this name is temporary, so never taken. Takes
-/// the last component of a path. Extensions are compared without case.
+/// Whether a file (or folder) of this name is temporary, where the folder has no
+/// list of its own. Takes the last component of a path.
 pub fn is_temporary(name: &[u8]) -> Option<TemporaryKind> {
+    is_always_temporary(name).or_else(|| is_temporary_by_default(name))
+}
+
+/// Whether `name` matches the default list of temporary names.
+pub fn is_temporary_by_default(name: &[u8]) -> Option<TemporaryKind> {
+    left_out::first_match(left_out::TEMPORARY, name).map(TemporaryKind::Pattern)
+}
+
+/// Whether a file of this name is never taken, whatever the configuration says.
+pub fn is_always_temporary(name: &[u8]) -> Option<TemporaryKind> {
     if name.starts_with(b"~$") {
-        return Some(TemporaryKind::OfficeLock);
-    }
-    if name.starts_with(b".") {
-        return Some(if is_rsync(name) {
+        Some(TemporaryKind::OfficeLock)
+    } else if name.starts_with(b".") {
+        Some(if is_rsync(name) {
             TemporaryKind::Rsync
         } else {
             TemporaryKind::Dotfile
-        });
+        })
+    } else if name.ends_with(b"~") {
+        Some(TemporaryKind::Backup)
+    } else {
+        None
     }
-    if name.ends_with(b"~") {
-        return Some(TemporaryKind::Backup);
-    }
-    let dot = name.iter().rposition(|b| *b == b'.')?;
-    let extension = name.get(dot + 1..)?;
-    TEMPORARY_EXTENSIONS
-        .into_iter()
-        .find(|e| extension.eq_ignore_ascii_case(e.as_bytes()))
-        .map(TemporaryKind::Extension)
 }
 
 /// `.name.XXXXXX`, the six being letters and digits.

@@ -75,14 +75,14 @@ fn service_text_is_cut_at_whole_escapes() {
 fn temporary_names() {
     use TemporaryKind::*;
     let table: &[(&str, Option<TemporaryKind>)] = &[
-        ("a.part", Some(Extension("part"))),
-        ("a.pdf.CRDOWNLOAD", Some(Extension("crdownload"))),
-        ("a.Download", Some(Extension("download"))),
-        ("a.filepart", Some(Extension("filepart"))),
-        ("a.partial", Some(Extension("partial"))),
-        ("a.tmp", Some(Extension("tmp"))),
-        ("a.temp", Some(Extension("temp"))),
-        ("a.txt.swp", Some(Extension("swp"))),
+        ("a.part", Some(Pattern("*.part"))),
+        ("a.pdf.CRDOWNLOAD", Some(Pattern("*.crdownload"))),
+        ("a.Download", Some(Pattern("*.download"))),
+        ("a.filepart", Some(Pattern("*.filepart"))),
+        ("a.partial", Some(Pattern("*.partial"))),
+        ("a.tmp", Some(Pattern("*.tmp"))),
+        ("a.temp", Some(Pattern("*.temp"))),
+        ("a.txt.swp", Some(Pattern("*.swp"))),
         ("a.txt~", Some(Backup)),
         ("~$report.docx", Some(OfficeLock)),
         (".report.pdf.x8Ab2Z", Some(Rsync)),

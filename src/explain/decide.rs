@@ -13,7 +13,7 @@ use super::checks::{self, check};
 use super::facts::{ByName, DaemonMay, Facts, FileFacts, Hindered, InFolder, Place, There};
 use super::{counted, story};
 use crate::domain::ids::FolderName;
-use crate::domain::naming::{shown, shown_text};
+use crate::domain::naming::{TemporaryKind, shown, shown_text};
 use crate::domain::settle::{Openness, WaitReason};
 use crate::watch::{NotTaken, Offline};
 
@@ -322,7 +322,12 @@ pub(super) fn name_refused(folder: &InFolder, by_name: &ByName) -> Explanation {
         NotTaken::Temporary(_) => {
             "when it is complete, rename it to a name without that mark: it is taken at once"
         }
-        NotTaken::Excluded => "rename or move it, or change `exclude` of the folder and reload",
+        NotTaken::Excluded => {
+            "rename or move it, or change `exclude` or `exclude_also` of the folder and reload"
+        }
+        NotTaken::ExcludedByDefault(_) => {
+            "if it is to be imported, move it under another name; or write an `exclude` of your own, which replaces the default list, and reload"
+        }
         NotTaken::NotIncluded => {
             "rename it, or add a pattern for it to `include` of the folder and reload"
         }
@@ -344,7 +349,7 @@ pub(super) fn name_refused(folder: &InFolder, by_name: &ByName) -> Explanation {
 pub(super) const fn word(why: &NotTaken) -> &'static str {
     match why {
         NotTaken::Temporary(_) => "temporary-name",
-        NotTaken::Excluded => "excluded",
+        NotTaken::Excluded | NotTaken::ExcludedByDefault(_) => "excluded",
         NotTaken::NotIncluded => "not-included",
         NotTaken::PutAside => "put-aside",
         NotTaken::InSubfolder => "subfolder",
@@ -374,7 +379,11 @@ pub(super) fn refused(folder: &InFolder, by_name: &ByName) -> String {
 pub(super) fn in_words(why: &NotTaken, patterns: &[String]) -> String {
     match (why, patterns) {
         (NotTaken::Excluded, [pattern]) => format!(
-            "it matches the pattern {} of `exclude`",
+            "it matches the pattern {} of `exclude` or `exclude_also`",
+            quoted(pattern.as_bytes())
+        ),
+        (NotTaken::Temporary(TemporaryKind::Configured), [pattern]) => format!(
+            "it matches the pattern {} of `temporary` or `temporary_also`",
             quoted(pattern.as_bytes())
         ),
         (NotTaken::NotIncluded, patterns) => {

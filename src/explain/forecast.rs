@@ -218,6 +218,9 @@ impl Fate {
                 (NotTaken::Excluded, [pattern]) => {
                     format!("excluded by {}", quoted(pattern.as_bytes()))
                 }
+                (NotTaken::ExcludedByDefault(pattern), _) => {
+                    format!("excluded by {}", quoted(pattern.as_bytes()))
+                }
                 (NotTaken::Excluded, _) => "excluded".to_owned(),
                 (NotTaken::NotIncluded, _) => "matching no pattern of `include`".to_owned(),
                 (NotTaken::PutAside, _) => "put aside in done_dir or rejected_dir".to_owned(),

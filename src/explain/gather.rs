@@ -23,7 +23,7 @@ use crate::domain::answer::Call;
 use crate::domain::error_table::About;
 use crate::domain::gate::{GateKey, Status};
 use crate::domain::ids::FolderName;
-use crate::domain::naming::shown;
+use crate::domain::naming::{TemporaryKind, shown};
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 use crate::ledger::{self, FileRecord, Ledger, LedgerError};
@@ -234,14 +234,18 @@ pub(super) fn patterns(
     at: &[u8],
     why: &NotTaken,
 ) -> Vec<String> {
-    let [include, exclude] = &folder.patterns;
+    let patterns = &folder.patterns;
+    let one = |pattern: Option<&String>| pattern.cloned().into_iter().collect();
     match why {
-        NotTaken::Excluded => rules
-            .excluding(at)
-            .and_then(|at| exclude.get(at).cloned())
-            .into_iter()
-            .collect(),
-        NotTaken::NotIncluded => include.clone(),
+        NotTaken::Excluded => {
+            let at = rules.excluding(at);
+            one(at.and_then(|at| patterns.excluded().nth(at)))
+        }
+        NotTaken::Temporary(TemporaryKind::Configured) => {
+            let at = rules.calling_temporary(at);
+            one(at.and_then(|at| patterns.temporary().nth(at)))
+        }
+        NotTaken::NotIncluded => patterns.include.clone(),
         _ => Vec::new(),
     }
 }

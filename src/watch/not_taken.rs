@@ -84,8 +84,10 @@ pub enum NotTaken {
     NoRight,
     /// A temporary name, of the file or of a folder on the way.
     Temporary(TemporaryKind),
-    /// Matches `exclude`.
+    /// Matches a pattern of the folder's own in `exclude` or `exclude_also`.
     Excluded,
+    /// Matches this pattern of the default list, the file or a folder on the way.
+    ExcludedByDefault(&'static str),
     /// Matches no pattern of `include`.
     NotIncluded,
     /// In the folder's own `done_dir` or `rejected_dir`.
@@ -164,7 +166,15 @@ impl fmt::Display for NotTaken {
                 "this user has no right to read it; grant read on the file and search (x) on the folders above it"
             }
             NotTaken::Temporary(kind) => return write!(f, "{kind}"),
-            NotTaken::Excluded => "it matches a pattern of the folder's `exclude`",
+            NotTaken::Excluded => {
+                "it matches a pattern of the folder's `exclude` or `exclude_also`"
+            }
+            NotTaken::ExcludedByDefault(pattern) => {
+                return write!(
+                    f,
+                    "it matches the pattern \"{pattern}\" of the default `exclude`: names of trash, thumbnails, snapshots and the system's own files"
+                );
+            }
             NotTaken::NotIncluded => "it matches no pattern of the folder's `include`",
             NotTaken::PutAside => {
                 "it lies in the folder's done_dir or rejected_dir, where files are put after their import"

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use super::not_taken::NotTaken;
 use super::settings::Watched;
-use crate::domain::naming::is_temporary;
+use crate::domain::naming::{
+    TemporaryKind, is_always_temporary, is_temporary_by_default, left_out,
+};
 
 /// A folder's rules on names.
 #[derive(Debug, Clone)]
@@ -57,7 +59,8 @@ impl TakeRules {
 
     /// The same for a file whose directory is known to be walked.
     pub(crate) fn taken_in_walked(&self, rel: &[u8]) -> Result<(), NotTaken> {
-        temporary(rel)?;
+        self.excluded_by_default(rel)?;
+        self.temporary(rel)?;
         let path = as_path(rel);
         if self.folder.exclude.is_match(path) {
             return Err(NotTaken::Excluded);
@@ -89,7 +92,8 @@ impl TakeRules {
         if !self.folder.recursive {
             return Err(NotTaken::InSubfolder);
         }
-        temporary(rel)?;
+        self.excluded_by_default(rel)?;
+        self.temporary(rel)?;
         if self.aside.iter().any(|dir| dir == rel) {
             return Err(NotTaken::PutAside);
         }
@@ -99,10 +103,43 @@ impl TakeRules {
         Ok(())
     }
 
-    /// Which pattern of `exclude` it is that matches, counted from 0 in the
-    /// order in which they were given: the first of them.
+    /// Whether the last part of `rel` is a name of the default list. Asked before
+    /// the rule on dotfiles, so that the reason names the pattern.
+    fn excluded_by_default(&self, rel: &[u8]) -> Result<(), NotTaken> {
+        let asked = self.folder.exclude_by_default;
+        let pattern = asked
+            .then(|| left_out::first_match(left_out::EXCLUDED, last_part(rel)))
+            .flatten();
+        pattern.map_or(Ok(()), |pattern| Err(NotTaken::ExcludedByDefault(pattern)))
+    }
+
+    fn temporary(&self, rel: &[u8]) -> Result<(), NotTaken> {
+        let name = last_part(rel);
+        let by_default = || {
+            let asked = self.folder.temporary_by_default;
+            asked.then(|| is_temporary_by_default(name)).flatten()
+        };
+        let configured = || {
+            let matches = self.folder.temporary.is_match(as_path(rel));
+            matches.then_some(TemporaryKind::Configured)
+        };
+        is_always_temporary(name)
+            .or_else(by_default)
+            .or_else(configured)
+            .map_or(Ok(()), |kind| Err(NotTaken::Temporary(kind)))
+    }
+
+    /// Which of the folder's own patterns (`exclude`, then `exclude_also`) it is
+    /// that matches, counted from 0 in the order in which they were given: the
+    /// first of them.
     pub fn excluding(&self, rel: &[u8]) -> Option<usize> {
         self.folder.exclude.matches(as_path(rel)).into_iter().min()
+    }
+
+    /// The same of `temporary`, then `temporary_also`.
+    pub fn calling_temporary(&self, rel: &[u8]) -> Option<usize> {
+        let matches = self.folder.temporary.matches(as_path(rel));
+        matches.into_iter().min()
     }
 }
 
@@ -115,9 +152,8 @@ pub struct Refused<'p> {
     pub why: NotTaken,
 }
 
-fn temporary(rel: &[u8]) -> Result<(), NotTaken> {
-    let name = rel.rsplit(|b| *b == b'/').next().unwrap_or(rel);
-    is_temporary(name).map_or(Ok(()), |kind| Err(NotTaken::Temporary(kind)))
+fn last_part(rel: &[u8]) -> &[u8] {
+    rel.rsplit(|b| *b == b'/').next().unwrap_or(rel)
 }
 
 fn as_path(rel: &[u8]) -> &Path {
@@ -154,6 +190,36 @@ mod tests {
             let why = r.taken_by_name(temporary);
             assert!(matches!(why, Err(NotTaken::Temporary(_))), "{why:?}");
         }
+    }
+
+    #[test]
+    fn the_default_lists_hold_unless_the_folder_has_its_own() {
+        let r = rules(|f| f.temporary = globs(&["**/*.writing"]));
+        for (rel, pattern) in [
+            (&b"@eaDir/p.jpg/SYNOPHOTO_THUMB_XL.jpg"[..], "@eaDir"),
+            (b"x/#recycle/secret.pdf", "#recycle"),
+            (b"$RECYCLE.BIN/S-1/$RABC.jpg", "$RECYCLE.BIN"),
+            (b".Trash-1000/files/a.pdf", ".Trash-*"),
+            (b"x/Thumbs.db", "Thumbs.db"),
+            (b"#a.txt#", "#*#"),
+        ] {
+            let why = Err(NotTaken::ExcludedByDefault(pattern));
+            assert_eq!(r.taken_by_name(rel), why, "{rel:?}");
+        }
+        assert!(r.walked(b"x/@eaDir").is_err() && r.walked(b"lost+found").is_err());
+        for temporary in [&b"a.pdf.!qB"[..], b"a.pdf.writing", b"x.opdownload/a.pdf"] {
+            let why = r.taken_by_name(temporary);
+            assert!(matches!(why, Err(NotTaken::Temporary(_))), "{why:?}");
+        }
+        assert_eq!(r.calling_temporary(b"x/a.writing"), Some(0));
+        let own = rules(|f| {
+            f.exclude_by_default = false;
+            f.temporary_by_default = false;
+        });
+        for taken in [&b"@eaDir/a.jpg"[..], b"Thumbs.db", b"a.pdf.part"] {
+            assert_eq!(own.taken_by_name(taken), Ok(()), "{taken:?}");
+        }
+        assert!(own.taken_by_name(b".Trash-1000/a.pdf").is_err(), "hidden");
     }
 
     #[test]

@@ -21,8 +21,14 @@ pub struct Watched {
     pub recursive: bool,
     /// What is taken; matches paths relative to the folder. `None`: everything.
     pub include: Option<GlobSet>,
-    /// What is not, and which subfolders are not walked.
+    /// What is not, and which subfolders are not walked, beside the default list.
     pub exclude: GlobSet,
+    /// The default list of excluded names is in force.
+    pub exclude_by_default: bool,
+    /// Names of files that are still being written, beside the default list.
+    pub temporary: GlobSet,
+    /// The default list of temporary names is in force.
+    pub temporary_by_default: bool,
     /// How it is watched.
     pub how: How,
     /// Files on other mounts below it are not taken.

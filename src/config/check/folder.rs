@@ -13,10 +13,11 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use super::{DAY, HOUR, MINUTE, Report, hook, options};
 use crate::config::raw::{RawDataset, RawFolder, RawPoll, RawRetry};
 use crate::config::surroundings::{Look, Surroundings};
-use crate::config::valid::{Duplicates, Folder, Waits, WatchMode, Writers};
+use crate::config::valid::{Duplicates, Folder, Patterns, Waits, WatchMode, Writers};
 use crate::domain::backoff::Backoff;
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::lifecycle::{AfterSuccess, OnReject, OnUnconfirmed, Policy, PollPace};
+use crate::domain::naming::left_out;
 use crate::domain::spelling::did_you_mean;
 
 /// Files larger than this are not tried if nothing else is said. Bytes.
@@ -211,8 +212,8 @@ fn one(
             "write a number up to 100",
         );
     }
-    let include = globs(&at("include"), &raw.include, to);
-    let exclude = globs(&at("exclude"), &raw.exclude, to);
+    let (patterns, sets) = patterns(&at, raw, to);
+    let [include, exclude, temporary] = sets;
     let watch = to.choice(
         &at("watch"),
         &raw.watch,
@@ -256,7 +257,8 @@ fn one(
             recursive: raw.recursive.unwrap_or(true),
             include: (!raw.include.is_empty()).then_some(include),
             exclude,
-            patterns: [raw.include.clone(), raw.exclude.clone()],
+            temporary,
+            patterns,
             watch,
             one_file_system: raw.one_file_system.unwrap_or(true),
             max_size,
@@ -364,12 +366,54 @@ fn dataset(
     Some(name.clone())
 }
 
+/// The patterns on names, as written and to be matched: what is taken, what is
+/// excluded, what is temporary.
+fn patterns(
+    at: &dyn Fn(&str) -> String,
+    raw: &RawFolder,
+    to: &mut Report<'_>,
+) -> (Patterns, [GlobSet; 3]) {
+    let none = Vec::new();
+    // Who writes the default list down means the default list.
+    let own =
+        |list: &Option<Vec<String>>, default: &[&str]| list.clone().filter(|list| list != default);
+    let own_exclude = own(&raw.exclude, left_out::EXCLUDED);
+    let own_temporary = own(&raw.temporary, left_out::TEMPORARY);
+    let include = globs([(at("include"), &raw.include), (String::new(), &none)], to);
+    let exclude = globs(
+        [
+            (at("exclude"), own_exclude.as_ref().unwrap_or(&none)),
+            (at("exclude_also"), &raw.exclude_also),
+        ],
+        to,
+    );
+    let temporary = globs(
+        [
+            (at("temporary"), own_temporary.as_ref().unwrap_or(&none)),
+            (at("temporary_also"), &raw.temporary_also),
+        ],
+        to,
+    );
+    let patterns = Patterns {
+        include: raw.include.clone(),
+        exclude: own_exclude,
+        exclude_also: raw.exclude_also.clone(),
+        temporary: own_temporary,
+        temporary_also: raw.temporary_also.clone(),
+    };
+    (patterns, [include, exclude, temporary])
+}
+
 /// Globs as people mean them: one without a slash is about names at any depth,
 /// one that ends in a slash about all that is below.
-fn globs(key: &str, written: &[String], to: &mut Report<'_>) -> GlobSet {
+fn globs(lists: [(String, &Vec<String>); 2], to: &mut Report<'_>) -> GlobSet {
     let mut set = GlobSetBuilder::new();
-    for (at, text) in written.iter().enumerate() {
-        let key = format!("{key}[{}]", at + 1);
+    let first = lists[0].0.clone();
+    let each = lists.into_iter().flat_map(|(key, written)| {
+        let named = move |(at, text)| (format!("{key}[{}]", at + 1), text);
+        written.iter().enumerate().map(named)
+    });
+    for (key, text) in each {
         let text = text.as_str();
         if text.is_empty() || text.starts_with('/') {
             to.error(
@@ -400,7 +444,7 @@ fn globs(key: &str, written: &[String], to: &mut Report<'_>) -> GlobSet {
     }
     set.build().unwrap_or_else(|_| {
         to.error(
-            key,
+            &first,
             "is more than can be matched",
             "use fewer or simpler patterns",
         );
