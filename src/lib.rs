@@ -25,7 +25,8 @@
 //! ```
 //!
 //! Adapters never import each other; `sandbox` shares only [`api::wire`];
-//! [`failpoint`] is empty but for the kill loops.
+//! [`failpoint`] is empty but for the kill loops; whoever asks a file system
+//! that may hang does so through [`limited`].
 //! `tests/architecture.rs` checks it.
 //!
 //! # Invariants
@@ -48,6 +49,7 @@ pub mod explain;
 pub mod failpoint;
 pub mod hooks;
 pub mod ledger;
+pub mod limited;
 pub mod live;
 pub mod media;
 pub mod ports;

@@ -20,11 +20,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("failpoint", &[]),
     ("tls", &[]),
+    // Whoever asks a file system may use it: any of them may hang.
+    ("limited", &[]),
     ("ports", &["domain"]),
     ("live", &["domain", "ports"]),
-    ("config", &["domain", "ports"]),
+    ("config", &["domain", "ports", "limited"]),
     ("ledger", &["domain", "ports", "live", "failpoint"]),
-    ("watch", &["domain", "ports"]),
+    ("watch", &["domain", "ports", "limited"]),
     ("media", &["domain", "ports"]),
     ("api", &["domain", "ports", "tls"]),
     ("hooks", &["domain", "ports", "tls"]),
@@ -39,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "domain",
             "ports",
+            "limited",
             "live",
             "config",
             "ledger",
@@ -54,14 +57,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "explain",
         &[
-            "domain", "ports", "config", "ledger", "watch", "media", "daemon",
+            "domain", "ports", "limited", "config", "ledger", "watch", "media", "daemon",
         ],
     ),
     (
         "cli",
         &[
-            "domain", "ports", "config", "ledger", "watch", "media", "api", "hooks", "view", "web",
-            "sandbox", "daemon", "explain",
+            "domain", "ports", "limited", "config", "ledger", "watch", "media", "api", "hooks",
+            "view", "web", "sandbox", "daemon", "explain",
         ],
     ),
     ("main", &["cli"]),

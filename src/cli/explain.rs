@@ -16,6 +16,7 @@ use crate::domain::ids::FolderName;
 use crate::domain::naming::shown;
 use crate::explain::{Answer, Asked, Explanation, decide, gather};
 use crate::ledger::{Ledger, LedgerError};
+use crate::limited::Calls;
 use crate::ports::World;
 
 /// Why was this file not taken, and what can I do?
@@ -96,7 +97,7 @@ async fn meant(
         return Ok(Ok(Asked::In { folder, rel }));
     }
     let full = tidy(&cwd.join(asked));
-    if std::fs::symlink_metadata(&full).is_ok() {
+    if is_there(&full) {
         return Ok(Ok(Asked::Outside(full)));
     }
     if let Some(ledger) = ledger {
@@ -140,12 +141,20 @@ async fn meant(
         .find(|(name, rel)| {
             let rel = std::ffi::OsStr::from_bytes(rel);
             let folder = config.folders.get(name);
-            folder.is_some_and(|f| std::fs::symlink_metadata(f.path.join(rel)).is_ok())
+            folder.is_some_and(|f| is_there(&f.path.join(rel)))
         });
     Ok(Ok(match there {
         Some((folder, rel)) => Asked::In { folder, rel },
         None => Asked::Outside(full),
     }))
+}
+
+/// What does not answer is there.
+fn is_there(path: &Path) -> bool {
+    let asked = path.to_owned();
+    Calls::of_process()
+        .ask(path, move || std::fs::symlink_metadata(asked).is_ok())
+        .unwrap_or(true)
 }
 
 fn tell(path: &[u8], explained: &Explanation) -> String {

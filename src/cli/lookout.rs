@@ -4,20 +4,15 @@
 //!
 //! Must not: change anything, or wait long for a mount that hangs.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::mpsc;
-use std::time::Duration;
-
 use crate::config::valid::Config;
 use crate::domain::ids::FolderName;
 use crate::domain::place::FolderPlace;
 use crate::ledger;
+use crate::limited::Calls;
 use crate::watch::claim::watchers;
-use crate::watch::{FolderRoot, shared_with};
-
-/// The longest wait for one folder.
-const LOOK: Duration = Duration::from_secs(2);
+use crate::watch::{FolderRoot, Offline, shared_with};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Less than this on the ledger's disk is as good as nothing: SQLite writes
 /// whole pages to two files.
@@ -27,7 +22,7 @@ const ROOM: u64 = 256 * 1024;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Why it can't be worked with.
-    pub offline: Option<String>,
+    pub offline: Option<Offline>,
     /// Who else watches it, in words.
     pub shared: Option<String>,
 }
@@ -42,27 +37,22 @@ pub fn folders(
         let before = places.remove(&folder.name);
         let root =
             FolderRoot::new(folder.path.clone(), folder.one_file_system).known_before(before);
-        let (told, answer) = mpsc::channel();
-        // Left behind if the mount hangs; the process ends soon.
-        std::thread::spawn(move || {
-            let _ = told.send(look(&root, own));
-        });
-        (folder.name.clone(), answer)
+        (folder.path.clone(), move || look(&root, own))
     });
-    let looks: Vec<_> = looks.collect();
-    let wait = |answer: mpsc::Receiver<Seen>| {
-        answer.recv_timeout(LOOK).unwrap_or_else(|_| Seen {
-            offline: Some(format!("it does not answer within {} s", LOOK.as_secs())),
-            shared: None,
-        })
+    let seen = Calls::of_process().ask_all(looks);
+    let hangs = Seen {
+        offline: Some(Offline::NotAnswering),
+        shared: None,
     };
-    looks.into_iter().map(|(name, a)| (name, wait(a))).collect()
+    let names = config.folders.keys().cloned();
+    let seen = seen.into_iter().map(|seen| seen.unwrap_or(hangs.clone()));
+    names.zip(seen).collect()
 }
 
 fn look(root: &FolderRoot, own: Option<u32>) -> Seen {
     if let Err(why) = root.check() {
         return Seen {
-            offline: Some(why.to_string()),
+            offline: Some(why),
             shared: None,
         };
     }

@@ -10,6 +10,8 @@ use super::lookout;
 use crate::config::valid::{Config, WatchMode};
 use crate::config::{Look, Machine, Severity, Surroundings};
 use crate::ledger::{self, Ledger, LedgerError};
+use crate::limited::Calls;
+use crate::watch::Offline;
 use crate::watch::fstype::{self, FsKind};
 use crate::watch::hard_links;
 
@@ -21,7 +23,13 @@ pub fn findings(config: &Config) -> Vec<Finding> {
     let mut findings = ledger_findings(&config.ledger);
     findings.extend(links(hard_links::are_guarded()));
     for folder in config.folders.values() {
-        let kind = fstype::of_path(&folder.path).unwrap_or(FsKind::Local);
+        let path = folder.path.clone();
+        let asked = Calls::of_process().ask(&folder.path, move || fstype::of_path(&path));
+        let kind = match asked {
+            Ok(Ok(kind)) => kind,
+            // It is not there, or does not answer; that is said elsewhere.
+            Ok(Err(_)) | Err(_) => FsKind::Local,
+        };
         findings.extend(on_network(&folder.name.0, folder.watch, kind));
     }
     findings.extend(folders(config));
@@ -94,6 +102,13 @@ fn ledger_findings(path: &Path) -> Vec<Finding> {
                 "let the daemon's user enter the directories above it",
             );
         }
+        Look::NoAnswer => {
+            return finding(
+                Severity::Error,
+                "does not answer: its file system hangs",
+                "keep the ledger on a local disk",
+            );
+        }
         Look::NotADirectory => {
             return finding(
                 Severity::Error,
@@ -134,14 +149,10 @@ fn folders(config: &Config) -> Vec<Finding> {
     });
     let seen = lookout::folders(config, places.unwrap_or_default());
     let findings = seen.into_iter().flat_map(|(name, seen)| {
-        // What can't be listed the configuration's own check has told.
-        let listable = config
-            .folders
-            .get(&name)
-            .is_some_and(|folder| folder.path.read_dir().is_ok());
+        // The rest the configuration's own check has told.
         let offline = seen
             .offline
-            .filter(|_| listable)
+            .filter(|why| matches!(why, Offline::EmptyMountPoint | Offline::Replaced))
             .map(|why| format!("folder {name} is off line: {why}"));
         let shared = seen.shared.map(|why| format!("folder {name}: {why}"));
         offline.into_iter().chain(shared)

@@ -12,6 +12,7 @@ use crate::domain::naming::shown_text;
 use crate::view::halt::PauseView;
 use crate::view::span;
 use crate::view::standing::{DaemonView, FolderView, GateView, Standing, UploadView};
+use crate::watch::Offline;
 
 /// Uploads that are shown, at most.
 const SHOWN: usize = 10;
@@ -65,9 +66,10 @@ pub fn tell(standing: &Standing) -> String {
     for folder in &standing.folders {
         let name = &folder.folder;
         if let Some(why) = &folder.offline {
+            let since = offline_since(folder);
             line(
                 "OFFLINE",
-                &format!("folder {name}: {}", shown_text(why, 1_000)),
+                &format!("folder {name}{since}: {}", shown_text(why, 1_000)),
             );
         }
         if let Some(why) = &folder.shared {
@@ -240,7 +242,26 @@ fn condition(standing: &Standing, folder: &FolderView) -> String {
         };
     }
     let since = live.since.map(|since| span(standing.now.0.since(since.0)));
-    format!("OFFLINE for {}", since.unwrap_or_default())
+    let is = match is_not_answering(folder) {
+        true => "NOT ANSWERING",
+        false => "OFFLINE",
+    };
+    format!("{is} for {}", since.unwrap_or_default())
+}
+
+fn is_not_answering(folder: &FolderView) -> bool {
+    folder.offline_kind.as_deref() == Some(Offline::NotAnswering.word())
+}
+
+/// Behind the name of a folder that is off line: since when, where a daemon knows.
+fn offline_since(folder: &FolderView) -> String {
+    let since = folder.live.as_ref().and_then(|live| live.since);
+    match (since, is_not_answering(folder)) {
+        (Some(since), true) => format!(", not answering since {}", since.0),
+        (Some(since), false) => format!(", since {}", since.0),
+        (None, true) => ", not answering".to_owned(),
+        (None, false) => String::new(),
+    }
 }
 
 fn last_scan(standing: &Standing, folder: &FolderView) -> String {

@@ -126,7 +126,9 @@ async fn look(config: &Config, ledger: &Ledger) -> Result<(Standing, Option<Stri
     let mut seen = lookout::folders(config, ledger.places().await?);
     for folder in &mut standing.folders {
         let seen = seen.remove(&folder.folder).unwrap_or_default();
-        (folder.offline, folder.shared) = (seen.offline, seen.shared);
+        folder.offline = seen.offline.map(|why| why.to_string());
+        folder.offline_kind = seen.offline.map(|why| why.word().to_owned());
+        folder.shared = seen.shared;
     }
     let remark = running.then(|| {
         format!("the daemon can't be asked what is live ({unanswered}): this is from the ledger")

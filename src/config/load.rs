@@ -11,7 +11,7 @@ use super::check;
 use super::keys::Keys;
 use super::problem::{ConfigErrors, Problem, Severity};
 use super::source;
-use super::surroundings::{Machine, Surroundings};
+use super::surroundings::{Machine, Surroundings, Unseen};
 use super::valid::Config;
 
 /// A configuration that can be used.
@@ -28,18 +28,19 @@ impl Config {
     /// Reads and checks the file at `path`, the keys that it names, and what
     /// its paths lead to on this machine.
     pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
-        Config::load_with(path, Keys::Read)
+        Config::load_with(path, Keys::Read, &Machine)
     }
 
     /// As [`Config::load`], for commands that never call the service: no key
-    /// is read, so the fingerprints of datasets mean nothing.
+    /// is read, so the fingerprints of datasets mean nothing, and no folder is
+    /// looked at, so that one on a mount that hangs holds nobody up.
     pub fn load_without_keys(path: &Path) -> Result<Loaded, ConfigErrors> {
-        Config::load_with(path, Keys::NotNeeded)
+        Config::load_with(path, Keys::NotNeeded, &Unseen)
     }
 
-    fn load_with(path: &Path, keys: Keys) -> Result<Loaded, ConfigErrors> {
+    fn load_with(path: &Path, keys: Keys, on: &dyn Surroundings) -> Result<Loaded, ConfigErrors> {
         match fs::read_to_string(path) {
-            Ok(text) => Config::read(path, &text, keys, &Machine),
+            Ok(text) => Config::read(path, &text, keys, on),
             Err(e) => Err(unreadable(path, &e)),
         }
     }

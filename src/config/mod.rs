@@ -41,5 +41,5 @@ pub use keys::Keys;
 pub use load::Loaded;
 pub use place::tidy;
 pub use problem::{ConfigErrors, Problem, Severity};
-pub use surroundings::{KeyFile, Look, Machine, Program, Surroundings};
+pub use surroundings::{KeyFile, Look, Machine, Program, Surroundings, Unseen};
 pub use valid::Config;

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
+use crate::limited::Calls;
+
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {
@@ -18,6 +20,8 @@ pub enum Look {
     Missing,
     /// It can't be looked at; in words.
     Refused(String),
+    /// The file system does not answer.
+    NoAnswer,
     /// Something other than a directory.
     NotADirectory,
     /// A directory.
@@ -57,6 +61,9 @@ pub const MAX_KEY_FILE: usize = 4096;
 
 /// The machine, as far as a configuration depends on it.
 pub trait Surroundings {
+    /// These paths will be asked about: one that does not answer then holds up
+    /// the answers once, and not each of them.
+    fn prepare(&self, _: &[PathBuf]) {}
     /// An environment variable; `None` if it is not set or not text.
     fn var(&self, name: &str) -> Option<String>;
     /// What is at a path.
@@ -71,84 +78,156 @@ pub trait Surroundings {
     fn key_file(&self, path: &Path) -> io::Result<KeyFile>;
 }
 
-/// The machine that the program runs on.
+/// The machine that the program runs on. A file system that does not answer
+/// within [`crate::limited::LIMIT`] is not waited for any longer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Machine;
 
 impl Surroundings for Machine {
+    fn prepare(&self, paths: &[PathBuf]) {
+        let questions = paths.iter().map(|path| {
+            let asked = path.clone();
+            (path.clone(), move || drop(look(&asked)))
+        });
+        Calls::of_process().ask_all(questions);
+    }
+
     fn var(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
 
     fn look(&self, path: &Path) -> Look {
-        match fs::metadata(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Look::Missing,
-            Err(e) => Look::Refused(e.to_string()),
-            Ok(about) if !about.is_dir() => Look::NotADirectory,
-            Ok(_) => {
-                // The effective user is who will open the files.
-                let may = |what| accessat(CWD, path, what, AtFlags::EACCESS).is_ok();
-                Look::Directory {
-                    readable: may(Access::READ_OK | Access::EXEC_OK),
-                    writable: may(Access::WRITE_OK | Access::EXEC_OK),
-                }
-            }
+        ask(path, look).unwrap_or(Look::NoAnswer)
+    }
+
+    fn resolve(&self, path: &Path) -> PathBuf {
+        ask(path, resolve).unwrap_or_else(|_| path.to_owned())
+    }
+
+    fn device(&self, path: &Path) -> Option<u64> {
+        ask(path, device).ok().flatten()
+    }
+
+    fn program(&self, path: &Path) -> Program {
+        ask(path, program).unwrap_or(Program::Missing)
+    }
+
+    fn key_file(&self, path: &Path) -> io::Result<KeyFile> {
+        ask(path, key_file).unwrap_or_else(|why| Err(io::Error::other(why.to_string())))
+    }
+}
+
+/// A machine of which nothing is looked at: for commands that need the
+/// configuration and no folder. Every path counts as it is written, and as a
+/// directory that can be used.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unseen;
+
+impl Surroundings for Unseen {
+    fn var(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn look(&self, _: &Path) -> Look {
+        Look::Directory {
+            readable: true,
+            writable: true,
         }
     }
 
     fn resolve(&self, path: &Path) -> PathBuf {
-        for base in path.ancestors() {
-            if let Ok(real) = base.canonicalize() {
-                let rest = path.strip_prefix(base).unwrap_or(Path::new(""));
-                return if rest.as_os_str().is_empty() {
-                    real
-                } else {
-                    real.join(rest)
-                };
-            }
-        }
         path.to_owned()
     }
 
-    fn device(&self, path: &Path) -> Option<u64> {
-        path.ancestors()
-            .find_map(|base| fs::metadata(base).ok())
-            .map(|about| about.dev())
+    fn device(&self, _: &Path) -> Option<u64> {
+        None
     }
 
-    fn program(&self, path: &Path) -> Program {
-        let Ok(about) = fs::metadata(path) else {
-            return Program::Missing;
-        };
-        if !about.is_file() {
-            return Program::NotAFile;
-        }
-        if accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_err() {
-            return Program::NotExecutable;
-        }
-        // Who may write to the directory can put another file in its place;
-        // the sticky bit keeps them from that.
-        let above = path.parent().and_then(|dir| fs::metadata(dir).ok());
-        let open_above = above.is_some_and(|dir| dir.mode() & 0o1002 == 0o002);
-        if about.mode() & 0o002 != 0 || open_above {
-            return Program::Writable;
-        }
+    fn program(&self, _: &Path) -> Program {
         Program::Fine
     }
 
     fn key_file(&self, path: &Path) -> io::Result<KeyFile> {
-        // Looked at before it is opened: opening a FIFO would wait.
-        let about = fs::metadata(path)?;
-        if !about.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
-        let mut content = Vec::new();
-        File::open(path)?
-            .take(MAX_KEY_FILE as u64 + 1)
-            .read_to_end(&mut content)?;
-        Ok(KeyFile {
-            content,
-            open_to_all: about.mode() & 0o004 != 0,
-        })
+        Machine.key_file(path)
     }
+}
+
+fn ask<T: Send + 'static>(
+    path: &Path,
+    question: fn(&Path) -> T,
+) -> Result<T, crate::limited::NoAnswer> {
+    let asked = path.to_owned();
+    Calls::of_process().ask(path, move || question(&asked))
+}
+
+fn look(path: &Path) -> Look {
+    match fs::metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Look::Missing,
+        Err(e) => Look::Refused(e.to_string()),
+        Ok(about) if !about.is_dir() => Look::NotADirectory,
+        Ok(_) => {
+            // The effective user is who will open the files.
+            let may = |what| accessat(CWD, path, what, AtFlags::EACCESS).is_ok();
+            Look::Directory {
+                readable: may(Access::READ_OK | Access::EXEC_OK),
+                writable: may(Access::WRITE_OK | Access::EXEC_OK),
+            }
+        }
+    }
+}
+
+fn resolve(path: &Path) -> PathBuf {
+    for base in path.ancestors() {
+        if let Ok(real) = base.canonicalize() {
+            let rest = path.strip_prefix(base).unwrap_or(Path::new(""));
+            return if rest.as_os_str().is_empty() {
+                real
+            } else {
+                real.join(rest)
+            };
+        }
+    }
+    path.to_owned()
+}
+
+fn device(path: &Path) -> Option<u64> {
+    path.ancestors()
+        .find_map(|base| fs::metadata(base).ok())
+        .map(|about| about.dev())
+}
+
+fn program(path: &Path) -> Program {
+    let Ok(about) = fs::metadata(path) else {
+        return Program::Missing;
+    };
+    if !about.is_file() {
+        return Program::NotAFile;
+    }
+    if accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_err() {
+        return Program::NotExecutable;
+    }
+    // Who may write to the directory can put another file in its place;
+    // the sticky bit keeps them from that.
+    let above = path.parent().and_then(|dir| fs::metadata(dir).ok());
+    let open_above = above.is_some_and(|dir| dir.mode() & 0o1002 == 0o002);
+    if about.mode() & 0o002 != 0 || open_above {
+        return Program::Writable;
+    }
+    Program::Fine
+}
+
+fn key_file(path: &Path) -> io::Result<KeyFile> {
+    // Looked at before it is opened: opening a FIFO would wait.
+    let about = fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut content = Vec::new();
+    File::open(path)?
+        .take(MAX_KEY_FILE as u64 + 1)
+        .read_to_end(&mut content)?;
+    Ok(KeyFile {
+        content,
+        open_to_all: about.mode() & 0o004 != 0,
+    })
 }

@@ -18,6 +18,7 @@ use crate::config::valid::Config;
 use crate::config::{self, Problem, Severity};
 use crate::domain::naming::shown;
 use crate::ledger::Ledger;
+use crate::ports::BoxFuture;
 use crate::view::dropped;
 use crate::view::reload::Reloaded;
 use crate::view::standing::left_behind;
@@ -41,15 +42,32 @@ pub async fn run(
         mut listener,
         mut reloads,
     } = asked;
+    // The reload under way, and who waits for its outcome.
+    let mut reloading: Option<(BoxFuture<'_, Reloaded>, Option<AskReload>)> = None;
+    let mut again = false;
     loop {
+        if reloading.is_none() && std::mem::take(&mut again) {
+            reloading = Some((Box::pin(reload(&ctx, config_path.as_deref())), None));
+        }
         let request = tokio::select! {
+            // A stop beats a reload, which may wait for a file system.
+            biased;
+            () = stop.drain.cancelled() => Request::Stop,
             request = listener.requests.recv() => request.unwrap_or(Request::Stop),
-            Some(outcome) = reloads.recv() => {
-                // Whoever asked may have gone away; the log has it.
-                let _ = outcome.send(reload(&ctx, config_path.as_deref()).await);
+            outcome = ended(&mut reloading) => {
+                if let (_, Some(asked)) = reloading.take().unzip()
+                    && let Some(asked) = asked
+                {
+                    // Whoever asked may have gone away; the log has it.
+                    let _ = asked.send(outcome);
+                }
                 continue;
             }
-            () = stop.drain.cancelled() => Request::Stop,
+            Some(asked) = reloads.recv(), if reloading.is_none() => {
+                let reload = Box::pin(reload(&ctx, config_path.as_deref()));
+                reloading = Some((reload, Some(asked)));
+                continue;
+            }
         };
         match request {
             Request::Stop => break,
@@ -57,11 +75,11 @@ pub async fn run(
                 tracing::info!("scanning all folders");
                 ctx.folders.rescan_all();
             }
-            Request::Reload => {
-                reload(&ctx, config_path.as_deref()).await;
-            }
+            // Once more after the one under way: the file may be another now.
+            Request::Reload => again = true,
         }
     }
+    drop(reloading);
     let grace = ctx.running().config.shutdown_grace;
     tracing::info!(
         grace_s = grace.as_secs(),
@@ -78,6 +96,14 @@ pub async fn run(
         drop(listener);
     });
     Ok(())
+}
+
+/// Waits for the reload under way; for ever where there is none.
+async fn ended(reloading: &mut Option<(BoxFuture<'_, Reloaded>, Option<AskReload>)>) -> Reloaded {
+    match reloading {
+        Some((reload, _)) => reload.await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Reloads, and logs what came of it.

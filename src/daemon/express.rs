@@ -236,9 +236,12 @@ impl Desk {
     /// From the sighting to the record.
     async fn record(self: &Arc<Desk>, sighting: &Sighting) -> Went {
         let (desk, seen) = (self.clone(), sighting.clone());
-        let ready = tokio::task::spawn_blocking(move || desk.ready(&seen));
+        let ready = self
+            .ctx
+            .folders
+            .ask(&sighting.folder, move || desk.ready(&seen));
         // A panic in there is logged by the runtime; the intake looks for itself.
-        let Ok(Some(ready)) = ready.await else {
+        let Some(Ok(Some(ready))) = ready.await else {
             return Went::Refused;
         };
         if self.stop.drain.is_cancelled() {

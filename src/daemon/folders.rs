@@ -7,18 +7,20 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::valid::{Config, Folder, WatchMode};
 use crate::domain::ids::FolderName;
 use crate::domain::place::FolderPlace;
 use crate::domain::settle::Sighted;
+use crate::limited::Calls;
 use crate::ports::World;
 use crate::watch::budget::{self, WatchBudget};
 use crate::watch::root::Identity;
 use crate::watch::settings::{How, Watched};
 use crate::watch::{
-    CannotStart, DEFAULT_HINTS, FolderRoot, FolderWatch, Mode, Outlets, Setup, Sighting,
+    CannotStart, DEFAULT_HINTS, FolderRoot, FolderWatch, Mode, Offline, Outlets, Setup, Sighting,
     WatchStatus,
 };
 
@@ -145,6 +147,30 @@ impl Folders {
         online.then(|| (watch.root(), local))
     }
 
+    /// Asks a folder's file system something that may hang, on a thread for
+    /// blocking calls. `None`: it does not answer; the thread may be lost, and
+    /// nothing is asked anew before the watch has had an answer.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        name: &FolderName,
+        question: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<Result<T, JoinError>> {
+        let status = self.entries().get(name).map(|entry| entry.watch.status());
+        let hangs = |s: &WatchStatus| s.offline_why == Some(Offline::NotAnswering);
+        let Some(mut status) = status else {
+            return Some(tokio::task::spawn_blocking(question).await);
+        };
+        if hangs(&status.borrow()) {
+            return None;
+        }
+        let asked = tokio::task::spawn_blocking(question);
+        tokio::select! {
+            biased;
+            answer = asked => Some(answer),
+            Ok(_) = status.wait_for(hangs) => None,
+        }
+    }
+
     /// How each folder is doing.
     pub fn status(&self) -> Vec<(FolderName, WatchStatus)> {
         self.entries()
@@ -220,7 +246,9 @@ impl Folders {
     pub fn new_places(&self) -> Vec<(FolderName, Identity, FolderPlace)> {
         let mut new = Vec::new();
         for (name, root, identity) in self.unrecorded() {
-            let Some(place) = root.place() else { continue };
+            let asked = root.clone();
+            let place = Calls::of_process().ask(root.path(), move || asked.place());
+            let Ok(Some(place)) = place else { continue };
             if self.places().get(&name) == Some(&place) {
                 self.recorded().insert(name, identity);
             } else {

@@ -229,10 +229,16 @@ impl Intake {
         let wall = self
             .clock
             .read(now, self.ctx.world.clock.now(), folder.quiet_unsure);
-        let looked = tokio::task::spawn_blocking(move || open_all(&root, keys)).await;
-        let Ok(looked) = looked else {
+        let ask = self
+            .ctx
+            .folders
+            .ask(&folder.name, move || open_all(&root, keys));
+        let looked = match ask.await {
+            Some(Ok(looked)) => looked,
             // A panic in there is logged by the runtime; the keys go on.
-            return self.forget_all(&again);
+            Some(Err(_)) => return self.forget_all(&again),
+            // The other folders are not held up.
+            None => return self.postpone_all(&again, now),
         };
         let rules = folder.settle_rules();
         let mut finished = Vec::new();
@@ -264,6 +270,12 @@ impl Intake {
         }
     }
 
+    fn postpone_all(&mut self, keys: &[Arc<Key>], now: Duration) {
+        for key in keys {
+            self.set.postpone(key, now + LOOK_AGAIN);
+        }
+    }
+
     fn forget_all(&mut self, keys: &[Arc<Key>]) {
         let now = self.now();
         for key in keys {
@@ -275,7 +287,7 @@ impl Intake {
     async fn sort(&mut self, folder: &Arc<Folder>, finished: Vec<Finished>) {
         let keys: Vec<Arc<Key>> = finished.iter().map(|f| f.key.clone()).collect();
         let folder_now = folder.clone();
-        let sorted = tokio::task::spawn_blocking(move || {
+        let ask = self.ctx.folders.ask(&folder.name, move || {
             finished
                 .into_iter()
                 .map(|mut f| {
@@ -290,8 +302,11 @@ impl Intake {
                 })
                 .collect::<Vec<_>>()
         });
-        let Ok(sorted) = sorted.await else {
-            return self.forget_all(&keys);
+        let now = self.now();
+        let sorted = match ask.await {
+            Some(Ok(sorted)) => sorted,
+            Some(Err(_)) => return self.forget_all(&keys),
+            None => return self.postpone_all(&keys, now),
         };
         let now = self.now();
         for (found, key, version) in sorted {
@@ -393,7 +408,8 @@ impl Intake {
             return Ok(());
         };
         let id = file.id;
-        let looked = tokio::task::spawn_blocking(move || {
+        let name = folder.name.clone();
+        let looked = self.ctx.folders.ask(&name, move || {
             let mut opened = match root.open_file(&file.version.path) {
                 Ok(opened) if opened.version.matches(&file.version) => opened,
                 Ok(_) => return Again::Changed,
@@ -408,7 +424,7 @@ impl Intake {
         });
         let (ledger, at) = (&self.ctx.ledger, self.ctx.world.moment());
         let policies = &running.policies;
-        match looked.await.unwrap_or(Again::Wait) {
+        match looked.await.and_then(Result::ok).unwrap_or(Again::Wait) {
             Again::Found(Found::New(sorted)) => ledger.sorted(id, sorted, at, policies).await,
             Again::Found(Found::Incomplete(reason)) => {
                 let sorted = NewSorted::Unsupported(reason);

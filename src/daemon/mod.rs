@@ -91,6 +91,10 @@ pub enum DaemonError {
 /// a million files waits for the ledger and not in memory.
 const SIGHTINGS: usize = 16;
 
+/// How long after the grace period the tasks may take to end: what is on the
+/// wire is cut off then, and recorded.
+const AFTER_GRACE: Duration = Duration::from_secs(3);
+
 /// Runs the daemon until it is asked to stop, or one of its tasks dies.
 pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     let mut listener = signals::listen().map_err(DaemonError::Signals)?;
@@ -190,8 +194,9 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     );
 
     // Told until the end: also while what is on the wire is finished.
+    let grace = || ctx.running().config.shutdown_grace + AFTER_GRACE;
     let ended = tokio::select! {
-        ended = tasks.run() => ended,
+        ended = tasks.run(grace) => ended,
         () = showing => Ok(()),
     };
     ctx.folders.stop();

@@ -17,7 +17,7 @@ use crate::ledger::Ledger;
 use crate::live::{FolderFacts, Live, ScanFacts};
 use crate::ports::{BoxFuture, World};
 use crate::view::reload::Reloaded;
-use crate::watch::{Mode, WatchStatus, budget};
+use crate::watch::{Mode, Offline, WatchStatus, budget};
 use crate::web::door::Door;
 use crate::web::{self, Backstage, Unstored};
 
@@ -102,6 +102,7 @@ fn facts(status: WatchStatus) -> FolderFacts {
         online: status.online,
         since: status.since,
         offline_why: status.offline_why.map(|why| why.to_string()),
+        offline_kind: status.offline_why.map(Offline::word),
         events: status.mode == Mode::Events,
         watches: status.watches,
         problem: status.problem,

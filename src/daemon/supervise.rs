@@ -7,6 +7,7 @@
 //! one that is tested.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -77,9 +78,27 @@ impl Supervisor {
     }
 
     /// Waits until all tasks have ended after a stop was asked for, or one has
-    /// ended that should not have.
-    pub async fn run(&mut self) -> Result<(), TaskEnded> {
-        while let Some(ended) = self.tasks.join_next_with_id().await {
+    /// ended that should not have. A task that has not ended `grace` after that
+    /// is given up: it waits for a file system that does not answer, and what
+    /// matters is in the ledger.
+    pub async fn run(&mut self, grace: impl Fn() -> Duration) -> Result<(), TaskEnded> {
+        let stop = self.stop.clone();
+        let over = async move {
+            stop.cancelled().await;
+            tokio::time::sleep(grace()).await;
+        };
+        let mut over = std::pin::pin!(over);
+        loop {
+            let ended = tokio::select! {
+                ended = self.tasks.join_next_with_id() => match ended {
+                    Some(ended) => ended,
+                    None => return Ok(()),
+                },
+                () = &mut over => {
+                    self.give_up();
+                    return Ok(());
+                }
+            };
             let id = match &ended {
                 Ok((id, _)) => *id,
                 Err(error) => error.id(),
@@ -99,7 +118,16 @@ impl Supervisor {
                 }
             }
         }
-        Ok(())
+    }
+
+    fn give_up(&mut self) {
+        let mut names: Vec<&str> = self.names.values().copied().collect();
+        names.sort_unstable();
+        tracing::warn!(
+            "ending without {}: still waiting for a file system that does not answer; the ledger has all that is needed to go on",
+            names.join(", ")
+        );
+        self.tasks.abort_all();
     }
 }
 
@@ -120,12 +148,16 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn long() -> Duration {
+        Duration::from_secs(60)
+    }
+
     #[tokio::test]
     async fn a_task_that_returns_early_is_an_error() {
         let mut tasks = Supervisor::new(CancellationToken::new());
         tasks.spawn("forgetful", async { Ok(()) });
         tasks.spawn("steady", std::future::pending());
-        let ended = tasks.run().await.unwrap_err();
+        let ended = tasks.run(long).await.unwrap_err();
         assert!(
             matches!(ended, TaskEnded::Early { name: "forgetful" }),
             "{ended}"
@@ -136,7 +168,7 @@ mod tests {
     async fn a_panic_is_an_error_with_its_words() {
         let mut tasks = Supervisor::new(CancellationToken::new());
         tasks.spawn("nervous", async { panic!("mice") });
-        let ended = tasks.run().await.unwrap_err().to_string();
+        let ended = tasks.run(long).await.unwrap_err().to_string();
         assert!(
             ended.contains("nervous") && ended.contains("mice"),
             "{ended}"
@@ -153,6 +185,17 @@ mod tests {
             Ok(())
         });
         stop.cancel();
-        tasks.run().await.unwrap();
+        tasks.run(long).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_hangs_does_not_hold_up_the_end() {
+        let stop = CancellationToken::new();
+        let mut tasks = Supervisor::new(stop.clone());
+        tasks.spawn("hanging", std::future::pending());
+        stop.cancel();
+        let began = tokio::time::Instant::now();
+        tasks.run(|| Duration::from_secs(3)).await.unwrap();
+        assert_eq!(began.elapsed().as_secs(), 3);
     }
 }

@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::facts::{
     ByName, DaemonMay, DirFacts, Facts, FileFacts, Hindered, InFolder, Known, Other, Place, Probe,
@@ -26,11 +27,12 @@ use crate::domain::ids::FolderName;
 use crate::domain::naming::{TemporaryKind, shown};
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
+use crate::domain::version::FileVersion;
 use crate::ledger::{self, FileRecord, Ledger, LedgerError};
+use crate::limited::Calls;
 use crate::watch::root::{Found as At, RootHandle};
 use crate::watch::rules::{Refused, TakeRules};
-use crate::watch::settings::Watched;
-use crate::watch::{FolderRoot, NotTaken, fstype};
+use crate::watch::{FolderRoot, NotTaken, Offline, fstype};
 
 /// Versions of a path that are told of, at most.
 const VERSIONS: usize = 10;
@@ -53,6 +55,7 @@ pub enum Asked {
 }
 
 /// Who works on the ledger, and as whom.
+#[derive(Clone, Copy)]
 struct Owner {
     running: Option<bool>,
     pid: Option<u32>,
@@ -101,7 +104,7 @@ pub async fn gather(
     } else {
         folder.path.join(OsStr::from_bytes(rel))
     };
-    let looked = look(folder, rel);
+    let looked = look_in_time(folder, rel).await;
     let place = match looked.there {
         Ok(At::Directory) => {
             let (mut counted, versions) = match (&looked.handle, &looked.folder.by_name) {
@@ -110,25 +113,23 @@ pub async fn gather(
             };
             tree::ask(&mut counted, versions, name, ledger).await?;
             Place::Directory(Box::new(DirFacts {
-                watched: how_watched(config, folder, &looked.watched),
+                watched: how_watched(config, looked.events),
                 folder: looked.folder,
                 hindered: None,
                 tree: counted,
             }))
         }
         Err(hindered) if rel.is_empty() => Place::Directory(Box::new(DirFacts {
-            watched: how_watched(config, folder, &looked.watched),
+            watched: how_watched(config, looked.events),
             folder: looked.folder,
             hindered: Some(hindered),
             tree: Tree::default(),
         })),
         there => {
-            let there = match (there, &looked.handle) {
-                (Ok(At::File(version)), Some(handle)) => Ok(There {
-                    opened: opened::open(folder, handle, rel, now),
-                    daemon_may: daemon_may(&owner, &path),
-                    version,
-                }),
+            let there = match (there, looked.handle) {
+                (Ok(At::File(version)), Some(handle)) => {
+                    Ok(open_in_time(folder, handle, version, owner, now).await)
+                }
                 (Err(hindered), _) => Err(hindered),
                 (Ok(_), _) => Err(Hindered {
                     at: rel.clone(),
@@ -157,6 +158,42 @@ fn owner(ledger: &Path) -> Owner {
     }
 }
 
+/// The folder may be on a mount that hangs.
+async fn look_in_time(folder: &Arc<Folder>, rel: &[u8]) -> Looked {
+    let (asked, below) = (Arc::clone(folder), rel.to_vec());
+    let looked = Calls::of_process()
+        .ask_async(&folder.path, move || look(&asked, &below))
+        .await;
+    looked.unwrap_or_else(|_| not_answering(folder, rel))
+}
+
+/// The same of the file in it.
+async fn open_in_time(
+    folder: &Arc<Folder>,
+    handle: RootHandle,
+    version: FileVersion,
+    owner: Owner,
+    now: Timestamp,
+) -> There {
+    let (asked, rel) = (Arc::clone(folder), version.path.clone());
+    let path = folder.path.join(OsStr::from_bytes(&rel));
+    let opened = Calls::of_process()
+        .ask_async(&folder.path, move || {
+            let opened = opened::open(&asked, &handle, &rel, now);
+            (opened, daemon_may(&owner, &path))
+        })
+        .await;
+    let (opened, daemon_may) = opened.unwrap_or((
+        Err(NotTaken::Offline(Offline::NotAnswering)),
+        DaemonMay::Unknown("its file system does not answer"),
+    ));
+    There {
+        opened,
+        daemon_may,
+        version,
+    }
+}
+
 /// The folders whose paths share most with `path`.
 fn outside(config: &Config, path: &Path) -> Place {
     let shared = |folder: &Path| {
@@ -170,15 +207,19 @@ fn outside(config: &Config, path: &Path) -> Place {
         .collect();
     near.sort_by_key(|(_, folder)| (std::cmp::Reverse(shared(folder)), folder.clone()));
     near.truncate(NEAR);
+    let asked = path.to_owned();
+    let exists = Calls::of_process().ask(path, move || fs::symlink_metadata(asked).is_ok());
     Place::Outside {
-        exists: fs::symlink_metadata(path).is_ok(),
+        // What does not answer is there.
+        exists: exists.unwrap_or(true),
         near,
     }
 }
 
 struct Looked {
     folder: InFolder,
-    watched: std::sync::Arc<Watched>,
+    /// Whether it is watched by events; `None`: it can't be told.
+    events: Option<bool>,
     rules: TakeRules,
     handle: Option<RootHandle>,
     there: Result<At, Hindered>,
@@ -212,9 +253,32 @@ fn look(folder: &Folder, rel: &[u8]) -> Looked {
             reachable,
             by_name: judged.map_err(|refused| by_name(folder, &rules, &refused)),
         },
-        watched,
+        events: Some(fstype::wants_events(watched.how, &folder.path)),
         handle: handle.ok(),
         there,
+        rules,
+    }
+}
+
+fn not_answering(folder: &Folder, rel: &[u8]) -> Looked {
+    let rules = TakeRules::new(watched(folder));
+    Looked {
+        folder: InFolder {
+            name: folder.name.clone(),
+            path: folder.path.clone(),
+            dataset: folder.dataset.clone(),
+            rel: rel.to_vec(),
+            reachable: Err(Offline::NotAnswering),
+            by_name: rules
+                .judged(rel)
+                .map_err(|refused| by_name(folder, &rules, &refused)),
+        },
+        events: None,
+        handle: None,
+        there: Err(Hindered {
+            at: Vec::new(),
+            why: NotTaken::Offline(Offline::NotAnswering),
+        }),
         rules,
     }
 }
@@ -279,15 +343,15 @@ fn daemon_may(owner: &Owner, path: &Path) -> DaemonMay {
     }
 }
 
-fn how_watched(config: &Config, folder: &Folder, watched: &Watched) -> String {
+fn how_watched(config: &Config, events: Option<bool>) -> String {
     let (scans, polls) = (
         units::show_time(config.rescan_every),
         units::show_time(config.poll_every),
     );
-    if fstype::wants_events(watched.how, &folder.path) {
-        format!("watched by events, and scanned every {scans}")
-    } else {
-        format!("scanned every {polls}, without events")
+    match events {
+        Some(true) => format!("watched by events, and scanned every {scans}"),
+        Some(false) => format!("scanned every {polls}, without events"),
+        None => "its file system does not answer".to_owned(),
     }
 }
 

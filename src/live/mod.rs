@@ -106,6 +106,8 @@ pub struct FolderFacts {
     pub since: Option<Timestamp>,
     /// Why it is not there.
     pub offline_why: Option<String>,
+    /// The same as a word that stays.
+    pub offline_kind: Option<&'static str>,
     /// By events; else by scans alone.
     pub events: bool,
     /// Directories with a kernel watch.

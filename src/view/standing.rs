@@ -102,6 +102,8 @@ pub struct FolderView {
     pub files: BTreeMap<StateKind, u64>,
     pub bytes: BTreeMap<StateKind, u64>,
     pub offline: Option<String>,
+    #[serde(default)]
+    pub offline_kind: Option<String>,
     pub shared: Option<String>,
     pub live: Option<FolderLive>,
 }
@@ -254,6 +256,9 @@ impl Standing {
             let facts = folders.get(&folder.folder).filter(|facts| facts.checked);
             let settling = settling.get(&folder.folder).copied().unwrap_or(0);
             folder.offline = facts.and_then(|facts| facts.offline_why.clone());
+            folder.offline_kind = facts
+                .and_then(|facts| facts.offline_kind)
+                .map(str::to_owned);
             folder.shared = facts.and_then(|facts| facts.shared.clone());
             folder.live = facts.map(|facts| FolderLive::of(facts, settling));
         }
@@ -370,6 +375,7 @@ fn folders(config: &Config, counts: &[ledger::Count]) -> Vec<FolderView> {
             files: mine().map(|count| (count.state, count.files)).collect(),
             bytes: mine().map(|count| (count.state, count.bytes)).collect(),
             offline: None,
+            offline_kind: None,
             shared: None,
             live: None,
         }

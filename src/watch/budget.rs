@@ -3,15 +3,17 @@
 //! Must not: set a watch.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::fstype;
-use super::not_taken::NotTaken;
+use super::not_taken::{NotTaken, Offline};
 use super::root::FolderRoot;
 use super::rules::TakeRules;
 use super::scan::{Go, Visit, walk};
 use super::settings::Watched;
 use crate::domain::ids::FolderName;
 use crate::domain::version::FileVersion;
+use crate::limited::Calls;
 
 /// What all folders together need.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,10 +79,12 @@ fn limit(name: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-struct Count;
+/// Counts the directories that were entered, for who waits.
+struct Count(Arc<AtomicU64>);
 
 impl Visit for Count {
     fn enter(&mut self, _: &[u8]) -> Go {
+        self.0.fetch_add(1, Ordering::Relaxed);
         Go::On
     }
     fn file(&mut self, _: FileVersion) -> Go {
@@ -97,14 +101,24 @@ pub fn watch_budget<'a>(folders: impl IntoIterator<Item = &'a Arc<Watched>>) -> 
     WatchBudget {
         folders: folders
             .into_iter()
-            .map(|folder| (folder.name.clone(), needed(folder)))
+            .map(|folder| (folder.name.clone(), needed_in_time(folder)))
             .collect(),
         max_watches: max_watches(),
         max_instances: limit("max_user_instances"),
     }
 }
 
-fn needed(folder: &Arc<Watched>) -> Result<u64, NotTaken> {
+/// A walk may take long; one that comes no further for a while hangs.
+fn needed_in_time(folder: &Arc<Watched>) -> Result<u64, NotTaken> {
+    let entered = Arc::new(AtomicU64::new(0));
+    let (seen, asked) = (Arc::clone(&entered), Arc::clone(folder));
+    let progress = move || seen.load(Ordering::Relaxed);
+    Calls::of_process()
+        .ask_while(&folder.path, progress, move || needed(&asked, entered))
+        .unwrap_or(Err(Offline::NotAnswering.into()))
+}
+
+fn needed(folder: &Arc<Watched>, entered: Arc<AtomicU64>) -> Result<u64, NotTaken> {
     let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
     // Says what is wrong with the folder, polled or not.
     root.check()?;
@@ -112,7 +126,7 @@ fn needed(folder: &Arc<Watched>) -> Result<u64, NotTaken> {
         return Ok(0);
     }
     let rules = TakeRules::new(Arc::clone(folder));
-    Ok(walk(&root.handle()?, &rules, b"", &mut Count).dirs)
+    Ok(walk(&root.handle()?, &rules, b"", &mut Count(entered)).dirs)
 }
 
 #[cfg(test)]

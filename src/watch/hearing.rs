@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use super::claim::Claim;
 use super::events::{EventWatcher, Hint, HintKind, NoEvents};
 use super::not_taken::Offline;
-use super::root::{Found, Identity, RootFacts};
+use super::root::{FolderRoot, Found, Identity, RootFacts};
 use super::shared::{News, Shared, Stopped};
 use super::{BATCH, FEW, Mode, Sighting, fstype};
 use crate::domain::settle::Sighted;
+use crate::limited::Calls;
 
 /// Between two looks at whether the folder is there, while it is.
 const CHECK_ONLINE: Duration = Duration::from_secs(5);
@@ -24,6 +25,9 @@ const CHECK_ONLINE: Duration = Duration::from_secs(5);
 const LOOK_FOR_OTHERS: Duration = Duration::from_secs(15);
 /// Between two looks at whether it is there while it is not: doubling from the first to the last.
 const CHECK_OFFLINE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Between two questions whether a file system that did not answer has: while its
+/// last one is open nothing is asked of it.
+const CHECK_NOT_ANSWERING: Duration = Duration::from_secs(1);
 /// Between two scans while something can't be looked at for a reason that
 /// passes (no file descriptor left, an I/O error): doubling from the first to the last.
 const HINDERED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15 * 60));
@@ -186,11 +190,11 @@ impl Hearing<'_> {
     // ---- the folder itself
 
     fn check(&mut self, now: Instant) {
-        let found = match self.shared.root.check() {
+        let found = match self.ask_root(FolderRoot::check) {
             Err(Offline::Replaced) => {
                 tracing::warn!(folder = %self.shared.folder.name, "another directory is at the folder's path: taking it up");
                 self.facts = None;
-                self.shared.root.reopen()
+                self.ask_root(FolderRoot::reopen)
             }
             found => found,
         };
@@ -209,6 +213,11 @@ impl Hearing<'_> {
                     self.come_online(facts, now);
                 }
             }
+            Err(Offline::NotAnswering) => {
+                self.next_check = Instant::now() + CHECK_NOT_ANSWERING;
+                self.claim = None;
+                self.go_offline(Offline::NotAnswering);
+            }
             Err(why) => {
                 self.next_check = now + self.offline_wait;
                 self.offline_wait = (self.offline_wait * 2).min(CHECK_OFFLINE.1);
@@ -216,6 +225,17 @@ impl Hearing<'_> {
                 self.go_offline(why);
             }
         }
+    }
+
+    /// Asks about the folder itself on a thread that may be lost: this one is to
+    /// say that there is no answer.
+    fn ask_root(
+        &self,
+        question: fn(&FolderRoot) -> Result<RootFacts, Offline>,
+    ) -> Result<RootFacts, Offline> {
+        let root = Arc::clone(&self.shared.root);
+        let asked = Calls::of_process().ask(&self.shared.folder.path, move || question(&root));
+        asked.unwrap_or(Err(Offline::NotAnswering))
     }
 
     fn come_online(&mut self, facts: RootFacts, now: Instant) {
@@ -243,7 +263,6 @@ impl Hearing<'_> {
         self.facts = None;
         self.why_offline = Some(why);
         self.lost = None;
-        *self.shared.watcher() = None;
         tracing::warn!(folder = %self.shared.folder.name, "the folder can't be reached: {why}");
         let text = format!("the folder can't be reached: {why}");
         self.shared.problems(|p| p.offline = Some(text));
@@ -258,6 +277,8 @@ impl Hearing<'_> {
             s.offline_why = Some(why);
             s.watches = 0;
         });
+        // Last: a scan that hangs while it sets a watch has the lock.
+        *self.shared.watcher() = None;
     }
 
     /// Another process on the same folder works with another ledger, since one
@@ -290,7 +311,10 @@ impl Hearing<'_> {
         // Drop the former first: it holds watches.
         *self.shared.watcher() = None;
         let folder = &self.shared.folder;
-        if !fstype::wants_events(folder.how, &folder.path) {
+        let (how, path) = (folder.how, folder.path.clone());
+        let asked = Calls::of_process().ask(&folder.path, move || fstype::wants_events(how, &path));
+        // Without an answer the next look at the folder says so.
+        if !asked.unwrap_or(false) {
             self.shared.problems(|p| p.events = None);
             self.shared.status(|s| {
                 s.mode = Mode::Polling;

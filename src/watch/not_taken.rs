@@ -24,6 +24,9 @@ pub enum Offline {
     /// Another directory is there: removed and made again, or a mount that
     /// came. To be taken up with [`FolderRoot::reopen`].
     Replaced,
+    /// Its file system has not answered for a while: a server or a disk that is
+    /// away. To be waited on.
+    NotAnswering,
     /// What the system said otherwise.
     Io(
         /// Its number.
@@ -41,14 +44,42 @@ impl fmt::Display for Offline {
                 "its path shows an empty directory and not the mount that was there; mount it again (its files are not taken as deleted). If this directory is the folder from now on, put any file into it, such as an empty `.keep`"
             }
             Offline::Replaced => "another directory is at its path now; it is taken up with a scan",
-            Offline::Io(errno) => {
-                return write!(f, "{}", std::io::Error::from_raw_os_error(*errno));
+            Offline::NotAnswering => {
+                "its file system does not answer; look at the mount and its server or disk. The other folders go on, and this one does when it answers"
             }
+            Offline::Io(errno) => return f.write_str(&system_said(*errno)),
         })
     }
 }
 
+/// What the system said, with what to do where a limit is meant.
+fn system_said(errno: i32) -> String {
+    match Errno::from_raw_os_error(errno) {
+        Errno::MFILE => {
+            "no file descriptor is left for this process; raise `LimitNOFILE=` (or `ulimit -n`)"
+                .to_owned()
+        }
+        Errno::NFILE => {
+            "no file descriptor is left on this machine; raise `fs.file-max`".to_owned()
+        }
+        _ => std::io::Error::from_raw_os_error(errno).to_string(),
+    }
+}
+
 impl Offline {
+    /// A word that stays, for scripts.
+    pub fn word(self) -> &'static str {
+        match self {
+            Offline::Missing => "missing",
+            Offline::NotADirectory => "not-a-directory",
+            Offline::NoRight => "no-right",
+            Offline::EmptyMountPoint => "unmounted",
+            Offline::Replaced => "replaced",
+            Offline::NotAnswering => "not-answering",
+            Offline::Io(_) => "error",
+        }
+    }
+
     pub(crate) fn from_errno(e: Errno) -> Offline {
         match e {
             Errno::NOENT => Offline::Missing,
@@ -188,7 +219,7 @@ impl fmt::Display for NotTaken {
                 return write!(
                     f,
                     "the system said: {}; it will be tried again",
-                    std::io::Error::from_raw_os_error(*errno)
+                    system_said(*errno)
                 );
             }
         };

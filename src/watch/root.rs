@@ -199,14 +199,15 @@ impl FolderRoot {
         let dir = rustix::fs::open(&self.path, flags, Mode::empty())?;
         let may = Access::READ_OK | Access::EXEC_OK;
         rustix::fs::accessat(CWD, &self.path, may, AtFlags::EACCESS)?;
-        root_facts(dir.as_fd())
+        root_facts(dir.as_fd(), AtFlags::STATX_FORCE_SYNC)
     }
 
     fn open_listable(&self) -> Result<(OwnedFd, RootFacts), Offline> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let dir =
             rustix::fs::open(&self.path, flags, Mode::empty()).map_err(Offline::from_errno)?;
-        let facts = root_facts(dir.as_fd()).map_err(Offline::from_errno)?;
+        let facts =
+            root_facts(dir.as_fd(), AtFlags::STATX_FORCE_SYNC).map_err(Offline::from_errno)?;
         Ok((dir, facts))
     }
 
@@ -214,7 +215,7 @@ impl FolderRoot {
     pub fn handle(&self) -> Result<RootHandle, Offline> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&self.path, flags, Mode::empty()).map_err(Offline::from_errno)?;
-        let facts = root_facts(fd.as_fd()).map_err(Offline::from_errno)?;
+        let facts = root_facts(fd.as_fd(), AtFlags::empty()).map_err(Offline::from_errno)?;
         match self.known() {
             None => {
                 self.check()?;
@@ -465,7 +466,11 @@ impl Facts {
 
     /// Of an open file.
     fn of(fd: BorrowedFd<'_>) -> Result<Facts, Errno> {
-        Facts::read(fd, OsStr::new(""), AtFlags::EMPTY_PATH)
+        Facts::of_with(fd, AtFlags::empty())
+    }
+
+    fn of_with(fd: BorrowedFd<'_>, how: AtFlags) -> Result<Facts, Errno> {
+        Facts::read(fd, OsStr::new(""), AtFlags::EMPTY_PATH | how)
     }
 
     fn read(dir: BorrowedFd<'_>, name: &OsStr, flags: AtFlags) -> Result<Facts, Errno> {
@@ -507,8 +512,10 @@ impl Facts {
     }
 }
 
-fn root_facts(dir: BorrowedFd<'_>) -> Result<RootFacts, Errno> {
-    let facts = Facts::of(dir)?;
+/// `how`: [`AtFlags::STATX_FORCE_SYNC`] asks the server of a network file system
+/// and not the cache, which would not notice that the server is away.
+fn root_facts(dir: BorrowedFd<'_>, how: AtFlags) -> Result<RootFacts, Errno> {
+    let facts = Facts::of_with(dir, how)?;
     Ok(RootFacts {
         identity: Identity {
             dev: facts.dev,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Site;
 use super::refusal::Refusal;
+use crate::view::Stamp;
 
 /// How long the ledger's thread may take to answer.
 const LEDGER: Duration = Duration::from_secs(5);
@@ -32,11 +33,18 @@ pub async fn alive(State(site): State<Arc<Site>>) -> Result<Json<Value>, Refusal
 pub async fn ready(State(site): State<Arc<Site>>) -> (StatusCode, Json<Value>) {
     let folders = site.back.folders();
     let mut reasons = Vec::new();
+    let mut offline = Vec::new();
     for (name, folder) in &folders {
         if !folder.checked {
             reasons.push(format!("folder {name}: it was not looked for yet"));
         } else if folder.online && folder.scans == 0 {
             reasons.push(format!("folder {name}: the first scan is not done yet"));
+        }
+        if let Some(why) = &folder.offline_why {
+            offline.push(json!({
+                "folder": name, "kind": folder.offline_kind, "why": why,
+                "since": folder.since.map(Stamp),
+            }));
         }
     }
     let ready = reasons.is_empty();
@@ -45,5 +53,6 @@ pub async fn ready(State(site): State<Arc<Site>>) -> (StatusCode, Json<Value>) {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (status, Json(json!({ "ready": ready, "reasons": reasons })))
+    let told = json!({ "ready": ready, "reasons": reasons, "offline": offline });
+    (status, Json(told))
 }

@@ -4,7 +4,7 @@
 //! is not there may be mounted later, so that is a warning.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,6 +124,8 @@ pub(super) fn check(
             "add a [[folder]] with `name`, `path` and `dataset`",
         );
     }
+    let paths = raw.iter().filter_map(|folder| folder.path.as_ref());
+    on.prepare(&paths.map(PathBuf::from).collect::<Vec<_>>());
     // By what is written, so that one bad name is one problem, not two.
     let names: Vec<&str> = datasets.iter().filter_map(|d| d.name.as_deref()).collect();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -466,6 +468,11 @@ fn on_disk(key: &str, path: &Path, policy: &Policy, on: &dyn Surroundings, to: &
             key,
             format!("can't be looked at: {why}"),
             format!("let the daemon's user enter the directories above it; {later}"),
+        ),
+        Look::NoAnswer => to.warning(
+            key,
+            "does not answer: its file system hangs",
+            format!("look at the mount and its server or device; {later}"),
         ),
         Look::NotADirectory => to.warning(
             key,

@@ -52,6 +52,7 @@ pub(super) fn check(
     match on.look(&results) {
         Look::Missing => to.warning(&dir, "does not exist", hint),
         Look::Refused(why) => to.warning(&dir, format!("can't be looked at: {why}"), hint),
+        Look::NoAnswer => to.warning(&dir, "does not answer: its file system hangs", hint),
         Look::NotADirectory => to.warning(&dir, "is not a directory", hint),
         Look::Directory { writable, .. } if !writable => {
             to.warning(&dir, "can't be written by this user", hint);

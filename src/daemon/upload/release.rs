@@ -33,6 +33,7 @@ pub fn check(
 ) -> Release {
     let (ctx, root, local) = (job.ctx.clone(), job.root.clone(), job.local);
     let (id, version) = (job.file.id, job.file.version.clone());
+    let folder = job.folder.name.clone();
     let policies = job.running.policies.clone();
     Box::new(move |hash| {
         Box::pin(async move {
@@ -46,8 +47,10 @@ pub fn check(
             let looked = if local {
                 look()
             } else {
-                let looked = tokio::task::spawn_blocking(look).await;
-                looked.unwrap_or(Ok(false))
+                match ctx.folders.ask(&folder, look).await {
+                    Some(looked) => looked.unwrap_or(Ok(false)),
+                    None => Err(NotReady::Offline),
+                }
             };
             match looked {
                 Ok(true) => {}

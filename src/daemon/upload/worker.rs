@@ -195,7 +195,7 @@ impl Job {
     async fn prepare(&self, hash: Hashing) -> Result<Prepared, NotReady> {
         let (root, folder) = (self.root.clone(), self.folder.clone());
         let (version, media) = (self.file.version.clone(), self.media);
-        let prepared = tokio::task::spawn_blocking(move || {
+        let prepared = self.ctx.folders.ask(&self.folder.name, move || {
             prepare::prepare(
                 &root,
                 &Wanted {
@@ -206,9 +206,11 @@ impl Job {
                 },
             )
         });
-        prepared
-            .await
-            .unwrap_or_else(|error| Err(NotReady::Unreadable(io::Error::other(error))))
+        match prepared.await {
+            Some(Ok(prepared)) => prepared,
+            Some(Err(error)) => Err(NotReady::Unreadable(io::Error::other(error))),
+            None => Err(NotReady::Offline),
+        }
     }
 
     /// The file can't be sent now. `under_way`: the attempt that was on record.

@@ -179,8 +179,10 @@ function tellFacts(place, all) {
 function troubles({ stopped, gates, pauses = [], folders, left_behind, totals, daemon }) {
   const all = [];
   if (stopped) all.push({ key: "stopped", look: "bad", head: "Nothing can be recorded, and so nothing is sent", why: stopped, todo: "Mend the cause; it goes on by itself." });
-  for (const { folder, offline, live } of folders.filter((one) => one.offline)) {
-    all.push({ key: `offline ${folder}`, look: "bad", head: `Folder ${folder} is offline`, why: offline, since: live?.since, todo: "Mount it, or put it back: its files wait, and go on by themselves." });
+  for (const { folder, offline, offline_kind: kind, live } of folders.filter((one) => one.offline)) {
+    const mute = kind === "not-answering";
+    const todo = mute ? "Look at its mount and server: its files wait, and go on when it answers." : "Mount it, or put it back: its files wait, and go on by themselves.";
+    all.push({ key: `offline ${folder}`, look: "bad", head: `Folder ${folder} ${mute ? "does not answer" : "is offline"}`, why: offline, since: live?.since, todo });
   }
   for (const gate of gates) {
     const { gate: name, status, code, why, since, until, lifts, opens } = gate;
@@ -259,12 +261,12 @@ function upload(facts, old) {
 }
 
 function folder(one) {
-  const { folder: name, dataset, path, configured, files: counts, offline, live } = one;
+  const { folder: name, dataset, path, configured, files: counts, offline, offline_kind: kind, live } = one;
   const there = live?.online ? live : null;
   let look = "flat";
   let is = "not looked for yet";
   if (!configured) [is, look] = ["not configured", "wait"];
-  else if (offline || live?.online === false) [is, look] = ["offline", "bad"];
+  else if (offline || live?.online === false) [is, look] = [kind === "not-answering" ? "not answering" : "offline", "bad"];
   else if (live) [is, look] = [live.scanning ? "online, scanning" : "online", "good"];
   const scan = live?.last_scan;
   const button = el("button", { type: "button", className: "link", textContent: "Show its files", data: { act: "choose" }, aria: { label: `Show the files of ${w.harmless(name)}` } });
