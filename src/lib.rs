@@ -47,6 +47,7 @@ pub mod daemon;
 pub mod domain;
 pub mod explain;
 pub mod failpoint;
+pub mod files;
 pub mod hooks;
 pub mod ledger;
 pub mod limited;

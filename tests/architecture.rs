@@ -10,6 +10,8 @@
 mod imports;
 #[path = "architecture/text.rs"]
 mod text;
+#[path = "architecture/writing.rs"]
+mod writing;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,11 +24,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tls", &[]),
     // Whoever asks a file system may use it: any of them may hang.
     ("limited", &[]),
+    // Below all that has a file to change: the one place where files are
+    // created, renamed and deleted outside the ledger's directory.
+    ("files", &["domain", "failpoint"]),
     ("ports", &["domain"]),
     ("live", &["domain", "ports"]),
     ("config", &["domain", "ports", "limited"]),
-    ("ledger", &["domain", "ports", "live", "failpoint"]),
-    ("watch", &["domain", "ports", "limited"]),
+    ("ledger", &["domain", "ports", "live", "files", "failpoint"]),
+    ("watch", &["domain", "ports", "limited", "files"]),
     ("media", &["domain", "ports"]),
     ("api", &["domain", "ports", "tls"]),
     ("hooks", &["domain", "ports", "tls"]),
@@ -45,6 +50,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "live",
             "config",
             "ledger",
+            "files",
             "watch",
             "media",
             "api",
@@ -63,8 +69,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "domain", "ports", "limited", "config", "ledger", "watch", "media", "api", "hooks",
-            "view", "web", "sandbox", "daemon", "explain",
+            "domain", "ports", "limited", "config", "ledger", "files", "watch", "media", "api",
+            "hooks", "view", "web", "sandbox", "daemon", "explain",
         ],
     ),
     ("main", &["cli"]),

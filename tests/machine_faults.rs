@@ -105,7 +105,10 @@ async fn a_full_disk_at_the_move_target_leaves_the_source_in_its_place() {
     stage = stage.set(|s| {
         s.inbox(&format!("after = \"move\"\ndone_dir = {done:?}"));
     });
-    let mount = format!("mount -t tmpfs -o size=64k none {}", done.display());
+    let mount = format!(
+        "mount -t tmpfs -o size=64k,mode=755 none {}",
+        done.display()
+    );
     let Some(mounts) = Mounts::made_by(&mount) else {
         return;
     };
@@ -114,7 +117,7 @@ async fn a_full_disk_at_the_move_target_leaves_the_source_in_its_place() {
     let content = words(1, 200_000);
     let source = stage.drop_file("a.txt", &content);
     daemon.until("it is said why", || {
-        daemon.log().contains("could not be moved") && daemon.log().contains("No space left")
+        daemon.log().contains("the source stays where it is") && daemon.log().contains("is full")
     });
     assert_eq!(stage.state("a.txt"), "succeeded");
     assert_eq!(fs::read(&source).unwrap(), content);

@@ -172,7 +172,10 @@ async fn ask(ledger: &Ledger, count: u64) {
     })
     .await;
     timed("which sources are due?", n, |_| async move {
-        ledger.due_source_actions(now, 64).await.map(drop)
+        ledger
+            .due_source_actions(now, 64, Vec::new())
+            .await
+            .map(drop)
     })
     .await;
     timed("what is to be sorted again?", n, |_| async move {

@@ -2,8 +2,9 @@
 //!
 //! Must not: take half a file, or send anything; the daemon sends.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::daemon::sorting::{self, Found};
 use crate::domain::ids::FolderName;
 use crate::domain::naming::shown;
 use crate::domain::settle::Openness;
+use crate::files::{Dir, FileError, Owner, copy_in};
 use crate::ledger::{Ledger, NewFile, NewSorted, Policies};
 use crate::ports::World;
 use crate::view;
@@ -159,7 +161,10 @@ fn take(
 ) -> Result<NewFile, String> {
     let cwd = std::env::current_dir().map_err(|error| error.to_string())?;
     let (folder, rel) = match into {
-        Some(folder) => (folder, copy(folder, &cwd.join(asked), even_if_open)?),
+        Some(folder) => (
+            folder,
+            copy(folder, &config.ledger, &cwd.join(asked), even_if_open)?,
+        ),
         None => {
             let place = config.places_of(&cwd, asked, &Machine).into_iter().next();
             let (name, rel) = place.ok_or_else(|| {
@@ -225,44 +230,40 @@ const OPEN: &str =
     "a program has it open for writing: import it when that is done, or say --even-if-open";
 
 /// Copies a file into a folder; returns its path in there.
-fn copy(folder: &Folder, from: &Path, even_if_open: bool) -> Result<Vec<u8>, String> {
-    let name = from.file_name().ok_or("it names no file")?;
-    let mut source = File::open(from).map_err(|error| error.to_string())?;
-    let meta = source.metadata().map_err(|error| error.to_string())?;
-    if !meta.is_file() {
-        return Err("it is not a file".to_owned());
-    }
+fn copy(
+    folder: &Folder,
+    ledger: &Path,
+    from: &Path,
+    even_if_open: bool,
+) -> Result<Vec<u8>, String> {
+    let name = from.file_name().ok_or("it names no file")?.as_bytes();
+    let (source, seen) = Dir::shared(from.parent().unwrap_or(from))
+        .and_then(|dir| dir.open_file(name))
+        .map_err(|error| match error {
+            FileError::Replaced(_) => {
+                "it is not a regular file; of a link name the file that it leads to".to_owned()
+            }
+            error => error.to_string(),
+        })?;
     if !even_if_open && lease::open_for_writing(&source) == Openness::Yes {
         return Err(OPEN.to_owned());
     }
-    let to = folder.path.join(name);
-    // Short, whatever the name: and with a dot, so that no watch takes it.
-    let partial = folder
-        .path
-        .join(format!(".supametas-import-{}.part", std::process::id()));
-    let mut place = || -> std::io::Result<()> {
-        let mut target = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&partial)?;
-        {
-            let progress = Progress::copying(meta.len());
-            std::io::copy(&mut progress.reading(&mut source), &mut target)?;
-        }
-        target.sync_all()?;
-        drop(target);
-        // A link, unlike a rename, replaces nothing.
-        fs::hard_link(&partial, &to)?;
-        File::open(&folder.path)?.sync_all()
+    // The daemon reads the copy, and what root imports may be root's alone.
+    let owner = match fs::metadata(ledger) {
+        Ok(meta) => Owner::Reader(meta.uid(), meta.gid()),
+        Err(_) => Owner::Source,
     };
-    let placed = place();
-    let _ = fs::remove_file(&partial);
-    placed.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => format!(
+    let placed = Dir::shared(&folder.path).and_then(|to| {
+        let progress = Progress::copying(seen.size());
+        let mut through = progress.reading(&source);
+        copy_in((&source, &seen), &mut through, &to, name, owner)
+    });
+    placed.map_err(|error| match error {
+        FileError::Exists(_) => format!(
             "the folder {} has a file of that name: import that one, or copy yours under another name",
             folder.name
         ),
-        _ => format!("it can't be copied into the folder {}: {error}", folder.name),
+        error => format!("it can't be copied into the folder {}: {error}", folder.name),
     })?;
-    Ok(name.as_bytes().to_vec())
+    Ok(name.to_vec())
 }

@@ -16,6 +16,7 @@ use super::progress::Following;
 use super::{Failed, Outcome, logging, out, runtime, totals};
 use crate::config::Config;
 use crate::daemon::{self, Options};
+use crate::files::{Dir, FileError};
 use crate::ledger::Ledger;
 use crate::sandbox::{Sandbox, SandboxConfig};
 
@@ -75,12 +76,14 @@ struct Place {
     drop: PathBuf,
     /// Ledger, key and configuration.
     beside: PathBuf,
+    drop_dir: Dir,
+    beside_dir: Dir,
 }
 
 /// Runs until a signal, or with `--once` until all is done.
 pub fn main(args: Args) -> Outcome {
     let place = place(args.folder.as_deref())?;
-    let drop_samples = !args.no_samples && is_empty(&place.drop)?;
+    let drop_samples = !args.no_samples && place.drop_dir.is_empty()?;
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let sandbox = Sandbox::start(SandboxConfig {
@@ -137,35 +140,25 @@ fn place(folder: Option<&Path>) -> Result<Place, Failed> {
         }
         None => (here.join("supametas-try/drop"), here.join("supametas-try")),
     };
-    for dir in [&drop, &beside] {
-        fs::create_dir_all(dir).with_context(|| {
-            format!(
-                "{} can't be created: name a folder that you may write to",
-                dir.display()
-            )
-        })?;
-    }
-    let resolved = |dir: PathBuf| fs::canonicalize(&dir).unwrap_or(dir);
+    let drop_dir = Dir::shared_or_made(&drop)?;
+    // The ledger is in it, and the token that lets the page act.
+    let beside_dir = Dir::private(&beside)?;
+    let resolved = |dir: &PathBuf| fs::canonicalize(dir).unwrap_or_else(|_| dir.clone());
     Ok(Place {
-        drop: resolved(drop),
-        beside: resolved(beside),
+        drop: resolved(&drop),
+        beside: resolved(&beside),
+        drop_dir,
+        beside_dir,
     })
 }
 
-fn is_empty(dir: &Path) -> std::io::Result<bool> {
-    Ok(fs::read_dir(dir)?.next().is_none())
-}
-
 fn write_config(place: &Place, sandbox: &Sandbox) -> Result<PathBuf, Failed> {
-    let key = place.beside.join("key");
-    fs::write(&key, "an-emulated-key\n")?;
-    private(&key)?;
-    let token = place.beside.join(TOKEN);
-    // Private before there is anything in it.
-    fs::write(&token, "")?;
-    private(&token)?;
-    fs::write(&token, random_word()?)?;
-    let path = place.beside.join("config.toml");
+    let write = |name: &str, content: &[u8], mode: u32| {
+        place.beside_dir.put(name.as_bytes(), content, mode, true)
+    };
+    write("key", b"an-emulated-key\n", 0o600)?;
+    write(TOKEN, random_word()?.as_bytes(), 0o600)?;
+    let [key, token, path] = ["key", TOKEN, "config.toml"].map(|name| place.beside.join(name));
     let text = |path: &Path| -> Result<String, Failed> {
         let text = path
             .to_str()
@@ -186,7 +179,7 @@ fn write_config(place: &Place, sandbox: &Sandbox) -> Result<PathBuf, Failed> {
         text(&key)?,
         text(&place.drop)?,
     );
-    fs::write(&path, config)?;
+    write("config.toml", config.as_bytes(), 0o644)?;
     Ok(path)
 }
 
@@ -205,17 +198,10 @@ fn random_word() -> std::io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
-}
-
 /// Dropped as a careful program does it: written aside, then renamed in.
-fn samples(place: &Place) -> std::io::Result<()> {
+fn samples(place: &Place) -> Result<(), FileError> {
     for (name, content) in SAMPLES {
-        let aside = place.drop.join(format!(".{name}.part"));
-        fs::write(&aside, content)?;
-        fs::rename(&aside, place.drop.join(name))?;
+        place.drop_dir.put(name.as_bytes(), content, 0o644, false)?;
     }
     Ok(())
 }

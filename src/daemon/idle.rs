@@ -122,7 +122,12 @@ async fn nothing_goes(ctx: &Context, soon: Timestamp) -> Result<bool, LedgerErro
     if ctx.ledger.notices_due(now).await? {
         return Ok(false);
     }
-    if !ctx.ledger.due_source_actions(now, 1).await?.is_empty() {
+    if !ctx
+        .ledger
+        .due_source_actions(now, 1, Vec::new())
+        .await?
+        .is_empty()
+    {
         return Ok(false);
     }
     // A commit is counted just after it can be seen. So what it has begun is the last

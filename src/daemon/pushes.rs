@@ -5,9 +5,6 @@
 //! Must not: use anything of a push's content as a name, or as an answer.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,6 +18,7 @@ use super::report;
 use super::supervise::TaskFailure;
 use crate::config::valid::Dataset;
 use crate::domain::ids::DatasetName;
+use crate::files::{Dir, Doing, FileError};
 use crate::web::Unstored;
 
 /// The least time between two rounds of asking because of pushes, however many
@@ -83,19 +81,22 @@ pub async fn take(ctx: &Context, dataset: &Arc<Dataset>, body: Bytes) -> Result<
         let turn = ctx.pushed.turn.lock().await;
         let stored = tokio::task::spawn_blocking(move || store(&dir, &body)).await;
         drop(turn);
-        match stored.unwrap_or_else(|error| Err(io::Error::other(error.to_string()))) {
+        let stored = stored.map_err(|panic| {
+            tracing::error!(dataset = %name, %panic, "storing a pushed result failed: a fault of the program, report this line");
+            Unstored::Other
+        })?;
+        match stored {
             Ok(Some(file)) => {
                 tracing::info!(dataset = %name, file, bytes, "a result was pushed");
             }
             Ok(None) => tracing::debug!(dataset = %name, bytes, "a result was pushed again"),
             Err(error) => {
-                let results = pushes.results.display();
                 tracing::error!(
-                    dataset = %name, %results, %error,
-                    "a pushed result could not be stored, and was refused: make room, or let the daemon's user write there"
+                    dataset = %name, %error,
+                    "a pushed result could not be stored, and was refused"
                 );
-                return Err(match error.kind() {
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Unstored::Full,
+                return Err(match error {
+                    FileError::Full { .. } => Unstored::Full,
                     _ => Unstored::Other,
                 });
             }
@@ -113,54 +114,37 @@ pub async fn take(ctx: &Context, dataset: &Arc<Dataset>, body: Bytes) -> Result<
 
 /// Puts `body` into a file that is called after its hash, whole or not at all.
 /// Gives its name; `None`: it was there.
-fn store(dir: &Path, body: &[u8]) -> io::Result<Option<String>> {
-    let hash = blake3::hash(body).to_hex();
-    let name = format!("{hash}.json");
-    let target = dir.join(&name);
-    let there = fs::symlink_metadata(&target);
-    if there.is_ok_and(|about| about.is_file() && about.len() == body.len() as u64) {
+fn store(dir: &Path, body: &[u8]) -> Result<Option<String>, FileError> {
+    // Made by whoever configured it: a directory that is missing may be on a
+    // disk that is not mounted.
+    let dir = Dir::private_there(dir)?;
+    let name = format!("{}.json", blake3::hash(body).to_hex());
+    let there = dir.look(name.as_bytes())?;
+    if there.is_some_and(|seen| seen.is_file() && seen.size() == body.len() as u64) {
         return Ok(None);
     }
-    let space = rustix::fs::statvfs(dir)?;
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
-    if free < KEEP_FREE.saturating_add(body.len() as u64) {
-        return Err(io::ErrorKind::StorageFull.into());
+    if dir.free_bytes()? < KEEP_FREE.saturating_add(body.len() as u64) {
+        return Err(FileError::Full {
+            path: dir.at(name.as_bytes()),
+            doing: Doing::Write,
+        });
     }
-    let part = dir.join(format!(".{hash}.part"));
-    // What a crash has left.
-    match fs::remove_file(&part) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o640)
-        .open(&part)
-        .and_then(|mut file| {
-            file.write_all(body)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&part, &target))
-        .and_then(|()| File::open(dir)?.sync_all());
-    if written.is_err() {
-        // Nothing more can be done about it.
-        let _ = fs::remove_file(&part);
-    }
-    written.map(|()| Some(name))
+    dir.put(name.as_bytes(), body, 0o640, true)?;
+    Ok(Some(name))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     #[test]
     fn one_content_is_one_file_and_what_a_crash_left_is_no_hindrance() {
         let dir = tempfile::tempdir().unwrap();
         let hash = blake3::hash(b"{}").to_hex();
-        fs::write(dir.path().join(format!(".{hash}.part")), "half").unwrap();
+        fs::write(dir.path().join(format!(".{hash}.json.part")), "half").unwrap();
         // A file that was cut short is none.
         fs::write(dir.path().join(format!("{hash}.json")), "{").unwrap();
         let name = store(dir.path(), b"{}").unwrap().unwrap();
@@ -171,5 +155,18 @@ mod tests {
         assert_eq!(mode.mode() & 0o137, 0);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         assert!(store(&dir.path().join("no"), b"{}").is_err());
+    }
+
+    #[test]
+    fn results_go_where_nobody_else_can_lead_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+        fs::create_dir(&real).unwrap();
+        symlink(&real, &link).unwrap();
+        assert_eq!(store(&link, b"{}"), Err(FileError::Link(link)));
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o777)).unwrap();
+        let refused = store(&real, b"{}");
+        assert!(matches!(refused, Err(FileError::OpenToOthers { .. })));
+        assert_eq!(fs::read_dir(&real).unwrap().count(), 0);
     }
 }

@@ -5,16 +5,16 @@
 //! what was deleted, and without the log. Writers go on meanwhile. Must not:
 //! leave half a copy under the name that was asked for.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
 use super::error::{Fail, LedgerError};
 use super::{open, schema};
+use crate::files::{Dir, FileError};
 
 /// Why there is no backup. Nothing is left of it.
 #[derive(Debug, thiserror::Error)]
@@ -60,33 +60,50 @@ pub fn backup(ledger: &Path, to: &Path, replace: bool) -> Result<u64, BackupErro
         to: to.to_owned(),
         why,
     };
+    let file = |error: FileError| match error {
+        FileError::Exists(_) => BackupError::Exists(to.to_owned()),
+        error => cannot(error.to_string()),
+    };
     let name = to
         .file_name()
-        .ok_or_else(|| cannot("it names no file".to_owned()))?;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(format!(".{}.part", std::process::id()));
-    let partial = Partial(to.with_file_name(hidden));
-    let io = |error: io::Error| cannot(error.to_string());
+        .ok_or_else(|| cannot("it names no file".to_owned()))?
+        .as_bytes();
+    let here = std::env::current_dir().map_err(|error| cannot(error.to_string()))?;
+    let whole = here.join(to);
+    let dir = Dir::shared(whole.parent().unwrap_or(&whole)).map_err(file)?;
+    // SQLite writes to a path: nobody else may put a link at it.
+    dir.keeps_what_is_ours().map_err(file)?;
+    let hidden = [
+        b".",
+        name,
+        format!(".{}.part", std::process::id()).as_bytes(),
+    ]
+    .concat();
     // Made beforehand, empty: SQLite would let others read it.
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&partial.0)
-        .map_err(io)?;
+    let made = dir.create_new(&hidden, 0o600).map_err(file)?;
+    let partial = Partial {
+        dir: &dir,
+        name: hidden,
+    };
+    let path = dir.at(&partial.name);
     let conn = open::reader(ledger)?;
     schema::check_kind(&conn, ledger)?;
-    let target = partial.0.to_str().ok_or_else(|| {
+    let target = path.to_str().ok_or_else(|| {
         cannot("its path is not UTF-8, which SQLite needs: name another".to_owned())
     })?;
     conn.execute("VACUUM INTO ?1", [target])
         .map_err(|error| cannot(error.to_string()))?;
     drop(conn);
-    check(&partial.0, to)?;
-    file.sync_all().map_err(io)?;
-    let bytes = file.metadata().map_err(io)?.len();
-    publish(&partial.0, to, replace)?;
+    check(&path, to)?;
+    let io = |error: io::Error| cannot(error.to_string());
+    made.sync_all().map_err(io)?;
+    let bytes = made.metadata().map_err(io)?.len();
+    let published = if replace {
+        dir.rename_over(&partial.name, name)
+    } else {
+        dir.rename_new(&partial.name, &dir, name)
+    };
+    published.and_then(|()| dir.sync()).map_err(file)?;
     Ok(bytes)
 }
 
@@ -107,38 +124,18 @@ fn check(copy: &Path, to: &Path) -> Result<(), BackupError> {
     }
 }
 
-fn publish(partial: &Path, to: &Path, replace: bool) -> Result<(), BackupError> {
-    let cannot = |error: io::Error| BackupError::CannotWrite {
-        to: to.to_owned(),
-        why: error.to_string(),
-    };
-    if replace {
-        fs::rename(partial, to).map_err(cannot)?;
-    } else {
-        // A link, unlike a rename, replaces nothing that came meanwhile.
-        fs::hard_link(partial, to).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => BackupError::Exists(to.to_owned()),
-            _ => cannot(error),
-        })?;
-    }
-    let parent = match to.parent() {
-        Some(parent) if !parent.as_os_str().as_bytes().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    File::open(parent)
-        .and_then(|dir| dir.sync_all())
-        .map_err(cannot)
+/// Removed however the backup ends; after a rename it is not there any more.
+struct Partial<'a> {
+    dir: &'a Dir,
+    name: Vec<u8>,
 }
 
-/// Removed however the backup ends; after a rename it is not there any more.
-struct Partial(PathBuf);
-
-impl Drop for Partial {
+impl Drop for Partial<'_> {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-        let mut journal = self.0.clone().into_os_string();
-        journal.push("-journal");
-        let _ = fs::remove_file(journal);
+        let _ = self.dir.remove(&self.name);
+        let _ = self
+            .dir
+            .remove(&[&self.name, b"-journal".as_slice()].concat());
     }
 }
 

@@ -8,7 +8,7 @@ use super::error::{Fail, LedgerError};
 use super::intake::limit_of;
 use super::rows::{self, COLUMNS, FileRecord, NAMES, SourceEnd};
 use super::{Lane, Ledger};
-use crate::domain::ids::FileId;
+use crate::domain::ids::{FileId, FolderName};
 use crate::domain::lifecycle::SourceAction;
 use crate::domain::time::Timestamp;
 
@@ -28,19 +28,26 @@ pub(super) fn due_sql() -> String {
     format!(
         "SELECT {COLUMNS} FROM files AS f INDEXED BY files_sources {NAMES} \
          WHERE f.source_action IS NOT NULL AND f.source_done IS NULL AND f.source_due <= ?1 \
+         AND instr(?3, char(10) || fo.name || char(10)) = 0 \
          ORDER BY f.source_due, f.id LIMIT ?2"
     )
 }
 
 impl Ledger {
-    /// Sources that something is to be done with by now.
+    /// Sources that something is to be done with by now, but for those of the
+    /// folders that are `busy`.
     pub async fn due_source_actions(
         &self,
         now: Timestamp,
         limit: usize,
+        busy: Vec<FolderName>,
     ) -> Result<Vec<SourceWork>, LedgerError> {
+        // Between line feeds, which no folder's name has.
+        let busy = busy
+            .iter()
+            .fold("\n".to_owned(), |all, name| all + &name.0 + "\n");
         self.read(Lane::Hot, move |conn| {
-            let found = rows::all(conn, &due_sql(), &[&now.0, &limit_of(limit)])?;
+            let found = rows::all(conn, &due_sql(), &[&now.0, &limit_of(limit), &busy])?;
             Ok(found
                 .into_iter()
                 .filter_map(|file| {

@@ -57,7 +57,7 @@ use crate::ports::World;
 pub use hearing::shared_with;
 pub use lease::open_for_writing;
 pub use not_taken::{NotTaken, Offline};
-pub use root::{FolderRoot, OpenedFile, same_version, version_at, version_of};
+pub use root::{FolderRoot, OpenedFile, same_version, version_of};
 use settings::Watched;
 use shared::Shared;
 

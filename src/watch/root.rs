@@ -532,17 +532,6 @@ pub fn version_of(file: &File, rel: &[u8]) -> std::io::Result<FileVersion> {
     Ok(Facts::of(file.as_fd())?.version(rel))
 }
 
-/// The version that `name` is in `dir`, links not followed, if it is a regular
-/// file; `path` is the path it is known by.
-pub fn version_at(
-    dir: BorrowedFd<'_>,
-    name: &[u8],
-    path: &[u8],
-) -> std::io::Result<Option<FileVersion>> {
-    let facts = Facts::at(dir, OsStr::from_bytes(name))?;
-    Ok((facts.kind == FileType::RegularFile).then(|| facts.version(path)))
-}
-
 /// Whether an open file is still that version: device, inode, birth, size and
 /// time. `false` if it can't be looked at.
 pub fn same_version(file: &File, version: &FileVersion) -> bool {

@@ -9,15 +9,15 @@
 mod configuration;
 mod man;
 
-use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::exit::Exit;
 use super::{Cli, Outcome, out};
+use crate::files::Dir;
 
 /// Write the man pages, shell completions and the configuration's reference
 ///
@@ -74,13 +74,9 @@ pub fn main(args: Args) -> Outcome {
 }
 
 fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let dir = path.parent().unwrap_or(path);
-    fs::create_dir_all(dir)
-        .and_then(|()| fs::write(path, content))
-        .with_context(|| {
-            format!(
-                "{} can't be written: name a directory that you may write to",
-                path.display()
-            )
-        })
+    let (dir, name) = (path.parent().unwrap_or(path), path.file_name());
+    let name = name.unwrap_or_default().as_bytes();
+    let dir = Dir::shared_or_made(&std::env::current_dir()?.join(dir))?;
+    dir.put(name, content, 0o644, true)?;
+    Ok(())
 }

@@ -6,9 +6,9 @@
 //! that was imported. Must not: decide which action is due (the lifecycle
 //! does).
 
-pub mod files;
-
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -16,22 +16,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::files::{Disposed, Place};
 use super::context::Context;
 use super::report;
-use super::supervise::TaskFailure;
+use super::supervise::{TaskFailure, panic_text};
 use crate::config::valid::Folder;
+use crate::domain::ids::FolderName;
 use crate::domain::lifecycle::SourceAction;
 use crate::domain::naming::{shown, shown_text};
+use crate::domain::settle::Openness;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
+use crate::files::{self, Dir, Disposed, FileError, Goal, Place};
 use crate::ledger::{LedgerError, SourceEnd, SourceWork};
-use crate::watch::{FolderRoot, NotTaken};
+use crate::watch::{FolderRoot, NotTaken, lease};
 
-/// Actions taken from the ledger, and done, at a time.
+/// Actions taken from the ledger at a time.
 const BATCH: usize = 64;
+
+/// Sources of one folder that are touched at a time. Each takes a thread of the
+/// 128 that wait for file systems, and a folder whose file system does not
+/// answer keeps its threads until it does.
+const AT_A_TIME: usize = 4;
+
+/// How long a stop waits for what is being done to sources. What is not done
+/// by then is done after the next start, as after a crash.
+const LAST_WORK: Duration = Duration::from_secs(2);
 
 /// How long a source that could not be moved is left alone.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
@@ -40,7 +53,11 @@ const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// mount must not hold up the others.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 
-/// Runs until `stop`.
+/// What a folder's worker ended with.
+type Worked = (FolderName, Result<(), LedgerError>);
+
+/// Runs until `stop`. Each folder has a worker of its own: one whose file
+/// system does not answer holds up no other folder, and no stop.
 pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskFailure> {
     // What a folder that is not there yet holds up is put off for a minute:
     // not for the blink that a start takes.
@@ -48,25 +65,91 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
         () = stop.cancelled() => return Ok(()),
         _ = tokio::time::timeout(FIRST_LOOK, looked_for(&ctx)) => {}
     }
+    let mut workers = Workers::default();
     loop {
         let mut woken = std::pin::pin!(ctx.sources.notified());
         woken.as_mut().enable();
-        let wait = match work(&ctx).await {
+        let wait = match workers.begin(&ctx).await {
             Ok(wait) => wait,
-            Err(error) => {
-                report::ledger_trouble(
-                    &error,
-                    "the ledger can't be used: sources stay where they are until it can",
-                );
-                Duration::from_secs(5)
-            }
+            Err(error) => trouble(&error),
         };
         tokio::select! {
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => break,
             () = &mut woken => {}
+            Some(ended) = workers.tasks.join_next() => match workers.ended(ended)? {
+                Ok(()) => {}
+                Err(error) => tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = tokio::time::sleep(trouble(&error)) => {}
+                },
+            },
             () = tokio::time::sleep(wait) => {}
         }
     }
+    // A worker that hangs on a file system is left behind: nothing can end it.
+    let rest = async { while workers.tasks.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(LAST_WORK, rest).await;
+    Ok(())
+}
+
+fn trouble(error: &LedgerError) -> Duration {
+    report::ledger_trouble(
+        error,
+        "the ledger can't be used: sources stay where they are until it can",
+    );
+    Duration::from_secs(5)
+}
+
+/// The workers that are at it, at most one a folder.
+#[derive(Default)]
+struct Workers {
+    tasks: JoinSet<Worked>,
+    busy: BTreeSet<FolderName>,
+}
+
+impl Workers {
+    /// Gives what is due to the workers of its folders. Says how long to wait
+    /// until something else may be due.
+    async fn begin(&mut self, ctx: &Arc<Context>) -> Result<Duration, LedgerError> {
+        let now = ctx.world.clock.now();
+        let busy = self.busy.iter().cloned().collect();
+        let due = ctx.ledger.due_source_actions(now, BATCH, busy).await?;
+        let full = due.len() == BATCH;
+        let mut by_folder: BTreeMap<FolderName, Vec<SourceWork>> = BTreeMap::new();
+        for source in due {
+            let folder = source.file.folder.clone();
+            by_folder.entry(folder).or_default().push(source);
+        }
+        for (folder, due) in by_folder {
+            self.busy.insert(folder.clone());
+            self.tasks.spawn(work(ctx.clone(), folder, due));
+        }
+        Ok(match (full, ctx.running().touches_sources) {
+            // Other folders may have more.
+            (true, _) => Duration::ZERO,
+            (false, true) => TRY_AGAIN / 4,
+            // Nothing but what other settings may have left.
+            (false, false) => TRY_AGAIN,
+        })
+    }
+
+    /// The outer error is a panic of a worker.
+    fn ended(
+        &mut self,
+        ended: Result<Worked, tokio::task::JoinError>,
+    ) -> Result<Result<(), LedgerError>, TaskFailure> {
+        let (folder, done) = ended.map_err(panic_text)?;
+        self.busy.remove(&folder);
+        Ok(done)
+    }
+}
+
+async fn work(ctx: Arc<Context>, folder: FolderName, due: Vec<SourceWork>) -> Worked {
+    let at_a_time = Semaphore::new(AT_A_TIME);
+    // Together, so that their records share commits.
+    let acts = due.into_iter().map(|source| act(&ctx, source, &at_a_time));
+    let done = join_all(acts).await.into_iter().collect();
+    (folder, done)
 }
 
 /// Returns when each folder was looked for.
@@ -76,22 +159,13 @@ async fn looked_for(ctx: &Context) {
     }
 }
 
-async fn work(ctx: &Arc<Context>) -> Result<Duration, LedgerError> {
-    let now = ctx.world.clock.now();
-    let due = ctx.ledger.due_source_actions(now, BATCH).await?;
-    let full = due.len() == BATCH;
-    // Together, so that their records share commits.
-    let acted = join_all(due.into_iter().map(|source| act(ctx, source))).await;
-    acted.into_iter().collect::<Result<(), LedgerError>>()?;
-    Ok(match (full, ctx.running().touches_sources) {
-        (true, _) => Duration::ZERO,
-        (false, true) => TRY_AGAIN / 4,
-        // Nothing but what other settings may have left.
-        (false, false) => TRY_AGAIN,
-    })
-}
-
-async fn act(ctx: &Arc<Context>, due: SourceWork) -> Result<(), LedgerError> {
+async fn act(
+    ctx: &Arc<Context>,
+    due: SourceWork,
+    at_a_time: &Semaphore,
+) -> Result<(), LedgerError> {
+    // Never closed; an error would only mean that all go at once.
+    let turn = at_a_time.acquire().await;
     let later = ctx.world.clock.now().plus(TRY_AGAIN);
     let id = due.file.id;
     let running = ctx.running();
@@ -101,9 +175,10 @@ async fn act(ctx: &Arc<Context>, due: SourceWork) -> Result<(), LedgerError> {
         return ctx.ledger.source_later(id, later).await;
     };
     let target = target(&folder, &due);
+    let meant = target.as_ref().map(Target::path);
     if !ctx
         .ledger
-        .source_intent(id, due.action, bytes_of(&target))
+        .source_intent(id, due.action, bytes_of(&meant))
         .await?
     {
         // Retried by an operator meanwhile: the file is on its way again.
@@ -111,8 +186,9 @@ async fn act(ctx: &Arc<Context>, due: SourceWork) -> Result<(), LedgerError> {
     }
     failpoint!("source.intended");
     let (action, file) = (due.action, shown(&due.file.version.path));
-    let done = tokio::task::spawn_blocking(move || perform(&root, &due, target.as_deref())).await;
-    let done = done.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    let done = tokio::task::spawn_blocking(move || perform(&root, &due, target.as_ref())).await;
+    let done = done.unwrap_or_else(|error| Err(NotDone::Fault(error.to_string())));
+    drop(turn);
     failpoint!("source.done");
     let end = match done {
         Ok(Disposed::Moved(to)) => {
@@ -137,7 +213,7 @@ async fn act(ctx: &Arc<Context>, due: SourceWork) -> Result<(), LedgerError> {
         Err(error) => {
             tracing::warn!(
                 %file, %id, ?action, %error,
-                "the source could not be moved or deleted; trying again in a minute. Check the rights on the folder and its target"
+                "the source stays where it is, and is tried again in a minute"
             );
             return ctx.ledger.source_later(id, later).await;
         }
@@ -147,15 +223,36 @@ async fn act(ctx: &Arc<Context>, due: SourceWork) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Where the source is to go: the same path below the target directory as it
-/// had below the folder. `None`: it is to be deleted.
-fn target(folder: &Folder, due: &SourceWork) -> Option<PathBuf> {
+/// Where a source is to go: the same path below the target directory as it had
+/// below the folder.
+struct Target {
+    dir: PathBuf,
+    /// The directory below `dir`; empty: `dir` itself.
+    below: PathBuf,
+    name: Vec<u8>,
+}
+
+impl Target {
+    fn path(&self) -> PathBuf {
+        self.dir
+            .join(&self.below)
+            .join(OsStr::from_bytes(&self.name))
+    }
+}
+
+/// `None`: it is to be deleted.
+fn target(folder: &Folder, due: &SourceWork) -> Option<Target> {
     let dir = match due.action {
         SourceAction::Delete => return None,
         SourceAction::MoveDone => &folder.done_dir,
         SourceAction::MoveRejected => &folder.rejected_dir,
     };
-    Some(dir.join(OsStr::from_bytes(&due.file.version.path)))
+    let rel = Path::new(OsStr::from_bytes(&due.file.version.path));
+    Some(Target {
+        dir: dir.clone(),
+        below: rel.parent().unwrap_or(Path::new("")).to_owned(),
+        name: due.file.version.name().to_vec(),
+    })
 }
 
 fn bytes_of(target: &Option<PathBuf>) -> Vec<u8> {
@@ -165,44 +262,84 @@ fn bytes_of(target: &Option<PathBuf>) -> Vec<u8> {
         .unwrap_or_default()
 }
 
+/// Why nothing was done to a source.
+#[derive(Debug, thiserror::Error)]
+enum NotDone {
+    /// The file, its directory or the target does not allow it.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The folder can't be entered.
+    #[error("the folder can't be entered: {0}")]
+    Folder(NotTaken),
+    /// A panic.
+    #[error("this is a fault of the program, report it: {0}")]
+    Fault(String),
+}
+
 fn perform(
     root: &FolderRoot,
     due: &SourceWork,
-    target: Option<&Path>,
-) -> std::io::Result<Disposed> {
+    target: Option<&Target>,
+) -> Result<Disposed, NotDone> {
     let version = &due.file.version;
     let parent = match root.parent_dir(&version.path) {
         Ok(parent) => parent,
         Err(NotTaken::Gone) => return Ok(Disposed::Missing),
-        Err(why) => return Err(std::io::Error::other(why.to_string())),
+        Err(why) => return Err(NotDone::Folder(why)),
     };
+    let path = root.path().join(OsStr::from_bytes(&version.path));
     let place = Place {
         dir: parent.as_fd(),
         name: version.name(),
+        path: &path,
     };
     let Some(target) = target else {
-        return files::delete(due.file.id, &place, version);
+        return Ok(files::delete(due.file.id, &place, version, being_written)?);
     };
-    if let Some(dir) = target.parent() {
-        std::fs::create_dir_all(dir)?;
-    }
-    let mut disposed = files::move_to(due.file.id, &place, version, target)?;
+    // Opened and looked at before the source is touched.
+    let dir = Dir::private(&target.dir)?.private_below(&target.below)?;
+    let goal = Goal {
+        dir: &dir,
+        name: &target.name,
+    };
+    let mut disposed = files::move_to(due.file.id, &place, version, &goal, being_written)?;
     if disposed == Disposed::Missing
-        && let Some(there) = moved_before(due)
+        && let Some(there) = moved_before(due)?
     {
         disposed = Disposed::Moved(there);
     }
     if let (SourceAction::MoveRejected, Disposed::Moved(to)) = (due.action, &disposed) {
-        files::write_note(to, &note(due))?;
+        let above = to.parent().unwrap_or(to);
+        let name = to.file_name().unwrap_or_default().as_bytes();
+        if above == dir.path() {
+            files::write_note(&dir, name, &note(due))?;
+        } else {
+            // Other settings had named another directory.
+            files::write_note(&Dir::private(above)?, name, &note(due))?;
+        }
     }
     Ok(disposed)
 }
 
+fn being_written(file: &File) -> bool {
+    lease::open_for_writing(file) == Openness::Yes
+}
+
 /// A crash between the move and its record: the file lies where it was meant
 /// to go, or beside it where that name was taken.
-fn moved_before(due: &SourceWork) -> Option<PathBuf> {
-    let target = Path::new(OsStr::from_bytes(due.target.as_deref()?));
-    files::find(target, &due.file.version)
+fn moved_before(due: &SourceWork) -> Result<Option<PathBuf>, FileError> {
+    let Some(target) = due.target.as_deref() else {
+        return Ok(None);
+    };
+    let target = Path::new(OsStr::from_bytes(target));
+    let (Some(above), Some(name)) = (target.parent(), target.file_name()) else {
+        return Ok(None);
+    };
+    match Dir::open(above) {
+        Ok(dir) => files::find(&dir, name.as_bytes(), &due.file.version),
+        Err(FileError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// What happened to a rejected file, for whoever finds it there.

@@ -11,7 +11,11 @@ async fn moved_after_rejection() -> (Bench, FileId) {
     let id = bench
         .sent(file("a", 1), judge(&answer(413, "0", None)))
         .await;
-    let due = bench.ledger.due_source_actions(at(0).now, 9).await.unwrap();
+    let due = bench
+        .ledger
+        .due_source_actions(at(0).now, 9, Vec::new())
+        .await
+        .unwrap();
     assert_eq!(
         (due[0].file.id, due[0].action),
         (id, SourceAction::MoveRejected)
@@ -27,7 +31,11 @@ async fn moved_after_rejection() -> (Bench, FileId) {
 async fn an_intent_is_seen_again_after_a_crash() {
     let (bench, id) = moved_after_rejection().await;
     let bench = bench.reopened().await;
-    let due = bench.ledger.due_source_actions(at(0).now, 9).await.unwrap();
+    let due = bench
+        .ledger
+        .due_source_actions(at(0).now, 9, Vec::new())
+        .await
+        .unwrap();
     assert_eq!(due[0].target.as_deref(), Some(&b"/r/a"[..]));
     let busy = bench
         .ledger
@@ -39,7 +47,7 @@ async fn an_intent_is_seen_again_after_a_crash() {
     assert!(
         bench
             .ledger
-            .due_source_actions(at(49).now, 9)
+            .due_source_actions(at(49).now, 9, Vec::new())
             .await
             .unwrap()
             .is_empty()
@@ -52,7 +60,7 @@ async fn an_intent_is_seen_again_after_a_crash() {
     assert!(
         bench
             .ledger
-            .due_source_actions(at(50).now, 9)
+            .due_source_actions(at(50).now, 9, Vec::new())
             .await
             .unwrap()
             .is_empty()
@@ -75,7 +83,11 @@ async fn a_file_that_went_back_to_the_queue_keeps_its_source() {
     let id = bench
         .sent(file("a", 1), judge(&answer(413, "0", None)))
         .await;
-    let due = bench.ledger.due_source_actions(at(0).now, 9).await.unwrap();
+    let due = bench
+        .ledger
+        .due_source_actions(at(0).now, 9, Vec::new())
+        .await
+        .unwrap();
     assert_eq!(due.len(), 1);
     bench
         .ledger
@@ -125,4 +137,15 @@ async fn a_rejected_file_that_is_put_back_is_tried_again() {
             .unwrap(),
         [true]
     );
+}
+
+#[tokio::test]
+async fn a_busy_folders_sources_are_left_out() {
+    let (bench, _) = moved_after_rejection().await;
+    let due = |busy: &'static [&'static str]| {
+        let busy = busy.iter().map(|name| FolderName((*name).into())).collect();
+        bench.ledger.due_source_actions(at(0).now, 9, busy)
+    };
+    assert_eq!(due(&["in"]).await.unwrap().len(), 0);
+    assert_eq!(due(&["i", "inn", "other"]).await.unwrap().len(), 1);
 }

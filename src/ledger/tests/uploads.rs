@@ -424,7 +424,7 @@ async fn five_rejections_running_are_the_routes_fault() {
     }
     let soon = bench
         .ledger
-        .due_source_actions(at(60_000).now, 9)
+        .due_source_actions(at(60_000).now, 9, Vec::new())
         .await
         .unwrap();
     assert!(soon.is_empty(), "sources stay while the blame is open");
@@ -432,7 +432,7 @@ async fn five_rejections_running_are_the_routes_fault() {
     assert_eq!(
         bench
             .ledger
-            .due_source_actions(later, 9)
+            .due_source_actions(later, 9, Vec::new())
             .await
             .unwrap()
             .len(),
@@ -449,7 +449,7 @@ async fn five_rejections_running_are_the_routes_fault() {
     assert!(
         bench
             .ledger
-            .due_source_actions(later, 9)
+            .due_source_actions(later, 9, Vec::new())
             .await
             .unwrap()
             .is_empty()
