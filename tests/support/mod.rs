@@ -15,12 +15,12 @@ pub mod http;
 pub mod two_users;
 pub mod users;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -196,7 +196,7 @@ pub struct Stage {
     /// limit or enters a namespace, and runs the rest of its arguments.
     pub behind: Vec<String>,
     dir: tempfile::TempDir,
-    runs: Cell<u32>,
+    runs: AtomicU32,
 }
 
 impl Stage {
@@ -216,7 +216,7 @@ impl Stage {
             settings: Settings::default(),
             behind: Vec::new(),
             dir: tempfile::tempdir().unwrap(),
-            runs: Cell::new(0),
+            runs: AtomicU32::new(0),
         };
         stage.write();
         stage
@@ -367,8 +367,8 @@ impl Stage {
 
     /// The same with a command that may have been wrapped in another.
     pub fn spawn_command(&self, mut command: Command) -> Daemon {
-        self.runs.set(self.runs.get() + 1);
-        let log = self.path(format!("log-{}.txt", self.runs.get()));
+        let run = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
+        let log = self.path(format!("log-{run}.txt"));
         let child = command
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
