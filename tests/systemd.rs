@@ -145,7 +145,12 @@ fn the_unit_does_what_the_program_counts_on() {
     for line in [
         "Type=notify",
         "WatchdogSec=60s",
-        "ExecReload=/bin/kill -HUP $MAINPID",
+        // It waits, reports and fails where the configuration is refused.
+        "ExecReload=/usr/bin/supametas-sync reload --config /etc/supametas-sync/config.toml",
+        // A mended configuration starts without `reset-failed`.
+        "RestartPreventExitStatus=2",
+        "LogRateLimitIntervalSec=30s",
+        "LogRateLimitBurst=100000",
         "StateDirectory=supametas-sync",
         "StateDirectoryMode=0700",
         "UMask=0077",
@@ -157,6 +162,7 @@ fn the_unit_does_what_the_program_counts_on() {
     ] {
         assert!(unit.lines().any(|l| l == line), "{line} is not in the unit");
     }
-    assert!(unit.contains("ExecStartPre=/usr/bin/supametas-sync check --config "));
+    // `check` looks at every folder, and a start must not.
+    assert!(!unit.contains("ExecStartPre="));
     assert!(drop_in().contains("#ReadWritePaths="));
 }

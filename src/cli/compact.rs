@@ -22,6 +22,10 @@ const NAME: usize = 20;
 /// Columns of a state's name.
 const STATE: usize = 11;
 
+/// Steps of a file that went well: a daemon's log has them at `debug`, since one
+/// line a file is enough there.
+const SHOWN: [&str; 4] = ["queued", "uploaded", "source moved", "source deleted"];
+
 /// The format.
 pub struct Compact;
 
@@ -117,6 +121,9 @@ impl Line {
 fn line(fields: &Fields, level: Level, time: &str) -> Option<Line> {
     let style = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
     let time = time.to_owned();
+    if level == Level::DEBUG && !SHOWN.contains(&fields.message.as_str()) {
+        return None;
+    }
     if fields.file.is_empty() {
         // The daemon's own doings, unless something is wrong.
         return (level <= Level::WARN).then(|| Line {
@@ -132,7 +139,7 @@ fn line(fields: &Fields, level: Level, time: &str) -> Option<Line> {
             let media = fields.route.rsplit('/').next().unwrap_or_default();
             ("queued", format!("as {media}"))
         }
-        "submitted" if level == Level::INFO => (
+        "submitted" if level == Level::DEBUG => (
             "submitted",
             format!("task {} ({} ms)", fields.task, fields.ms),
         ),
@@ -144,7 +151,7 @@ fn line(fields: &Fields, level: Level, time: &str) -> Option<Line> {
     };
     let colour = match (state, level) {
         ("succeeded", _) => AnsiColor::Green,
-        ("queued" | "submitted" | "", Level::INFO) => AnsiColor::Cyan,
+        ("queued" | "submitted" | "", Level::INFO | Level::DEBUG) => AnsiColor::Cyan,
         (_, Level::ERROR) => AnsiColor::Red,
         _ => AnsiColor::Yellow,
     };
@@ -177,9 +184,14 @@ mod tests {
             ..Fields::default()
         };
         assert_eq!(
-            said(&fields, Level::INFO),
+            said(&fields, Level::DEBUG),
             "12:31:05  report.pdf            submitted    task 1795 (2 ms)"
         );
+        let asked = Fields {
+            message: "still processing".into(),
+            ..fields
+        };
+        assert_eq!(line(&asked, Level::DEBUG, ""), None);
         let fields = Fields {
             message: "not taken: it is empty".into(),
             file: "a.pdf".into(),

@@ -10,6 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::compact::Compact;
+use super::journal::Journal;
 use super::progress::Beside;
 use crate::config::valid::{Log, LogFormat};
 
@@ -33,7 +34,7 @@ pub fn start(log: &Log) -> Result<(), LogError> {
                 .log_internal_errors(false)
                 .with_writer(|| Beside),
         ),
-        LogFormat::Journald => Box::new(tracing_journald::layer().map_err(LogError::Journald)?),
+        LogFormat::Journald => Box::new(Journal::open().map_err(LogError::Journald)?),
         LogFormat::Auto | LogFormat::Human => Box::new(
             tracing_subscriber::fmt::layer()
                 .with_target(false)
@@ -58,7 +59,7 @@ pub fn start_compact(log: &Log) -> Result<(), LogError> {
         .log_internal_errors(false)
         .with_writer(|| Beside)
         .event_format(Compact);
-    begin(Box::new(layer), "info")
+    begin(Box::new(layer), "info,supametas_sync::daemon=debug")
 }
 
 type Shape = Box<dyn Layer<Registry> + Send + Sync>;

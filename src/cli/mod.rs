@@ -22,6 +22,7 @@ mod forget;
 mod generate;
 mod guard;
 mod import;
+mod journal;
 mod list;
 pub mod logging;
 mod lookout;

@@ -31,7 +31,7 @@ pub fn queued(ctx: &Context, id: FileId, file: &NewFile) {
     let (lines, now) = (&ctx.lines, ctx.world.clock.now());
     // The name is made visible only where the line is wanted.
     match &file.sorted {
-        NewSorted::Media(media) => tracing::info!(
+        NewSorted::Media(media) => tracing::debug!(
             file = %shown(&file.version.path), %id, %folder, %dataset, route = %format_args!("{folder}/{media}"),
             state = "queued", "queued"
         ),
@@ -128,7 +128,7 @@ pub fn answered(
     let lines = &job.ctx.lines;
     let subject = || Subject::at(&route, Cause::Answered(code.clone(), state));
     match (&judgement.verdict, &finished.state) {
-        (_, State::Submitted { task, .. }) => tracing::info!(
+        (_, State::Submitted { task, .. }) => tracing::debug!(
             %file, %id, %folder, %dataset, %route, %attempt, %task, %state, ms, "uploaded"
         ),
         (Verdict::Done(None), _) => grouped!(
