@@ -1,6 +1,8 @@
 //! What a running daemon tells: the real program over real sockets.
 #![allow(clippy::unwrap_used)]
 
+#[path = "live/doors.rs"]
+mod doors;
 #[path = "live/figures.rs"]
 mod figures;
 #[path = "live/rules.rs"]

@@ -79,6 +79,12 @@ pub fn tell(standing: &Standing) -> String {
             );
         }
     }
+    for door in standing.daemon.iter().flat_map(|daemon| &daemon.doors) {
+        if let (false, Some(why)) = (door.open, &door.problem) {
+            let (at, why) = (shown_text(&door.at, 200), shown_text(why, 300));
+            line("NOT OPEN", &format!("{at}: {why}; it is tried again"));
+        }
+    }
     if let Some(daemon) = &standing.daemon
         && !daemon.in_flight.is_empty()
     {

@@ -28,13 +28,22 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
     top.time("shutdown_grace", old.shutdown_grace, new.shutdown_grace);
     top.time("rescan_every", old.rescan_every, new.rescan_every);
     top.time("poll_every", old.poll_every, new.poll_every);
-    let same_token = match (&old.http.token, &new.http.token) {
-        (Some(old), Some(new)) => old.same(new),
-        (None, None) => true,
-        _ => false,
-    };
-    if !same_token {
-        top.say("the token of http.token_file changed".to_owned());
+    for (key, old, new) in [
+        ("token_file", &old.http.token, &new.http.token),
+        (
+            "read_token_file",
+            &old.http.read_token,
+            &new.http.read_token,
+        ),
+    ] {
+        let same = match (old, new) {
+            (Some(old), Some(new)) => old.same(new),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            top.say(format!("the token of http.{key} changed"));
+        }
     }
     top.plain(
         "webhook_max_size",

@@ -210,7 +210,7 @@ fn service(out: &mut Writer<'_>, config: &Config, http_hosts: &[String]) {
 
 fn http(out: &mut Writer<'_>, config: &Config, raw: &RawHttp, on: &dyn Surroundings) {
     out.table("[http]", "http");
-    match config.http.listen {
+    match &config.http.listen {
         Some(address) => out.key("listen", address.to_string()),
         None => out.unset("listen", "the socket alone"),
     }
@@ -218,6 +218,12 @@ fn http(out: &mut Writer<'_>, config: &Config, raw: &RawHttp, on: &dyn Surroundi
         "token_file",
         &raw.token_file,
         "nothing can be done by TCP",
+        on,
+    );
+    out.secret(
+        "read_token_file",
+        &raw.read_token_file,
+        "who can connect may look",
         on,
     );
     let most = u64::try_from(config.http.push_max).unwrap_or(u64::MAX);

@@ -35,6 +35,7 @@ fn machine() -> Fake {
         )
         .key("/etc/supametas-sync/keys/chat", "s\n")
         .key("/etc/supametas-sync/token", "0123456789abcdef\n")
+        .key("/etc/supametas-sync/read-token", "0123456789abcdef\n")
 }
 
 fn load(text: &str) -> Config {
@@ -160,6 +161,7 @@ fn what_it_calls_a_default_is_one() {
         "key_env",
         "listen",
         "token_file",
+        "read_token_file",
         "webhook_path_file",
         "results_dir",
         "[[folder.hook]]",

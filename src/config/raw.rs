@@ -90,6 +90,7 @@ pub struct RawLog {
 pub struct RawHttp {
     pub listen: Option<String>,
     pub token_file: Option<String>,
+    pub read_token_file: Option<String>,
     pub webhook_max_size: Option<String>,
 }
 

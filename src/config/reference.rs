@@ -135,10 +135,14 @@ const LOG: &[Key] = &[
 ];
 
 const HTTP: &[Key] = &[
-    key("listen", Kind::Text("address of this machine, with a port"))
-        .without("no port")
-        .at_restart(),
+    key(
+        "listen",
+        Kind::Text("address of this machine with a port, or full path of a socket"),
+    )
+    .without("no port")
+    .at_restart(),
     key("token_file", PATH).without("nobody may"),
+    key("read_token_file", PATH).without("no token"),
     key("webhook_max_size", Kind::Size(1)),
 ];
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::domain::error_table::ErrorTable;
 use crate::domain::ids::{DatasetName, FolderName, Route};
 use crate::domain::lifecycle::Policy;
 use crate::domain::media::{Media, TypeLists};
+use crate::domain::naming::shown;
 use crate::domain::notice::{HookName, Listener, Occasion};
 use crate::domain::settle::SettleRules;
 use crate::ports::{AccessKey, Secret, Token};
@@ -356,12 +358,33 @@ pub enum Duplicates {
 /// What is told over HTTP.
 #[derive(Debug, Clone, Default)]
 pub struct Http {
-    /// A loopback address to listen on; `None`: the Unix socket alone.
-    pub listen: Option<SocketAddr>,
+    /// Where to listen; `None`: the socket beside the ledger alone.
+    pub listen: Option<Listen>,
     /// Who has it may have something done there; `None`: nobody.
     pub token: Option<Token>,
+    /// Who has it, or the one above, may look there; `None`: everybody who can
+    /// connect.
+    pub read_token: Option<Token>,
     /// Bytes of a push, at most.
     pub push_max: usize,
+}
+
+/// Where the daemon listens, beside the socket at its ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// A port of this machine.
+    Port(SocketAddr),
+    /// A Unix socket, for a reverse proxy. Absolute.
+    Socket(PathBuf),
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listen::Port(address) => write!(f, "{address}"),
+            Listen::Socket(path) => f.write_str(&shown(path.as_os_str().as_bytes())),
+        }
+    }
 }
 
 /// Logging.

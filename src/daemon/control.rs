@@ -178,7 +178,7 @@ async fn load(ctx: &Arc<Context>, path: &Path) -> Reloaded {
     // What waits for a restart stays as it is until then, also in what is said.
     loaded.config.ledger = before.config.ledger.clone();
     loaded.config.log = before.config.log.clone();
-    loaded.config.http.listen = before.config.http.listen;
+    loaded.config.http.listen = before.config.http.listen.clone();
     let api = match super::api(&loaded.config.service, &ctx.world) {
         Ok(api) => api,
         Err(error) => return Reloaded::refused(name, error.to_string()),

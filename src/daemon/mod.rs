@@ -52,7 +52,7 @@ use crate::config::valid::{Config, Service};
 use crate::ledger::LedgerError;
 use crate::ports::{ImportApi, World};
 use crate::watch::{CannotStart, Outlets};
-use crate::web;
+use crate::web::{self, opening::Doors};
 
 /// How a run of the daemon differs from another.
 #[derive(Debug, Clone, Default)]
@@ -171,13 +171,9 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
             idle::run(ctx.clone(), ask_intake, stop.drain.clone(), patience),
         );
     }
-    let doors = showing::doors(&ctx.running().config);
-    for door in &doors {
-        if let (web::door::Entry::Tcp(address), Some(tell)) = (door.entry(), options.listening) {
-            tell(address);
-        }
-    }
-    let showing = web::run(ctx.clone(), doors);
+    let doors = Doors::default();
+    let openings = showing::open(&ctx.running().config, &doors);
+    let showing = web::run(ctx.clone(), openings, doors, options.listening);
     // What an earlier run has left, in every stage.
     ctx.wake_all();
     service_manager::ready();

@@ -18,35 +18,18 @@ use crate::live::{FolderFacts, Live, ScanFacts};
 use crate::ports::{BoxFuture, World};
 use crate::view::reload::Reloaded;
 use crate::watch::{Mode, Offline, WatchStatus, budget};
-use crate::web::door::Door;
-use crate::web::{self, Backstage, Unstored};
+use crate::web::door::Wanted;
+use crate::web::opening::{Doors, Opening};
+use crate::web::{Backstage, Unstored};
 
-/// Opens the doors that there should be. To be called within a tokio runtime,
-/// while the ledger's lock is held: a socket that is there is then nobody's.
-pub fn doors(config: &Config) -> Vec<Door> {
-    let mut doors = Vec::new();
-    match Door::socket(&config.ledger) {
-        Ok(door) => doors.push(door),
-        Err(error) => tracing::warn!(
-            socket = %web::socket_path(&config.ledger).display(), %error,
-            "no socket: `status` can't show what is live"
-        ),
-    }
-    if let Some(address) = config.http.listen {
-        match Door::tcp(address) {
-            Ok(door) => {
-                if let web::door::Entry::Tcp(address) = door.entry() {
-                    tracing::info!(page = %format_args!("http://{address}/"), "listening");
-                }
-                doors.push(door);
-            }
-            Err(error) => tracing::error!(
-                %address, %error,
-                "can't listen: no page and no metrics there; change `http.listen`, or end what has the port, and restart"
-            ),
-        }
-    }
-    doors
+/// Opens the doors that there should be, as far as they can be now. To be called
+/// within a tokio runtime, while the ledger's lock is held: a socket that is
+/// beside it is then nobody's.
+pub fn open(config: &Config, doors: &Doors) -> Vec<Opening> {
+    let beside = Wanted::Beside(config.ledger.clone());
+    let listen = config.http.listen.clone().map(Wanted::Listen);
+    let all = std::iter::once(beside).chain(listen);
+    all.map(|wanted| Opening::begin(wanted, doors)).collect()
 }
 
 impl Backstage for Context {

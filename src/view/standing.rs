@@ -157,7 +157,18 @@ pub struct DaemonView {
     pub in_flight: Vec<UploadView>,
     pub rates: Vec<RateView>,
     pub watches: Watches,
+    #[serde(default)]
+    pub doors: Vec<DoorView>,
     pub may_act: bool,
+}
+
+/// Where the daemon listens, or would.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoorView {
+    pub at: String,
+    pub open: bool,
+    pub problem: Option<String>,
 }
 
 /// An upload on the wire.

@@ -22,11 +22,16 @@ use crate::domain::gate::GateKey;
 use crate::domain::halt::{Halt, HaltScope, NoScope};
 use crate::domain::ids::FileId;
 use crate::ledger::Selection;
+use crate::ports::Token;
 use crate::view::halt::{PauseView, Reach, known};
 use crate::view::reload::Reloaded;
 
 /// Bytes of a body, at most.
 const BODY: usize = 64 << 10;
+
+/// The longest pause with an end: a year. More is a mistyped number; without
+/// `for_s` a pause has no end.
+const LONGEST_PAUSE_S: u64 = 366 * 86_400;
 
 /// `POST /api/retry`.
 #[derive(Default, Deserialize)]
@@ -112,6 +117,14 @@ pub async fn pause(
     let asked: Pause = asked(&site, request).await?;
     let scope: HaltScope = asked.scope.parse().map_err(no_scope)?;
     known(&site.back.config(), &scope).map_err(Refusal::bad)?;
+    if asked
+        .for_s
+        .is_some_and(|s| !(1..=LONGEST_PAUSE_S).contains(&s))
+    {
+        return Err(Refusal::bad(format!(
+            "`for_s` is a number of seconds from 1 to {LONGEST_PAUSE_S}; leave it out for a pause without an end"
+        )));
+    }
     let now = site.back.world().clock.now();
     let halt = Halt {
         since: now,
@@ -228,6 +241,20 @@ fn may(site: &Site, headers: &HeaderMap) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+/// Whether who asks may look. Where no token is set, whoever can connect may.
+pub(super) fn may_look(site: &Site, headers: &HeaderMap) -> bool {
+    let config = site.back.config();
+    let (http, given) = (&config.http, bearer(headers));
+    let is = |token: &Option<Token>| {
+        let token = token.as_ref().zip(given);
+        token.is_some_and(|(token, given)| token.is(given))
+    };
+    site.entry == Entry::Socket
+        || http.read_token.is_none()
+        || is(&http.read_token)
+        || is(&http.token)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

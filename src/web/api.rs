@@ -38,6 +38,7 @@ impl Site {
                 used: folders.values().map(|folder| folder.watches).sum(),
                 limit: back.watch_limit(),
             },
+            doors: self.doors.all(),
             may_act: self.entry == Entry::Socket || config.http.token.is_some(),
         };
         Ok(standing.with_daemon(daemon, &folders, &live.settling_now()))

@@ -16,7 +16,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Site;
+use super::act::may_look;
 use super::door::Entry;
+use super::page;
 use super::push;
 use super::refusal::Refusal;
 
@@ -31,13 +33,22 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     // A proxy in front passes its own name on, and a secret guards that path.
     let any_host = request.uri().path().starts_with(push::PREFIX);
-    let mut answer = match any_host || host_is_ours(site.entry, request.headers()) {
-        false => Refusal::new(
+    let refused = if !any_host && !host_is_ours(site.entry, request.headers()) {
+        Some(Refusal::new(
             StatusCode::MISDIRECTED_REQUEST,
             "the request is for another host: use a loopback address, such as 127.0.0.1, and the port of `http.listen`",
-        )
-        .into_response(),
-        true => match tokio::time::timeout(REQUEST, next.run(request)).await {
+        ))
+    } else if !is_for_all(request.uri().path()) && !may_look(&site, request.headers()) {
+        Some(Refusal::new(
+            StatusCode::UNAUTHORIZED,
+            "send the token of `http.read_token_file`, as `Authorization: Bearer TOKEN`",
+        ))
+    } else {
+        None
+    };
+    let mut answer = match refused {
+        Some(refused) => refused.into_response(),
+        None => match tokio::time::timeout(REQUEST, next.run(request)).await {
             Ok(answer) => answer,
             Err(_) => Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -61,10 +72,16 @@ pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) 
     answer
 }
 
+/// Whether no token is wanted: the page's own files are the same everywhere, a
+/// push has a secret of its own, and `/healthz` says that the process works.
+fn is_for_all(path: &str) -> bool {
+    path == "/healthz" || path.starts_with(push::PREFIX) || page::is_one(path)
+}
+
 /// Whether a request is meant for this server, by what it calls it.
 fn host_is_ours(entry: Entry, headers: &HeaderMap) -> bool {
     let Entry::Tcp(address) = entry else {
-        // No browser can open the socket.
+        // No browser can open a socket; a proxy passes its own name on.
         return true;
     };
     let mut hosts = headers.get_all(header::HOST).iter();

@@ -3,7 +3,7 @@
 //! says so, on a TCP port of this machine. `docs/http.md` is the contract.
 //!
 //! ```text
-//!   door (socket, listener) ─► serve (bounds) ─► guard (Host, headers, time)
+//!   opening ─► door ─► serve (bounds, connections) ─► guard (Host, token, time)
 //!        ─► api · act · health · metrics · page ─► the ledger's cold reads, `live`
 //! ```
 //!
@@ -15,10 +15,12 @@ mod act;
 mod api;
 mod ask;
 pub mod client;
+mod connections;
 pub mod door;
 mod guard;
 mod health;
 mod metrics;
+pub mod opening;
 mod page;
 mod push;
 mod refusal;
@@ -26,6 +28,7 @@ mod serve;
 mod socket;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -33,7 +36,8 @@ use axum::routing::{any, get, post};
 use bytes::Bytes;
 use tokio::sync::{Mutex, Semaphore};
 
-use self::door::{Door, Entry};
+use self::door::Entry;
+use self::opening::{Doors, Opening};
 use self::refusal::Refusal;
 use crate::config::valid::{Config, Dataset};
 use crate::domain::ids::FolderName;
@@ -90,6 +94,10 @@ struct Site {
     turn: Mutex<()>,
     /// Pushes that may be read at a time.
     pushes: Semaphore,
+    /// Pushes that may be here at a time, those that wait included.
+    push_places: Semaphore,
+    /// How all doors are doing.
+    doors: Doors,
 }
 
 impl Site {
@@ -103,16 +111,31 @@ impl Site {
     }
 }
 
-/// Answers at all doors for as long as it is polled.
-pub async fn run(back: Arc<dyn Backstage>, doors: Vec<Door>) {
-    let all = doors.into_iter().map(|door| {
-        let site = Arc::new(Site {
-            back: back.clone(),
-            entry: door.entry(),
-            turn: Mutex::new(()),
-            pushes: Semaphore::new(push::AT_ONCE),
-        });
-        serve::serve(door, router(site))
+/// Answers at all doors for as long as it is polled. `told` hears of each port
+/// that is open.
+pub async fn run(
+    back: Arc<dyn Backstage>,
+    openings: Vec<Opening>,
+    doors: Doors,
+    told: Option<fn(SocketAddr)>,
+) {
+    let all = openings.into_iter().map(|opening| {
+        let (back, doors) = (back.clone(), doors.clone());
+        async move {
+            let door = opening.door().await;
+            if let (Entry::Tcp(address), Some(told)) = (door.entry(), told) {
+                told(address);
+            }
+            let site = Arc::new(Site {
+                back,
+                entry: door.entry(),
+                turn: Mutex::new(()),
+                pushes: Semaphore::new(push::AT_ONCE),
+                push_places: Semaphore::new(push::PLACES),
+                doors,
+            });
+            serve::serve(door, router(site)).await;
+        }
     });
     futures_util::future::join_all(all).await;
     // No door could be opened; that was said, and the files matter more.

@@ -26,6 +26,11 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
+/// Whether the page has a file at this path.
+pub(super) fn is_one(path: &str) -> bool {
+    FILES.iter().any(|(at, ..)| *at == path)
+}
+
 /// A route for each file.
 pub fn routes() -> Router<Arc<Site>> {
     FILES

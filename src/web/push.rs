@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Method, Request, StatusCode, header};
 
+use super::connections::{Connection, PUSHES};
 use super::refusal::{self, Refusal};
 use super::{Site, Unstored};
 use crate::config::valid::{Config, Dataset};
@@ -18,8 +19,12 @@ use crate::config::valid::{Config, Dataset};
 /// What the path begins with.
 pub const PREFIX: &str = "/webhook/";
 
-/// Pushes whose bodies are read at a time: each is held in memory.
+/// Pushes whose bodies are read at a time: each is held in memory. Others wait
+/// on places of their own ([`PUSHES`]).
 pub(super) const AT_ONCE: usize = 2;
+
+/// Pushes at a time, at one door.
+pub(super) const PLACES: usize = PUSHES;
 
 /// Takes a push.
 pub async fn push(
@@ -42,7 +47,16 @@ pub async fn push(
     if said.is_some_and(|said| said > most as u64) {
         return Err(too_large());
     }
-    let _place = site.pushes.acquire().await;
+    let Ok(_place) = site.push_places.try_acquire() else {
+        return Err(Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many pushes at a time: push it again later",
+        ));
+    };
+    if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
+        connection.takes_a_push();
+    }
+    let _turn = site.pushes.acquire().await;
     let body = axum::body::to_bytes(request.into_body(), most).await;
     let body = body.map_err(|_| too_large())?;
     match site.back.pushed(dataset, body).await {

@@ -1,5 +1,5 @@
-//! The Unix socket beside the ledger: its place, and making it so that nobody
-//! but the daemon's user can open it, not even for a moment.
+//! Unix sockets: the place of the one beside the ledger, and making one so that
+//! nobody but those who may can open it, not even for a moment.
 //!
 //! Must not: remove anything that is not a socket.
 
@@ -29,8 +29,27 @@ pub struct File {
     identity: (u64, u64),
 }
 
+/// Who may open a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rights {
+    /// The daemon's user.
+    Owner,
+    /// Its group, too: that of the directory, where that has the setgid bit.
+    Group,
+}
+
+impl Rights {
+    fn mode(self) -> Mode {
+        let owner = Mode::RUSR | Mode::WUSR;
+        match self {
+            Rights::Owner => owner,
+            Rights::Group => owner | Mode::RGRP | Mode::WGRP,
+        }
+    }
+}
+
 /// Listens at `path`, replacing a socket that is there.
-pub(super) fn bind(path: &Path) -> io::Result<(UnixListener, File)> {
+pub(super) fn bind(path: &Path, rights: Rights) -> io::Result<(UnixListener, File)> {
     let address = SocketAddrUnix::new(path).map_err(|_| {
         io::Error::new(
             io::ErrorKind::InvalidFilename,
@@ -57,11 +76,12 @@ pub(super) fn bind(path: &Path) -> io::Result<(UnixListener, File)> {
     // Linux gives the file that `bind` makes the mode of the socket itself, so
     // there is no moment with wider rights; and until `listen` nobody can
     // connect anyway, whatever another system makes of this.
-    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::fs::fchmod(&socket, rights.mode())?;
     rustix::net::bind(&socket, &address)?;
     let meta = fs::symlink_metadata(path)?;
-    if meta.permissions().mode() & 0o177 != 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    let mode = rights.mode().as_raw_mode();
+    if meta.permissions().mode() & 0o777 != mode {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     }
     rustix::net::listen(&socket, BACKLOG)?;
     let file = File {
@@ -96,7 +116,7 @@ mod tests {
         // A daemon that died: its socket stays, and nobody answers.
         drop(UnixListener::bind(&path).unwrap());
         assert!(UnixStream::connect(&path).is_err());
-        let (listener, file) = bind(&path).unwrap();
+        let (listener, file) = bind(&path, Rights::Owner).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let _client = UnixStream::connect(&path).unwrap();
@@ -112,7 +132,7 @@ mod tests {
         let path = dir.path().join("s");
         fs::write(&path, "a letter").unwrap();
         assert_eq!(
-            bind(&path).unwrap_err().kind(),
+            bind(&path, Rights::Owner).unwrap_err().kind(),
             io::ErrorKind::AlreadyExists
         );
         assert_eq!(fs::read(&path).unwrap(), b"a letter");
@@ -122,8 +142,8 @@ mod tests {
     fn one_that_is_anothers_by_now_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
-        let (_old, file) = bind(&path).unwrap();
-        let (_new, _kept) = bind(&path).unwrap();
+        let (_old, file) = bind(&path, Rights::Owner).unwrap();
+        let (_new, _kept) = bind(&path, Rights::Owner).unwrap();
         drop(file);
         assert!(path.exists());
     }
@@ -131,7 +151,7 @@ mod tests {
     #[test]
     fn a_path_that_is_too_long_is_said() {
         let long = PathBuf::from(format!("/tmp/{}", "x".repeat(110)));
-        let error = bind(&long).unwrap_err().to_string();
+        let error = bind(&long, Rights::Owner).unwrap_err().to_string();
         assert!(error.contains("shorter"), "{error}");
     }
 }

@@ -4,6 +4,7 @@ use supametas_sync::sandbox::Fault;
 
 use crate::browser::Browser;
 use crate::support::Stage;
+use crate::support::http::address;
 use crate::{TOKEN, at_page, listening, row};
 
 /// The kept token, as the tab has it.
@@ -168,5 +169,26 @@ async fn where_nobody_may_act_there_is_nothing_to_press() {
     assert_eq!(browser.count("#story [data-act=retry]"), 0);
     assert!(!browser.shows("#retry-all"));
     assert!(browser.text("#about").contains("set token_file"));
+    assert_eq!(daemon.terminate().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_looking_takes_a_token_it_is_asked_for_once() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let stage = listening(0).await;
+    let (read, word) = (stage.path("read"), "look-2b1f7cd09a6f4d83");
+    std::fs::write(&read, word).unwrap();
+    let text = std::fs::read_to_string(stage.config()).unwrap();
+    let keys = format!("[http]\nread_token_file = {:?}\n", read.to_str().unwrap());
+    std::fs::write(stage.config(), text.replace("[http]\n", &keys)).unwrap();
+    let daemon = stage.start();
+    browser.open(&format!("http://{}/", address(&daemon)));
+    give(&browser, "look-wrong-0123456789");
+    browser.until("it is told to be wrong", || browser.shows("#ask-wrong"));
+    give(&browser, word);
+    browser.until("the page is live", || browser.text("#pulse-text") == "live");
+    assert!(!browser.shows("#ask"));
     assert_eq!(daemon.terminate().code(), Some(0));
 }

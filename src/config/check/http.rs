@@ -4,13 +4,13 @@
 //! Must not: allow an address that another machine can reach, or show a token.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Report;
 use crate::config::keys::{self, KeyError, KeySource, Keys};
 use crate::config::raw::RawHttp;
-use crate::config::surroundings::Surroundings;
-use crate::config::valid::Http;
+use crate::config::surroundings::{Look, Surroundings};
+use crate::config::valid::{Http, Listen};
 use crate::ports::Token;
 
 /// Characters of a token, at least: it must not be found by trying.
@@ -22,21 +22,30 @@ const MOST_PUSH: usize = 256 << 20;
 
 const MAKE_ONE: &str = "put a long random word there, alone, such as `openssl rand -hex 32` makes";
 
-/// What is told over HTTP; and the token's file, with the key that names it.
+/// The longest path of a socket, in bytes; see unix(7).
+const SOCKET_PATH: usize = 107;
+
+/// What is told over HTTP; and the tokens' files, with the keys that name them.
 pub(super) fn check(
     raw: &RawHttp,
     keys: Keys,
     on: &dyn Surroundings,
     to: &mut Report<'_>,
-) -> (Http, Option<(String, PathBuf)>) {
-    let listen = listen(raw, to);
-    let key = "http.token_file";
-    let file = raw.token_file.as_deref().filter(|p| p.starts_with('/'));
-    let file = file.map(|path| (key.to_owned(), PathBuf::from(path)));
-    let token = match (&raw.token_file, keys) {
-        (Some(path), Keys::Read) => token(key, path, on, to),
-        _ => None,
+) -> (Http, Vec<(String, PathBuf)>) {
+    let listen = listen(raw, on, to);
+    let mut files = Vec::new();
+    let mut word = |key: &str, path: &Option<String>, to: &mut Report<'_>| {
+        let path = path.as_deref()?;
+        if path.starts_with('/') {
+            files.push((key.to_owned(), PathBuf::from(path)));
+        }
+        match keys {
+            Keys::Read => token(key, path, on, to),
+            Keys::NotNeeded => None,
+        }
     };
+    let read_token = word("http.read_token_file", &raw.read_token_file, to);
+    let token = word("http.token_file", &raw.token_file, to);
     let push_max = to.size("http.webhook_max_size", &raw.webhook_max_size);
     let push_max = match push_max.map(usize::try_from) {
         None => PUSH,
@@ -53,19 +62,23 @@ pub(super) fn check(
     let http = Http {
         listen,
         token,
+        read_token,
         push_max,
     };
-    (http, file)
+    (http, files)
 }
 
-fn listen(raw: &RawHttp, to: &mut Report<'_>) -> Option<SocketAddr> {
+fn listen(raw: &RawHttp, on: &dyn Surroundings, to: &mut Report<'_>) -> Option<Listen> {
     let key = "http.listen";
     let text = raw.listen.as_deref()?;
+    if text.starts_with('/') {
+        return socket(key, text, on, to);
+    }
     let Ok(address) = text.parse::<SocketAddr>() else {
         to.error(
             key,
-            "is not an address with a port",
-            "write it in numbers, such as \"127.0.0.1:8398\" or \"[::1]:8398\"",
+            "is neither an address with a port nor the full path of a socket",
+            "write it in numbers, such as \"127.0.0.1:8398\" or \"[::1]:8398\", or write a path",
         );
         return None;
     };
@@ -77,7 +90,32 @@ fn listen(raw: &RawHttp, to: &mut Report<'_>) -> Option<SocketAddr> {
         );
         return None;
     }
-    Some(address)
+    Some(Listen::Port(address))
+}
+
+/// A Unix socket for a reverse proxy.
+fn socket(key: &str, path: &str, on: &dyn Surroundings, to: &mut Report<'_>) -> Option<Listen> {
+    if path.len() > SOCKET_PATH || path.contains('\0') {
+        to.error(
+            key,
+            "is longer than the path of a socket may be",
+            "write a path of at most 107 bytes",
+        );
+        return None;
+    }
+    let path = PathBuf::from(path);
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let hint = "create it for the daemon's user, with the proxy's group and the mode 2750. It is tried again until then";
+    match on.look(parent) {
+        Look::Missing => to.warning(key, "names a directory that does not exist", hint),
+        Look::Refused(why) => to.warning(key, format!("can't be looked at: {why}"), hint),
+        Look::NotADirectory => to.warning(key, "is not in a directory", hint),
+        Look::Directory { writable, .. } if !writable => {
+            to.warning(key, "is in a directory that this user can't write", hint);
+        }
+        Look::Directory { .. } => {}
+    }
+    Some(Listen::Socket(path))
 }
 
 fn token(key: &str, path: &str, on: &dyn Surroundings, to: &mut Report<'_>) -> Option<Token> {

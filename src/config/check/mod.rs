@@ -72,7 +72,7 @@ pub(super) fn check(
     let daemon = daemon(&raw.daemon, on, to);
     let log = log(&raw.log, to);
     let going = folder::going(&raw.retry, &raw.poll, to);
-    let (http, token_file) = http::check(&raw.http, keys, on, to);
+    let (http, token_files) = http::check(&raw.http, keys, on, to);
     let (datasets, mut key_files) = dataset::check(&raw.dataset, keys, on, to);
     pushes::can_come(&datasets, &http, to);
     let with = hook::With {
@@ -81,7 +81,7 @@ pub(super) fn check(
         datasets: &datasets,
     };
     let folders = folder::check(&raw.folder, &raw.dataset, &going, with, on, to);
-    key_files.extend(token_file);
+    key_files.extend(token_files);
     key_files.extend(hook::secret_files(&raw.folder));
     overlap::check(&folders, &daemon.ledger, &key_files, on, to);
     overlap::results(&folders, &datasets, on, to);

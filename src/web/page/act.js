@@ -13,19 +13,40 @@ export class Refused extends Error {
   }
 }
 
-/** A question: the answer, or `Refused`; any other error: there was none. */
+/**
+ * A question: the answer, or `Refused`; any other error: there was none. Where
+ * looking takes a token (`read_token_file`), it is asked for.
+ */
 export async function ask(path, request = {}) {
-  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(12000), ...request });
+  const token = sessionStorage.getItem(TOKEN);
+  const headers = { ...request.headers };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(12000), ...request, headers });
   if (answer.ok) return answer.json();
+  if (answer.status === 401 && request.method !== "POST" && (await mayLook(token))) return ask(path, request);
   const told = await answer.json().catch(() => ({}));
   throw new Refused(answer.status, harmless(told.error ?? `it answered with status ${answer.status}`));
 }
 
 function post(path, body) {
   const headers = { "Content-Type": "application/json" };
-  const token = sessionStorage.getItem(TOKEN);
-  if (token) headers.Authorization = `Bearer ${token}`;
   return ask(path, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+let looking = null;
+
+/** Asks for the token once, for all questions that were refused; whether to ask again. */
+async function mayLook(refused) {
+  if (sessionStorage.getItem(TOKEN) !== refused) return true;
+  // Who gave up is not asked again until the page is loaded anew.
+  looking ??= askToken(refused ? "This token does not let you look." : "").then((token) => {
+    if (token === null) return false;
+    looking = null;
+    sessionStorage.setItem(TOKEN, token);
+    showForget();
+    return true;
+  });
+  return looking;
 }
 
 /**
