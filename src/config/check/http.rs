@@ -108,6 +108,7 @@ fn socket(key: &str, path: &str, on: &dyn Surroundings, to: &mut Report<'_>) -> 
     let hint = "create it for the daemon's user, with the proxy's group and the mode 2750. It is tried again until then";
     match on.look(parent) {
         Look::Missing => to.warning(key, "names a directory that does not exist", hint),
+        Look::NoAnswer => to.warning(key, "is on a file system that does not answer", hint),
         Look::Refused(why) => to.warning(key, format!("can't be looked at: {why}"), hint),
         Look::NotADirectory => to.warning(key, "is not in a directory", hint),
         Look::Directory { writable, .. } if !writable => {
