@@ -156,6 +156,7 @@ fn settle(c: &mut Criterion) {
                     version: version.clone(),
                     now: Duration::from_secs(5),
                     wall: Some(NOW.now),
+                    ctime_ns: version.mtime_ns,
                     open_for_writing,
                 };
                 black_box(file.look(&look, &rules));

@@ -19,6 +19,7 @@ use crate::daemon::sorting::{self, Found};
 use crate::domain::ids::FolderName;
 use crate::domain::naming::shown;
 use crate::domain::settle::Openness;
+use crate::domain::time::Timestamp;
 use crate::files::{Dir, FileError, Owner, copy_in};
 use crate::ledger::{Ledger, NewFile, NewSorted, Policies};
 use crate::ports::World;
@@ -187,12 +188,8 @@ fn take(
     let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
     let mut opened = root.open_file(&rel).map_err(|why| why.to_string())?;
     if !even_if_open {
-        let quiet = u64::try_from(opened.version.mtime_ns / 1_000_000).unwrap_or(0);
-        let rested = std::time::Duration::from_millis(
-            u64::try_from(world.clock.now().0)
-                .unwrap_or(0)
-                .saturating_sub(quiet),
-        );
+        let changed = Timestamp(opened.ctime_ns / 1_000_000);
+        let rested = world.clock.now().since(changed);
         match lease::open_for_writing(&opened.file) {
             Openness::No => {}
             Openness::Unknown if rested >= folder.quiet_unsure => {}
@@ -203,7 +200,7 @@ fn take(
                     view::span(folder.quiet_unsure)
                 ));
             }
-            Openness::Yes => return Err(OPEN.to_owned()),
+            Openness::Yes | Openness::Writing(_) => return Err(OPEN.to_owned()),
         }
     }
     let sorting = sorting::sort_file(folder, &mut opened.file, &opened.version)

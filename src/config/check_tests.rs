@@ -10,35 +10,6 @@ use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::lifecycle::{AfterSuccess, OnUnconfirmed};
 use crate::domain::media::Media;
 
-/// A preset sets the four waits; a key that is written beats it.
-#[test]
-fn who_writes_the_files_sets_how_long_they_are_waited_for() {
-    let waits = |more: &str| {
-        let config = with(more);
-        let folder = &config.folders[&FolderName("inbox".into())];
-        [
-            folder.quiet,
-            folder.quiet_unsure,
-            folder.unclosed_wait,
-            folder.incomplete_wait,
-        ]
-        .map(|wait| wait.as_secs())
-    };
-    for (more, expected) in [
-        ("", [1, 10, 3600, 600]),
-        ("writers = 'local'", [1, 10, 3600, 600]),
-        ("writers = 'scanner'", [5, 60, 3600, 1800]),
-        ("writers = 'share'", [2, 60, 14_400, 1800]),
-        (
-            "writers = 'share'\nquiet = '9s'\nunclosed_wait = '2h'",
-            [9, 60, 7200, 1800],
-        ),
-        ("quiet_unsure = '2h'", [1, 7200, 7200, 600]),
-    ] {
-        assert_eq!(waits(more), expected, "{more}");
-    }
-}
-
 #[test]
 fn a_minimal_configuration_has_sane_defaults() {
     let loaded = load(BASE).unwrap();

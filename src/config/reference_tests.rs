@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::example::{Example, TEXT};
 use super::reference::{Force, Key, Kind, TABLES, Table};
-use super::testing::{BASE, load, machine, problems};
+use super::testing::{BASE, load, machine, problems, with};
 use super::units::show_time;
+use crate::domain::ids::FolderName;
 
 /// `table.key`, once for each table that the example has it in.
 fn names(table: &Table, key: &Key) -> Vec<String> {
@@ -222,4 +223,33 @@ fn what_needs_a_restart_is_what_a_reload_says_so_of() {
         .flat_map(|(table, key)| names(table, key))
         .collect();
     assert_eq!(named, at_restart);
+}
+
+/// A preset sets the four waits; a key that is written beats it.
+#[test]
+fn who_writes_the_files_sets_how_long_they_are_waited_for() {
+    let waits = |more: &str| {
+        let config = with(more);
+        let folder = &config.folders[&FolderName("inbox".into())];
+        [
+            folder.quiet,
+            folder.quiet_unsure,
+            folder.unclosed_wait,
+            folder.incomplete_wait,
+        ]
+        .map(|wait| wait.as_secs())
+    };
+    for (more, expected) in [
+        ("", [1, 10, 3600, 600]),
+        ("writers = 'local'", [1, 10, 3600, 600]),
+        ("writers = 'scanner'", [5, 60, 3600, 1800]),
+        ("writers = 'share'", [2, 60, 14_400, 1800]),
+        (
+            "writers = 'share'\nquiet = '9s'\nunclosed_wait = '2h'",
+            [9, 60, 7200, 1800],
+        ),
+        ("quiet_unsure = '2h'", [1, 7200, 7200, 600]),
+    ] {
+        assert_eq!(waits(more), expected, "{more}");
+    }
 }

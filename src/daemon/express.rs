@@ -14,7 +14,6 @@
 //! Must not: settle, sort or judge by rules of its own, or wait for a file.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Seek;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,13 +38,13 @@ use crate::domain::admit::{Admit, admit_upload, way};
 use crate::domain::gate::GateKey;
 use crate::domain::lifecycle::OnUnconfirmed;
 use crate::domain::media::Media;
-use crate::domain::settle::{Decision, Look, Settling};
+use crate::domain::settle::{Decision, Look, Openness, Settling};
 use crate::domain::state::Tries;
 use crate::domain::version::FileVersion;
 use crate::failpoint::failpoint;
 use crate::ledger::{Begun, NewFile, NewSorted, Queued};
 use crate::watch::settling::Key;
-use crate::watch::{FolderRoot, Sighting, TakeSingle, lease};
+use crate::watch::{FolderRoot, OpenedFile, Sighting, TakeSingle, lease};
 
 /// How long all go the ordinary way when the ledger could not record.
 const LEDGER_TROUBLE: Duration = Duration::from_secs(5);
@@ -311,12 +310,16 @@ impl Desk {
             return None;
         }
         let (root, local) = self.ctx.folders.online_root(&folder.name)?;
+        let heard = root
+            .probe()
+            .heard(&sighting.version.path, Instant::now().into_std());
         let handle = root.handle().ok()?;
         let opened = handle.open_file(&sighting.version.path).ok()?;
-        let (mut file, version) = (opened.file, opened.version);
-        if !is_finished(&folder, sighting, &file, &version) {
+        let open = root.openness(lease::ask(&opened.file), heard);
+        if !is_finished(&folder, sighting, &opened, open) {
             return None;
         }
+        let (mut file, version) = (opened.file, opened.version);
         let found = sorting::sort_file(&folder, &mut file, &version).ok()?.found;
         let Found::New(NewSorted::Media(media)) = found else {
             return None;
@@ -397,14 +400,15 @@ fn key_of(sighting: &Sighting) -> Key {
 }
 
 /// Whether it is finished at the first look.
-fn is_finished(folder: &Folder, sighting: &Sighting, file: &File, now: &FileVersion) -> bool {
+fn is_finished(folder: &Folder, sighting: &Sighting, now: &OpenedFile, open: Openness) -> bool {
     let start = Duration::ZERO;
     let mut settling = Settling::new(sighting.how, sighting.version.clone(), start);
     let look = Look {
-        version: now.clone(),
+        version: now.version.clone(),
+        ctime_ns: now.ctime_ns,
         now: start,
         wall: None,
-        open_for_writing: lease::open_for_writing(file),
+        open_for_writing: open,
     };
     settling.look(&look, &folder.settle_rules()) == Decision::Finished
 }

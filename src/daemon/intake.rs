@@ -22,12 +22,13 @@ use super::sorting::{self, Found};
 use super::supervise::TaskFailure;
 use crate::config::valid::Folder;
 use crate::domain::ids::FolderName;
-use crate::domain::settle::{Decision, Look, Openness, SteadyClock};
+use crate::domain::settle::{Decision, Look, SteadyClock};
 use crate::domain::version::FileVersion;
+use crate::domain::writers::{Heard, Openness};
 use crate::failpoint::failpoint;
 use crate::ledger::{Enqueued, LedgerError, NewFile, NewSorted, UNREADABLE_WAIT, Unsorted};
 use crate::watch::Sighting;
-use crate::watch::lease;
+use crate::watch::lease::{self, Asked};
 use crate::watch::settling::{DEFAULT_CAPACITY, Key, SettlingSet};
 use crate::watch::{FolderRoot, NotTaken};
 
@@ -139,8 +140,18 @@ struct Recorded {
 /// A file that was opened for a look.
 struct Looked {
     key: Arc<Key>,
-    /// No file: it is there, and can't be read.
-    opened: Result<(Option<File>, FileVersion, Openness), NotTaken>,
+    opened: Result<Opened, NotTaken>,
+}
+
+/// What a look has seen.
+struct Opened {
+    /// `None`: it is there, and can't be read.
+    file: Option<File>,
+    version: FileVersion,
+    ctime_ns: i64,
+    /// Whether this machine sets its times.
+    local: bool,
+    open: Openness,
 }
 
 /// A file that is finished, and is still open.
@@ -243,7 +254,7 @@ impl Intake {
         let rules = folder.settle_rules();
         let mut finished = Vec::new();
         for Looked { key, opened } in looked {
-            let (file, version, open_for_writing) = match opened {
+            let opened = match opened {
                 Ok(opened) => opened,
                 Err(why) if why.is_passing() => {
                     self.set.postpone(&key, now + LOOK_AGAIN);
@@ -255,11 +266,13 @@ impl Intake {
                     continue;
                 }
             };
+            let Opened { file, version, .. } = opened;
             let look = Look {
                 version: version.clone(),
+                ctime_ns: opened.ctime_ns,
                 now,
-                wall,
-                open_for_writing,
+                wall: wall.filter(|_| opened.local),
+                open_for_writing: opened.open,
             };
             if self.set.looked(&key, &look, &rules) == Some(Decision::Finished) {
                 finished.push(Finished { key, file, version });
@@ -462,19 +475,35 @@ fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
         }
     };
     let mut looked = Vec::with_capacity(keys.len());
-    let (mut asker, mut next) = (lease::Asker::default(), keys.iter());
+    // Before they are opened, which is an event, too.
+    let start = std::time::Instant::now();
+    let heard = |key: &Arc<Key>| root.probe().heard(&key.path, start);
+    let heard: Vec<Heard> = keys.iter().map(heard).collect();
+    let (mut asker, mut next) = (lease::Asker::default(), keys.iter().zip(heard));
     handle.open_files(keys.iter().map(|key| key.path.as_slice()), |opened| {
-        let Some(key) = next.next() else { return };
+        let Some((key, heard)) = next.next() else {
+            return;
+        };
         let opened = match opened {
             Ok(opened) => {
-                let open = asker.open_for_writing(&opened.file, opened.version.dev);
-                Ok((Some(opened.file), opened.version, open))
+                let asked = asker.ask(&opened.file, opened.version.dev);
+                Ok(Opened {
+                    file: Some(opened.file),
+                    version: opened.version,
+                    ctime_ns: opened.ctime_ns,
+                    local: asked.local,
+                    open: root.openness(asked, heard),
+                })
             }
             // It can be looked at all the same, unless its directory is
             // closed too: then the folder's scan tells.
-            Err(NotTaken::NoRight) => handle
-                .look(&key.path)
-                .map(|version| (None, version, Openness::Unknown)),
+            Err(NotTaken::NoRight) => handle.look(&key.path).map(|version| Opened {
+                file: None,
+                version,
+                ctime_ns: 0,
+                local: false,
+                open: root.openness(Asked::NOTHING, heard),
+            }),
             Err(why) => Err(why),
         };
         looked.push(Looked {

@@ -1,6 +1,6 @@
 //! The decisions, and nothing else: pure, total and told the time.
 //!
-//! What a file is ([`media`], [`naming`]), when it is finished ([`settle`]),
+//! What a file is ([`media`], [`naming`]), when it is finished ([`settle`], [`writers`]),
 //! where it is ([`state`], [`lifecycle`], [`policy`], [`place`]), what an answer
 //! means ([`answer`], [`error_table`]), who has to wait ([`gate`], [`halt`],
 //! [`backoff`]), whether it may go now ([`admit`]), and what a clock that was set
@@ -34,3 +34,4 @@ pub mod spelling;
 pub mod state;
 pub mod time;
 pub mod version;
+pub mod writers;

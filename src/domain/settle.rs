@@ -5,21 +5,25 @@
 //! some set an old modification time. Each signal shortens or lengthens the
 //! wait; together they decide:
 //!
-//! - open for writing by any process: not finished, whatever the clock says;
-//! - renamed in: finished at once, that is what an atomic publish is;
+//! - open for writing by any process, as a lease or the folder's events tell:
+//!   not finished. What a lease tells holds for as long as it does; what events
+//!   tell holds for [`SettleRules::unclosed_wait`] from the last of them, since
+//!   a close may be missing (`truncate(2)` sends none);
+//! - renamed in, and not open: finished at once, that is what an atomic publish
+//!   is. Where nothing can tell whether it is open it gets the quiet time;
 //! - anything else: finished once *nothing has happened* for the quiet time,
 //!   measured on the monotonic clock between looks. What counts as happening:
-//!   a close after writing, a creation, a change of size, time or inode between
+//!   a close after writing, a creation, a change of size, times or inode between
 //!   two looks, and having been seen open;
 //! - seen by a scan (or created as a hard link), never seen open or changing,
-//!   and last modified longer ago than the quiet time: finished at the first
-//!   look. This is the one place where the wall clock has a say, and only when
-//!   [`SteadyClock`] knows of no step. Where nothing can tell whether a writer
-//!   has the file open, the file's age may come from another machine's clock,
-//!   so it has to be [`UNSURE_AGE`] more.
+//!   and unchanged for longer than the quiet time by its `ctime`: finished at
+//!   the first look. `ctime` is set by the kernel alone. The modification time
+//!   is anybody's to set and is believed nowhere. This is the one place where
+//!   the wall clock has a say, and only when [`SteadyClock`] knows of no step
+//!   and the file's times are this machine's.
 //!
-//! What this cannot see: a writer that sets a past modification time, without
-//! holding the file open, on a file that no event told of.
+//! What this cannot see: a writer that keeps a file open, writes nothing for
+//! longer than the quiet time, and opened it before its folder was watched.
 //!
 //! Must not: look at a file or a clock. It is told both.
 
@@ -28,11 +32,7 @@ use std::time::Duration;
 
 use super::time::Timestamp;
 use super::version::FileVersion;
-
-/// How much older than the quiet time a file must be to count as old when no
-/// one can tell whether it is open: wider than the clocks of two machines and
-/// the attribute cache of a network file system differ in practice.
-pub const UNSURE_AGE: Duration = Duration::from_secs(3600);
+pub use super::writers::{Openness, Writing};
 
 /// Added to the quiet time before age is believed: the kernel stamps files with
 /// a coarse clock, up to a tick behind, and a step of the wall clock below
@@ -75,26 +75,17 @@ impl fmt::Display for Sighted {
     }
 }
 
-/// Whether any process has a file open for writing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Openness {
-    /// None has.
-    No,
-    /// One has.
-    Yes,
-    /// Nothing can tell: a network file system, or no right to ask.
-    Unknown,
-}
-
 /// One look at a file.
 #[derive(Debug, Clone)]
 pub struct Look {
     /// What was there.
     pub version: FileVersion,
+    /// When the inode last changed (`ctime`), nanoseconds since the Unix epoch.
+    pub ctime_ns: i64,
     /// When, on the monotonic clock, from any fixed start.
     pub now: Duration,
     /// When, by the wall clock; `None` while it can't be trusted
-    /// ([`SteadyClock`]).
+    /// ([`SteadyClock`]), or where another machine's clock sets the file's times.
     pub wall: Option<Timestamp>,
     /// Whether a writer had it open.
     pub open_for_writing: Openness,
@@ -116,7 +107,7 @@ impl SettleRules {
     fn quiet(&self, open: Openness) -> Duration {
         match open {
             Openness::No | Openness::Yes => self.quiet,
-            Openness::Unknown => self.quiet_unsure,
+            Openness::Writing(_) | Openness::Unknown => self.quiet_unsure,
         }
     }
 }
@@ -135,6 +126,11 @@ pub enum Decision {
 pub enum WaitReason {
     /// A writer has it open.
     StillOpen,
+    /// Events say that a writer has it open.
+    BeingWritten {
+        /// Since when.
+        since: Timestamp,
+    },
     /// It was closed a moment ago; some writers open again.
     JustClosed,
     /// It changed a moment ago.
@@ -151,6 +147,12 @@ impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             WaitReason::StillOpen => "a program still has it open for writing",
+            WaitReason::BeingWritten { since } => {
+                return write!(
+                    f,
+                    "it is being written since {since}: a program opened it and has not closed it"
+                );
+            }
             WaitReason::JustClosed => {
                 "it was closed a moment ago and gets its quiet time, as some programs open a file again"
             }
@@ -171,6 +173,10 @@ impl fmt::Display for WaitReason {
 pub struct Settling {
     how: Sighted,
     version: FileVersion,
+    /// `ctime` at the last look.
+    ctime_ns: Option<i64>,
+    /// How long it was unchanged at the last look, by its `ctime`.
+    unchanged: Option<Duration>,
     /// The last time that anything happened; monotonic.
     since: Duration,
     /// A writer or a change was seen: its age alone is not believed any more.
@@ -188,6 +194,8 @@ impl Settling {
         Settling {
             how,
             version,
+            ctime_ns: None,
+            unchanged: None,
             since: now,
             restless: matches!(how, Sighted::Closed | Sighted::Modified),
             opens: 0,
@@ -236,8 +244,23 @@ impl Settling {
     /// Decides after a look.
     pub fn look(&mut self, look: &Look, rules: &SettleRules) -> Decision {
         self.notice(look.version.clone(), look.now);
-        if look.open_for_writing == Openness::Yes {
-            return self.seen_open(look.now, rules);
+        if self
+            .ctime_ns
+            .replace(look.ctime_ns)
+            .is_some_and(|before| before != look.ctime_ns)
+        {
+            self.since = self.since.max(look.now);
+        }
+        self.unchanged = age(look);
+        match look.open_for_writing {
+            Openness::Yes => return self.seen_open(look.now, rules, WaitReason::StillOpen),
+            Openness::Writing(writing) if writing.still < rules.unclosed_wait => {
+                let why = WaitReason::BeingWritten {
+                    since: writing.since,
+                };
+                return self.seen_open(look.now, rules, why);
+            }
+            Openness::No | Openness::Writing(_) | Openness::Unknown => {}
         }
         self.opens = 0;
         if let Some(until) = self.incomplete
@@ -246,12 +269,17 @@ impl Settling {
             let next = look.now.saturating_add(INCOMPLETE_LOOK).min(until);
             return Decision::Wait(next, WaitReason::Incomplete);
         }
-        if self.how == Sighted::RenamedIn {
+        let renamed_in = self.how == Sighted::RenamedIn;
+        if renamed_in && look.open_for_writing == Openness::No {
             return Decision::Finished;
         }
-        let quiet = rules.quiet(look.open_for_writing);
+        let quiet = if renamed_in {
+            rules.quiet
+        } else {
+            rules.quiet(look.open_for_writing)
+        };
         let by_looks = self.since.saturating_add(quiet);
-        let end = match self.wait_for_age(look, quiet) {
+        let end = match self.wait_for_age(quiet) {
             Some(wait) => by_looks.min(look.now.saturating_add(wait)),
             None => by_looks,
         };
@@ -262,7 +290,7 @@ impl Settling {
         }
     }
 
-    fn seen_open(&mut self, now: Duration, rules: &SettleRules) -> Decision {
+    fn seen_open(&mut self, now: Duration, rules: &SettleRules, why: WaitReason) -> Decision {
         self.since = self.since.max(now);
         self.restless = true;
         if self.how == Sighted::RenamedIn {
@@ -273,45 +301,46 @@ impl Settling {
             .saturating_mul(2u32.saturating_pow(self.opens.min(16)))
             .min(OPEN_LOOK_MAX);
         self.opens = self.opens.saturating_add(1);
-        Decision::Wait(now.saturating_add(again), WaitReason::StillOpen)
+        Decision::Wait(now.saturating_add(again), why)
     }
 
     /// How much longer until its age alone says that it is finished; `None` if
     /// its age says nothing.
-    fn wait_for_age(&self, look: &Look, quiet: Duration) -> Option<Duration> {
+    fn wait_for_age(&self, quiet: Duration) -> Option<Duration> {
         if self.restless {
             return None;
         }
-        let wall = look.wall?;
-        let needed = match look.open_for_writing {
-            Openness::Unknown => quiet.saturating_add(UNSURE_AGE),
-            Openness::No | Openness::Yes => quiet.saturating_add(SLACK),
-        };
-        let age_ns = i128::from(wall.0) * 1_000_000 - i128::from(self.version.mtime_ns);
-        // From the future: the file's clock is not ours.
-        let age = Duration::from_nanos(u64::try_from(age_ns).ok()?);
-        Some(needed.saturating_sub(age))
+        Some(quiet.saturating_add(SLACK).saturating_sub(self.unchanged?))
     }
 
     fn reason(&self, open: Openness) -> WaitReason {
         match (open, self.how) {
-            (Openness::Unknown, _) => WaitReason::CannotTell,
+            (_, Sighted::RenamedIn) => WaitReason::JustSeen,
+            (Openness::Writing(_) | Openness::Unknown, _) => WaitReason::CannotTell,
             (_, Sighted::Closed) => WaitReason::JustClosed,
             _ if self.restless => WaitReason::JustChanged,
             _ => WaitReason::JustSeen,
         }
     }
 
-    /// The content turned out to look cut off (a docx that is half a zip):
-    /// give it `patience` more, once. If it changes meanwhile it settles anew.
-    /// Returns `false` if it had that time already: then say so.
+    /// The content turned out to look cut off (a docx that is half a zip): give
+    /// it until it was unchanged for `patience`, once. If it changes meanwhile it
+    /// settles anew. Returns `false` if it had that time already: then say so.
     pub fn looks_incomplete(&mut self, now: Duration, patience: Duration) -> bool {
-        if self.incomplete.is_some() {
+        let left = patience.saturating_sub(self.unchanged.unwrap_or_default());
+        if self.incomplete.is_some() || left.is_zero() {
             return false;
         }
-        self.incomplete = Some(now.saturating_add(patience));
+        self.incomplete = Some(now.saturating_add(left));
         true
     }
+}
+
+/// How long a file is unchanged by its `ctime`; `None`: the clock can't be
+/// trusted, or the file's time lies ahead of it.
+fn age(look: &Look) -> Option<Duration> {
+    let age_ns = i128::from(look.wall?.0) * 1_000_000 - i128::from(look.ctime_ns);
+    Some(Duration::from_nanos(u64::try_from(age_ns).ok()?))
 }
 
 /// Knows whether the wall clock was stepped.

@@ -25,8 +25,10 @@ fn version(size: u64, mtime: i64) -> FileVersion {
     }
 }
 
+/// A look at a file whose inode last changed when its content did.
 fn look(version: FileVersion, now: u64, wall: i64, open: Openness) -> Look {
     Look {
+        ctime_ns: version.mtime_ns,
         version,
         now: ms(now),
         wall: Some(Timestamp(wall)),
@@ -37,13 +39,15 @@ fn look(version: FileVersion, now: u64, wall: i64, open: Openness) -> Look {
 #[test]
 fn renamed_in_is_finished_at_once_unless_it_is_open() {
     let v = version(5, 1_000);
-    for open in [Openness::No, Openness::Unknown] {
-        let mut s = Settling::new(Sighted::RenamedIn, v.clone(), ms(0));
-        assert_eq!(
-            s.look(&look(v.clone(), 0, 1_000, open), &RULES),
-            Decision::Finished
-        );
-    }
+    let mut s = Settling::new(Sighted::RenamedIn, v.clone(), ms(0));
+    let closed = look(v.clone(), 0, 1_000, Openness::No);
+    assert_eq!(s.look(&closed, &RULES), Decision::Finished);
+    // Nobody can tell: a writer gets the quiet time to show itself.
+    let mut s = Settling::new(Sighted::RenamedIn, v.clone(), ms(0));
+    let unknown = |now| look(v.clone(), now, 1_000, Openness::Unknown);
+    let wait = Decision::Wait(ms(1_000), WaitReason::JustSeen);
+    assert_eq!(s.look(&unknown(0), &RULES), wait);
+    assert_eq!(s.look(&unknown(1_000), &RULES), Decision::Finished);
     let mut s = Settling::new(Sighted::RenamedIn, v.clone(), ms(0));
     let open = s.look(&look(v.clone(), 0, 1_000, Openness::Yes), &RULES);
     assert_eq!(open, Decision::Wait(ms(1_000), WaitReason::StillOpen));
@@ -113,14 +117,73 @@ fn a_hard_link_of_an_old_file_is_finished_at_one_look() {
 }
 
 #[test]
-fn where_openness_is_unknown_it_takes_longer_and_age_has_to_be_great() {
+fn where_openness_is_unknown_it_takes_the_longer_quiet_time() {
     let v = version(5, 0);
     let mut s = Settling::new(Sighted::Scan, v.clone(), ms(0));
-    let d = s.look(&look(v.clone(), 0, 60_000, Openness::Unknown), &RULES);
-    assert_eq!(d, Decision::Wait(ms(10_000), WaitReason::CannotTell));
+    let d = s.look(&look(v.clone(), 0, 4_000, Openness::Unknown), &RULES);
+    assert_eq!(d, Decision::Wait(ms(6_260), WaitReason::CannotTell));
     let mut s = Settling::new(Sighted::Scan, v.clone(), ms(0));
-    let d = s.look(&look(v, 0, 3_610_000, Openness::Unknown), &RULES);
+    let d = s.look(&look(v.clone(), 0, 10_260, Openness::Unknown), &RULES);
     assert_eq!(d, Decision::Finished);
+    // Where another machine sets its times: two looks, however old it seems.
+    let mut s = Settling::new(Sighted::Scan, v.clone(), ms(0));
+    let mut l = look(v, 0, 0, Openness::Unknown);
+    l.wall = None;
+    let wait = Decision::Wait(ms(10_000), WaitReason::CannotTell);
+    assert_eq!(s.look(&l, &RULES), wait);
+    l.now = ms(9_999);
+    assert_eq!(s.look(&l, &RULES), wait);
+    l.now = ms(10_000);
+    assert_eq!(s.look(&l, &RULES), Decision::Finished);
+}
+
+/// Full size and a time of 1980 while it is copied: only `ctime` moves.
+#[test]
+fn the_modification_time_is_believed_nowhere() {
+    let of_1980 = 315_532_800_000;
+    for mtime in [0, of_1980, 4_000_000_000_000] {
+        let v = version(5, mtime);
+        let mut l = look(v.clone(), 0, 1_700_000_000_000, Openness::Unknown);
+        l.ctime_ns = 1_699_999_999_000 * 1_000_000;
+        let mut s = Settling::new(Sighted::Scan, v, ms(0));
+        let d = s.look(&l, &RULES);
+        assert_eq!(d, Decision::Wait(ms(9_260), WaitReason::CannotTell));
+        // Two seconds later it was written to once more, and looks the same.
+        (l.now, l.wall) = (ms(9_260), Some(Timestamp(1_700_000_009_260)));
+        l.ctime_ns = 1_700_000_002_000 * 1_000_000;
+        let d = s.look(&l, &RULES);
+        assert_eq!(d, Decision::Wait(ms(12_260), WaitReason::CannotTell));
+        // The same on a share, where its age counts for nothing.
+        l.wall = None;
+        let d = s.look(&l, &RULES);
+        assert_eq!(d, Decision::Wait(ms(19_260), WaitReason::CannotTell));
+    }
+}
+
+/// What events tell holds for `unclosed_wait`, whatever the clock says; then it
+/// is a file of which nothing can tell.
+#[test]
+fn a_file_that_was_not_closed_is_waited_for() {
+    let v = version(5, 0);
+    let since = Timestamp(77);
+    let l = |now, still| {
+        let still = Duration::from_secs(still);
+        let open = Openness::Writing(Writing { since, still });
+        look(v.clone(), now, 90_000_000, open)
+    };
+    let why = WaitReason::BeingWritten { since };
+    for how in [Sighted::Scan, Sighted::RenamedIn, Sighted::Created] {
+        let mut s = Settling::new(how, v.clone(), ms(0));
+        let wait = Decision::Wait(ms(1_000), why);
+        assert_eq!(s.look(&l(0, 0), &RULES), wait, "{how}");
+        let wait = Decision::Wait(ms(3_599_000 + 2_000), why);
+        assert_eq!(s.look(&l(3_599_000, 3_599), &RULES), wait, "{how}");
+        let wait = Decision::Wait(ms(3_599_000 + 10_000), WaitReason::CannotTell);
+        assert_eq!(s.look(&l(3_600_000, 3_600), &RULES), wait, "{how}");
+        let end = s.look(&l(3_609_000, 3_609), &RULES);
+        assert_eq!(end, Decision::Finished, "{how}");
+    }
+    assert!(why.to_string().contains("being written since 1970-01-01"));
 }
 
 #[test]
@@ -146,9 +209,14 @@ fn looks_at_an_open_file_grow_rarer() {
 fn what_looks_incomplete_waits_once() {
     let v = version(5, 0);
     let mut s = Settling::new(Sighted::RenamedIn, v.clone(), ms(0));
-    let l = |now, v: &FileVersion| look(v.clone(), now, 100_000, Openness::No);
+    let l = |now, v: &FileVersion| {
+        let mut look = look(v.clone(), now, 100_000, Openness::No);
+        look.ctime_ns = v.mtime_ns + 99_000 * 1_000_000;
+        look
+    };
     assert_eq!(s.look(&l(0, &v), &RULES), Decision::Finished);
-    assert!(s.looks_incomplete(ms(0), ms(7_000)));
+    // It is a second old already.
+    assert!(s.looks_incomplete(ms(0), ms(8_000)));
     assert_eq!(
         s.look(&l(0, &v), &RULES),
         Decision::Wait(ms(5_000), WaitReason::Incomplete)
@@ -167,6 +235,11 @@ fn what_looks_incomplete_waits_once() {
     );
     assert_eq!(s.look(&l(8_001, &longer), &RULES), Decision::Finished);
     assert!(s.looks_incomplete(ms(8_001), ms(7_000)));
+    // One of a backlog, unchanged for longer than that, had its time.
+    let mut s = Settling::new(Sighted::Scan, v.clone(), ms(0));
+    let old = look(v, 0, 100_000, Openness::No);
+    assert_eq!(s.look(&old, &RULES), Decision::Finished);
+    assert!(!s.looks_incomplete(ms(0), ms(7_000)));
 }
 
 #[test]
@@ -203,6 +276,7 @@ fn a_correction_of_a_quarter_second_is_no_step() {
 #[derive(Debug, Clone)]
 enum Op {
     Open,
+    /// Its size grows; its modification time is set to one of the past.
     Write,
     Close,
     /// A finished file, modified so many ms ago, is renamed over it.
@@ -225,34 +299,44 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     proptest::collection::vec(op, 1..60)
 }
 
+/// What tells whether a writer has the file open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    ByLease,
+    ByEvents,
+    ByNothing,
+}
+
 /// A modelled file, its writer, its watcher and both clocks.
 struct Model {
     now: u64,
     wall: i64,
     file: FileVersion,
+    ctime: i64,
     open: bool,
     last_write: Option<u64>,
     clock: SteadyClock,
     settling: Settling,
     events: bool,
-    can_tell: bool,
+    told: Told,
 }
 
 impl Model {
-    fn new(events: bool, can_tell: bool, age: i64) -> Model {
-        let file = version(1, 1_000_000 - age);
+    fn new(events: bool, told: Told, age: i64) -> Model {
+        let file = version(1, 0);
         let mut clock = SteadyClock::new();
         clock.read(ms(1_000), Timestamp(1_000_000), RULES.quiet_unsure);
         Model {
             now: 1_000,
             wall: 1_000_000,
+            ctime: 1_000_000 - age,
             settling: Settling::new(Sighted::Scan, file.clone(), ms(1_000)),
             file,
             open: false,
             last_write: None,
             clock,
-            events,
-            can_tell,
+            events: events || told == Told::ByEvents,
+            told,
         }
     }
 
@@ -270,12 +354,17 @@ impl Model {
     fn look(&mut self) -> Decision {
         let look = Look {
             version: self.file.clone(),
+            ctime_ns: self.ctime * 1_000_000,
             now: ms(self.now),
             wall: self.read_clock(),
-            open_for_writing: match (self.can_tell, self.open) {
-                (false, _) => Openness::Unknown,
-                (true, true) => Openness::Yes,
-                (true, false) => Openness::No,
+            open_for_writing: match (self.told, self.open) {
+                (Told::ByNothing, _) => Openness::Unknown,
+                (Told::ByLease, true) => Openness::Yes,
+                (Told::ByEvents, true) => Openness::Writing(Writing {
+                    since: Timestamp(0),
+                    still: Duration::ZERO,
+                }),
+                (Told::ByLease | Told::ByEvents, false) => Openness::No,
             },
         };
         let d = self.settling.look(&look, &RULES);
@@ -287,13 +376,15 @@ impl Model {
 
     /// Whether a writer may be at work, as far as can be known at all.
     fn busy(&self) -> bool {
-        let quiet = if self.can_tell { 1_000 } else { 10_000 };
-        (self.can_tell && self.open) || self.last_write.is_some_and(|w| self.now - w < quiet)
+        let can_tell = self.told != Told::ByNothing;
+        let quiet = if can_tell { 1_000 } else { 10_000 };
+        (can_tell && self.open) || self.last_write.is_some_and(|w| self.now - w < quiet)
     }
 
     fn write(&mut self) {
         self.file.size += 1;
-        self.file.mtime_ns = self.wall * 1_000_000;
+        self.file.mtime_ns = 1;
+        self.ctime = self.wall;
         self.last_write = Some(self.now);
         self.event(Sighted::Modified);
     }
@@ -308,7 +399,7 @@ impl Model {
             }
             Op::RenameIn(age) => {
                 self.file.inode += 1;
-                self.file.mtime_ns = (self.wall - i64::from(*age)) * 1_000_000;
+                self.ctime = self.wall - i64::from(*age);
                 self.open = false;
                 self.last_write = None;
                 self.event(Sighted::RenamedIn);
@@ -333,10 +424,12 @@ proptest! {
     fn never_finished_while_a_writer_is_at_work_and_always_in_the_end(
         ops in ops(),
         events: bool,
-        can_tell: bool,
+        told in prop_oneof![
+            Just(Told::ByLease), Just(Told::ByEvents), Just(Told::ByNothing)
+        ],
         age in 0..20_000_000i64,
     ) {
-        let mut m = Model::new(events, can_tell, age);
+        let mut m = Model::new(events, told, age);
         for op in &ops {
             m.run(op);
             if matches!(op, Op::Look) && m.look() == Decision::Finished {

@@ -119,7 +119,9 @@ fn opened_checks(opened: &Opened) -> Vec<Check> {
             Said::Yes,
             "nothing has touched it for its quiet time",
         ),
-        Some((_, why @ WaitReason::StillOpen)) => check("settled", Said::NotYet, why.to_string()),
+        Some((_, why @ (WaitReason::StillOpen | WaitReason::BeingWritten { .. }))) => {
+            check("settled", Said::NotYet, why.to_string())
+        }
         Some((left, why)) => check(
             "settled",
             Said::NotYet,
@@ -179,6 +181,14 @@ fn writer_check(open: Openness, writers: &Writers) -> Check {
             "writer",
             Said::NotYet,
             format!("open for writing in {}", named.join(", ")),
+        ),
+        (Openness::Writing(writing), []) => check(
+            "writer",
+            Said::NotYet,
+            format!(
+                "being written since {}: a program opened it and has not closed it; which one can't be told{unseen}",
+                writing.since
+            ),
         ),
         (Openness::Yes, []) => check(
             "writer",

@@ -235,12 +235,16 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
                 .advised(as_the_user(facts));
         }
     };
-    if opened.open == Openness::Yes || !opened.writers.found.is_empty() {
-        return Explanation::new(
-            Answer::Waiting,
-            "open",
-            format!("not taken yet: {}", WaitReason::StillOpen),
-        )
+    let written = match opened.open {
+        Openness::Writing(writing) => Some(WaitReason::BeingWritten {
+            since: writing.since,
+        }),
+        Openness::Yes => Some(WaitReason::StillOpen),
+        _ if !opened.writers.found.is_empty() => Some(WaitReason::StillOpen),
+        Openness::No | Openness::Unknown => None,
+    };
+    if let Some(why) = written {
+        return Explanation::new(Answer::Waiting, "open", format!("not taken yet: {why}"))
         .advised(match opened.writers.found.first() {
             Some(writer) => format!(
                 "wait until process {} is done with it (`ps -fp {}` says what it is); if it never closes the file, end it",

@@ -154,7 +154,7 @@ impl Fate {
             Fate::Send(Since::Queued) => "queued",
             Fate::Send(Since::Back) => "back",
             Fate::Wait(hold) => match hold {
-                Hold::Settling(WaitReason::StillOpen) => "open",
+                Hold::Settling(WaitReason::StillOpen | WaitReason::BeingWritten { .. }) => "open",
                 Hold::Settling(WaitReason::Incomplete) => "incomplete",
                 Hold::Settling(_) => "settling",
                 Hold::NotDue(_) => "not-due",
@@ -202,7 +202,9 @@ impl Fate {
         match self {
             Fate::Send(_) => "to be sent".to_owned(),
             Fate::Wait(hold) => match hold {
-                Hold::Settling(WaitReason::StillOpen) => "open in a program".to_owned(),
+                Hold::Settling(WaitReason::StillOpen | WaitReason::BeingWritten { .. }) => {
+                    "open in a program".to_owned()
+                }
                 Hold::Settling(WaitReason::Incomplete) => "seemingly cut off".to_owned(),
                 Hold::Settling(_) => "not quiet for long enough yet".to_owned(),
                 Hold::NotDue(_) => "due later, for another try".to_owned(),

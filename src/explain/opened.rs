@@ -18,8 +18,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
 use crate::ledger::NewSorted;
 use crate::media::link;
+use crate::watch::lease::{self, Asked};
 use crate::watch::root::RootHandle;
-use crate::watch::{NotTaken, OpenedFile, open_for_writing};
+use crate::watch::{NotTaken, OpenedFile};
 
 /// Opens a file and collects all that it shows, the programs included that
 /// have it open.
@@ -29,17 +30,22 @@ pub(super) fn open(
     rel: &[u8],
     now: Timestamp,
 ) -> Result<Opened, NotTaken> {
-    let OpenedFile { mut file, version } = handle.open_file(rel)?;
-    let open = open_for_writing(&file);
+    let OpenedFile {
+        mut file,
+        version,
+        ctime_ns,
+    } = handle.open_file(rel)?;
+    let asked = lease::ask(&file);
+    let open = asked.lease;
     let writers = match open {
         // The kernel has seen that there is none.
         Openness::No => Default::default(),
-        Openness::Yes | Openness::Unknown => process::writers_of(&file),
+        Openness::Yes | Openness::Writing(_) | Openness::Unknown => process::writers_of(&file),
     };
     Ok(Opened {
         open,
         writers,
-        settling: settling(folder, &version, open, now),
+        settling: settling(folder, &version, ctime_ns, asked, now),
         sorted: sorted(folder, &mut file, &version).map_err(|error| error.to_string()),
     })
 }
@@ -49,15 +55,17 @@ pub(super) fn open(
 pub(super) fn settling(
     folder: &Folder,
     version: &FileVersion,
-    open: Openness,
+    ctime_ns: i64,
+    asked: Asked,
     now: Timestamp,
 ) -> Option<(Duration, WaitReason)> {
     let mut settling = Settling::new(Sighted::Scan, version.clone(), Duration::ZERO);
     let look = Look {
         version: version.clone(),
+        ctime_ns,
         now: Duration::ZERO,
-        wall: Some(now),
-        open_for_writing: open,
+        wall: asked.local.then_some(now),
+        open_for_writing: asked.lease,
     };
     match settling.look(&look, &folder.settle_rules()) {
         Decision::Finished => None,

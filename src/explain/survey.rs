@@ -26,7 +26,7 @@ use crate::ledger::{ContentHash, Ledger, LedgerError, Met};
 use crate::watch::root::RootHandle;
 use crate::watch::rules::TakeRules;
 use crate::watch::scan::{Go, Visit, walk};
-use crate::watch::{FolderRoot, NotTaken, Offline, OpenedFile, open_for_writing};
+use crate::watch::{FolderRoot, NotTaken, Offline, OpenedFile, lease};
 
 /// Versions that the ledger is asked about at a time.
 const BATCH: usize = 256;
@@ -268,6 +268,7 @@ impl<A: Audience> Walker<'_, '_, A> {
         let OpenedFile {
             mut file,
             version: now,
+            ctime_ns,
         } = match self.handle.open_file(&version.path) {
             Ok(opened) => opened,
             Err(NotTaken::Gone) => return Ok(None),
@@ -281,8 +282,9 @@ impl<A: Audience> Walker<'_, '_, A> {
         }
         // What is in the queue has settled.
         if since != Since::Queued {
-            let open = open_for_writing(&file);
-            if let Some((_, why)) = opened::settling(self.folder, version, open, self.survey.now) {
+            let (asked, now) = (lease::ask(&file), self.survey.now);
+            let waits = opened::settling(self.folder, version, ctime_ns, asked, now);
+            if let Some((_, why)) = waits {
                 return Err(settling(why));
             }
         }

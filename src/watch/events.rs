@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::places::Places;
+use super::probe::Told;
 use super::root::Identity;
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
 use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -96,10 +97,20 @@ pub struct EventWatcher {
 }
 
 impl EventWatcher {
-    /// Starts one; what it hears goes to `to`, on a thread of notify's.
-    pub fn start(to: impl Fn(Signal) + Send + 'static) -> Result<EventWatcher, NoEvents> {
+    /// Starts one; what it hears goes to `to`, on a thread of notify's. What
+    /// says something of writers goes to `writers` before that.
+    pub fn start(
+        mut writers: impl FnMut(&Path, Told) -> bool + Send + 'static,
+        to: impl Fn(Signal) + Send + 'static,
+    ) -> Result<EventWatcher, NoEvents> {
         let mut writes = RecentWrites::default();
         let handler = move |event: notify::Result<Event>| {
+            if let Some((path, told)) = event.as_ref().ok().and_then(of_writers)
+                && writers(path, told)
+            {
+                let (path, kind) = (path.to_owned(), HintKind::Closed);
+                to(Signal::Hint(Hint { path, kind }));
+            }
             translate(event, &mut |signal| {
                 if !writes.repeats(&signal, Instant::now()) {
                     to(signal);
@@ -168,6 +179,26 @@ fn identity_of(dir: &Path) -> std::io::Result<Identity> {
 
 fn is_limit(e: &std::io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// What an event says of a path's writers.
+fn of_writers(event: &Event) -> Option<(&Path, Told)> {
+    let told = match event.kind {
+        EventKind::Create(CreateKind::File) => Told::Created,
+        EventKind::Access(AccessKind::Open(_)) => Told::Opened,
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Told::ClosedByWriter,
+        EventKind::Access(AccessKind::Close(_)) => Told::ClosedByReader,
+        EventKind::Modify(ModifyKind::Data(_)) => Told::Written,
+        // Without a number it is a watched directory that tells of itself, by
+        // the path that it had.
+        EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
+            Told::RenamedFrom(event.tracker()?)
+        }
+        EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Told::RenamedTo(event.tracker()?),
+        EventKind::Remove(_) => Told::Removed,
+        _ => return None,
+    };
+    Some((event.paths.first()?, told))
 }
 
 /// What an event comes to: nothing, or one signal for each of its paths.

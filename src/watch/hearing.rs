@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::claim::Claim;
-use super::events::{EventWatcher, Hint, HintKind, NoEvents};
+use super::events::{EventWatcher, Hint, HintKind, NoEvents, Signal};
 use super::not_taken::Offline;
+use super::probe::At;
 use super::root::{FolderRoot, Found, Identity, RootFacts};
 use super::shared::{News, Shared, Stopped};
 use super::{BATCH, FEW, Mode, Sighting, fstype};
@@ -75,7 +76,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
     };
     while hearing.round().is_ok() {}
     // The watches end with the watch.
-    *shared.watcher() = None;
+    shared.drop_watcher();
 }
 
 impl Hearing<'_> {
@@ -278,7 +279,7 @@ impl Hearing<'_> {
             s.watches = 0;
         });
         // Last: a scan that hangs while it sets a watch has the lock.
-        *self.shared.watcher() = None;
+        self.shared.drop_watcher();
     }
 
     /// Another process on the same folder works with another ledger, since one
@@ -309,7 +310,7 @@ impl Hearing<'_> {
     fn set_mode(&mut self, now: Instant) {
         self.retry_events = None;
         // Drop the former first: it holds watches.
-        *self.shared.watcher() = None;
+        self.shared.drop_watcher();
         let folder = &self.shared.folder;
         let (how, path) = (folder.how, folder.path.clone());
         let asked = Calls::of_process().ask(&folder.path, move || fstype::wants_events(how, &path));
@@ -322,12 +323,30 @@ impl Hearing<'_> {
             });
             return;
         }
-        let to = Arc::downgrade(self.shared);
-        let started = EventWatcher::start(move |signal| {
-            if let Some(shared) = to.upgrade() {
+        let source = self.shared.root.probe().begin();
+        let (to, heard_by) = (Arc::downgrade(self.shared), Arc::downgrade(self.shared));
+        let started = EventWatcher::start(
+            move |path, told| {
+                let Some(shared) = heard_by.upgrade() else {
+                    return false;
+                };
+                let at = At {
+                    instant: Instant::now(),
+                    wall: shared.setup.world.clock.now(),
+                };
+                let rel = path.strip_prefix(&shared.folder.path);
+                let rel = rel.map(|rel| rel.as_os_str().as_bytes());
+                rel.is_ok_and(|rel| shared.root.probe().hear(source, rel, told, at))
+            },
+            move |signal| {
+                let Some(shared) = to.upgrade() else { return };
+                // Events that wait in our own inbox were taken in before.
+                if !matches!(signal, Signal::Hint(_)) {
+                    shared.root.probe().lost(source);
+                }
                 shared.signal(signal);
-            }
-        });
+            },
+        );
         match started {
             Ok(watcher) => {
                 *self.shared.watcher() = Some(watcher);
@@ -341,7 +360,7 @@ impl Hearing<'_> {
     /// Polls from now on, and tries events again after a while.
     fn fall_back(&mut self, why: &NoEvents, now: Instant) {
         // Half the folder's watches would be of no use, and others need them.
-        *self.shared.watcher() = None;
+        self.shared.drop_watcher();
         let poll = self.shared.setup.poll_every;
         tracing::warn!(folder = %self.shared.folder.name, "scanning every {poll:?} instead of watching: {why}");
         let text = format!("{why}; until then the folder is scanned every {poll:?}");

@@ -24,9 +24,31 @@ use crate::domain::settle::Openness;
 /// glibc.
 const F_SETSIG: libc::c_int = 10;
 
+/// What the kernel says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Whether any process has it open for writing, as far as a lease tells.
+    pub lease: Openness,
+    /// Whether it is on a local file system: its times are this machine's.
+    pub local: bool,
+}
+
+impl Asked {
+    /// Of a file that can't be opened, and so can't be asked.
+    pub const NOTHING: Asked = Asked {
+        lease: Openness::Unknown,
+        local: false,
+    };
+}
+
+/// Asks the kernel about `file`, opened for reading.
+pub fn ask(file: &File) -> Asked {
+    asked(file, is_local(file))
+}
+
 /// Whether any process has `file`, opened for reading, open for writing.
 pub fn open_for_writing(file: &File) -> Openness {
-    asked(file, || is_local(file))
+    ask(file).lease
 }
 
 /// The same for a batch of files: a file system is asked once what it is.
@@ -37,16 +59,17 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Like [`open_for_writing`]; `dev`: the file's device.
-    pub fn open_for_writing(&mut self, file: &File, dev: u64) -> Openness {
-        asked(file, || match self.device {
+    /// Like [`ask`]; `dev`: the file's device.
+    pub fn ask(&mut self, file: &File, dev: u64) -> Asked {
+        let local = match self.device {
             Some((known, local)) if known == dev => local,
             _ => {
                 let local = is_local(file);
                 self.device = Some((dev, local));
                 local
             }
-        })
+        };
+        asked(file, local)
     }
 }
 
@@ -54,11 +77,11 @@ fn is_local(file: &File) -> bool {
     fstype::of_file(file.as_fd()).is_ok_and(fstype::FsKind::is_local)
 }
 
-fn asked(file: &File, is_local: impl FnOnce() -> bool) -> Openness {
-    match take_lease(file) {
+fn asked(file: &File, local: bool) -> Asked {
+    let lease = match take_lease(file) {
         Ok(()) => {
             give_lease_back(file);
-            if is_local() {
+            if local {
                 Openness::No
             } else {
                 Openness::Unknown
@@ -68,7 +91,8 @@ fn asked(file: &File, is_local: impl FnOnce() -> bool) -> Openness {
         // EACCES: another user's file, without CAP_LEASE. EINVAL: a file
         // system, or a kernel setting, without leases.
         Err(_) => Openness::Unknown,
-    }
+    };
+    Asked { lease, local }
 }
 
 /// Takes a read lease; the error is the system's number.
@@ -146,7 +170,7 @@ mod tests {
         for _ in 0..100 {
             let file = &files[random.usize(..files.len())];
             let alone = open_for_writing(file);
-            assert_eq!(asker.open_for_writing(file, dev(file)), alone);
+            assert_eq!(asker.ask(file, dev(file)).lease, alone);
         }
         assert_eq!(
             files.each_ref().map(open_for_writing)[..2],
@@ -164,8 +188,8 @@ mod tests {
             device: Some((7, false)),
         };
         // As if it were on a network file system that was asked before.
-        assert_eq!(asker.open_for_writing(&file, 7), Openness::Unknown);
-        assert_eq!(asker.open_for_writing(&file, 8), Openness::No);
+        assert_eq!(asker.ask(&file, 7).lease, Openness::Unknown);
+        assert_eq!(asker.ask(&file, 8).lease, Openness::No);
         assert_eq!(asker.device, Some((8, true)));
     }
 

@@ -26,12 +26,14 @@
 pub mod budget;
 pub mod claim;
 pub mod events;
+mod exports;
 pub mod fstype;
 pub mod hard_links;
 mod hearing;
 pub mod lease;
 pub mod not_taken;
 mod places;
+pub mod probe;
 pub mod root;
 pub mod rules;
 pub mod scan;
@@ -57,7 +59,7 @@ use crate::ports::World;
 pub use hearing::shared_with;
 pub use lease::open_for_writing;
 pub use not_taken::{NotTaken, Offline};
-pub use root::{FolderRoot, OpenedFile, same_version, version_of};
+pub use root::{FolderRoot, OpenedFile, ctime_of, same_version, version_of};
 use settings::Watched;
 use shared::Shared;
 

@@ -25,16 +25,21 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
+use super::exports;
 use super::fstype;
 use super::hard_links;
+use super::lease::Asked;
 use super::not_taken::{NotTaken, Offline};
+use super::probe::Probe;
 use crate::domain::place::FolderPlace;
 use crate::domain::version::FileVersion;
+use crate::domain::writers::{Heard, Openness};
 
 /// What a directory is recognised by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,6 +72,10 @@ pub struct FolderRoot {
     /// See [`hard_links::are_guarded`].
     links_guarded: bool,
     known: Mutex<Option<RootFacts>>,
+    /// What events tell of its files' writers.
+    probe: Probe,
+    /// See [`exports`].
+    exported: AtomicBool,
     /// What an earlier run knew the folder by.
     before: Option<FolderPlace>,
 }
@@ -78,6 +87,8 @@ pub struct OpenedFile {
     pub file: File,
     /// As it was right after opening.
     pub version: FileVersion,
+    /// When its inode last changed, nanoseconds since the Unix epoch.
+    pub ctime_ns: i64,
 }
 
 /// What is at a path.
@@ -98,6 +109,8 @@ impl FolderRoot {
             one_file_system,
             links_guarded: hard_links::are_guarded(),
             known: Mutex::new(None),
+            probe: Probe::default(),
+            exported: AtomicBool::new(false),
             before: None,
         }
     }
@@ -126,6 +139,25 @@ impl FolderRoot {
             inode: facts.identity.inode,
             is_mount: facts.mount_root,
         })
+    }
+
+    /// What events tell of its files' writers. Nothing, unless they are fed in.
+    pub fn probe(&self) -> &Probe {
+        &self.probe
+    }
+
+    /// Looks up whether the folder is exported by NFS.
+    pub fn look_for_exports(&self) {
+        let exported = exports::cover(&self.path);
+        self.exported.store(exported, Ordering::Relaxed);
+    }
+
+    /// Whether a file of the folder is being written. `asked`: what the kernel
+    /// says of it; `heard`: what the folder's events said before it was opened
+    /// for that, since they tell of that opening too.
+    pub fn openness(&self, asked: Asked, heard: Heard) -> Openness {
+        let exported = self.exported.load(Ordering::Relaxed);
+        Openness::told(asked.lease, heard, asked.local && !exported)
     }
 
     /// Where it is.
@@ -345,6 +377,7 @@ impl RootHandle {
             Found::File(version) => Ok(OpenedFile {
                 file: File::from(fd),
                 version,
+                ctime_ns: facts.ctime_ns,
             }),
             Found::Directory => Err(NotTaken::Directory),
         }
@@ -453,6 +486,7 @@ struct Facts {
     inode: u64,
     size: u64,
     mtime_ns: i64,
+    ctime_ns: i64,
     mount: Option<u64>,
     born: Option<(i64, u32)>,
     mount_root: bool,
@@ -477,16 +511,19 @@ impl Facts {
         let asked = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID | StatxFlags::BTIME;
         let s = rustix::fs::statx(dir, name, flags | AtFlags::NO_AUTOMOUNT, asked)?;
         let told = |flag: StatxFlags| s.stx_mask & flag.bits() != 0;
-        let mtime =
-            i128::from(s.stx_mtime.tv_sec) * 1_000_000_000 + i128::from(s.stx_mtime.tv_nsec);
-        let mtime_ns = mtime.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
+        let ns = |seconds: i64, nanoseconds: u32| {
+            let ns = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+            let ns = ns.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
+            i64::try_from(ns).unwrap_or(i64::MAX)
+        };
         Ok(Facts {
             kind: FileType::from_raw_mode(s.stx_mode.into()),
             names: s.stx_nlink,
             dev: rustix::fs::makedev(s.stx_dev_major, s.stx_dev_minor),
             inode: s.stx_ino,
             size: s.stx_size,
-            mtime_ns: i64::try_from(mtime_ns).unwrap_or(i64::MAX),
+            mtime_ns: ns(s.stx_mtime.tv_sec, s.stx_mtime.tv_nsec),
+            ctime_ns: ns(s.stx_ctime.tv_sec, s.stx_ctime.tv_nsec),
             mount: told(StatxFlags::MNT_ID).then_some(s.stx_mnt_id),
             born: told(StatxFlags::BTIME).then_some((s.stx_btime.tv_sec, s.stx_btime.tv_nsec)),
             mount_root: s.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
@@ -530,6 +567,12 @@ fn root_facts(dir: BorrowedFd<'_>, how: AtFlags) -> Result<RootFacts, Errno> {
 /// The version that an open file is now; `rel` is the path it is known by.
 pub fn version_of(file: &File, rel: &[u8]) -> std::io::Result<FileVersion> {
     Ok(Facts::of(file.as_fd())?.version(rel))
+}
+
+/// When the inode of an open file last changed, nanoseconds since the Unix
+/// epoch.
+pub fn ctime_of(file: &File) -> std::io::Result<i64> {
+    Ok(Facts::of(file.as_fd())?.ctime_ns)
 }
 
 /// Whether an open file is still that version: device, inode, birth, size and

@@ -42,6 +42,8 @@ pub(super) fn run(shared: &Arc<Shared>) {
 fn full(shared: &Shared, handle: &RootHandle) {
     let start = Instant::now();
     let began_at = shared.setup.world.clock.now();
+    // Here, where a mount that hangs holds up nobody else.
+    shared.root.look_for_exports();
     shared.status(|s| {
         s.scanning = true;
         s.scan_began_at = Some(began_at);

@@ -37,6 +37,7 @@ fn look(key: &Key, now: Duration) -> Look {
         version: version(std::str::from_utf8(&key.path).unwrap()),
         now,
         wall: None,
+        ctime_ns: 0,
         open_for_writing: Openness::No,
     }
 }

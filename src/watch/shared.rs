@@ -166,6 +166,12 @@ impl Shared {
         self.watcher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends the source of events: nothing is known of writers any more.
+    pub fn drop_watcher(&self) {
+        *self.watcher() = None;
+        self.root.probe().begin();
+    }
+
     pub fn is_stopped(&self) -> bool {
         self.stopped.is_cancelled()
     }
