@@ -1,0 +1,199 @@
+//! Who drops files lays something in the way of what is moved.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::support::two_users::{self, Shared};
+use crate::support::users::{DAEMON, DROPPER};
+use crate::support::{Daemon, Stage, words};
+
+/// What the daemon moves: what was imported, and what was refused.
+const TARGETS: [&str; 2] = [".supametas-done", ".supametas-rejected"];
+
+async fn moving() -> Option<Stage> {
+    two_users::stage(Shared::Setgid, |s| {
+        s.inbox("after = \"move\"\non_reject = \"move\"");
+    })
+    .await
+}
+
+/// Publishes a file as the one who drops.
+fn drop_as_dropper(stage: &Stage, name: &str, content: &[u8]) -> PathBuf {
+    let (part, path) = (stage.inbox(format!("{name}.part")), stage.inbox(name));
+    DROPPER.does(|| {
+        fs::write(&part, content).unwrap();
+        fs::rename(&part, &path).unwrap();
+    });
+    path
+}
+
+/// Waits until each of these files has come to its end at the service.
+fn until_ended(stage: &Stage, daemon: &Daemon, names: &[&str]) {
+    daemon.until("each has an end", || {
+        names
+            .iter()
+            .all(|name| ["succeeded", "unsupported"].contains(&stage.state(name).as_str()))
+    });
+}
+
+fn names_in(dir: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(dir).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+/// The names that make SQLite replay something or that the program itself
+/// reads beside its ledger.
+const PLANTED: [&str; 4] = [
+    "ledger.sqlite-journal",
+    "ledger.sqlite-wal",
+    "ledger.sqlite.rescued",
+    "ledger.sqlite.lock",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_at_the_target_plants_nothing_beside_the_ledger() {
+    let Some(stage) = moving().await else { return };
+    // They are there before the daemon makes the directories.
+    for target in TARGETS {
+        DROPPER.does(|| symlink(stage.path("state"), stage.inbox(target)).unwrap());
+    }
+    let daemon = stage.start();
+    let own = names_in(&stage.path("state"));
+    let dropped: Vec<PathBuf> = PLANTED
+        .iter()
+        .enumerate()
+        .map(|(n, name)| drop_as_dropper(&stage, name, &words(n as u64, 400)))
+        .chain([drop_as_dropper(&stage, "good.txt", &words(9, 400))])
+        .collect();
+    until_ended(&stage, &daemon, &PLANTED);
+    until_ended(&stage, &daemon, &["good.txt"]);
+    daemon.until("it is said that the target is a link", || {
+        daemon
+            .log()
+            .lines()
+            .any(|line| line.contains("link") && line.contains(TARGETS[0]))
+    });
+    assert!(
+        dropped.iter().all(|path| path.exists()),
+        "a source was moved"
+    );
+    let more: Vec<_> = names_in(&stage.path("state"))
+        .difference(&own)
+        .cloned()
+        .collect();
+    let sqlites = ["ledger.sqlite-wal", "ledger.sqlite-shm"];
+    assert!(
+        more.iter().all(|name| sqlites.contains(&name.as_str())),
+        "planted: {more:?}"
+    );
+    let before = stage.states();
+    assert!(daemon.terminate().success());
+    // Nothing was replayed at the next start, and nothing is sent again.
+    let sent = stage.sandbox.uploads().len();
+    let daemon = stage.start();
+    drop_as_dropper(&stage, "later.txt", &words(10, 400));
+    until_ended(&stage, &daemon, &["later.txt"]);
+    assert_eq!(stage.sandbox.uploads().len(), sent + 1);
+    assert_eq!(
+        stage.states().values().sum::<usize>(),
+        before.values().sum::<usize>() + 1
+    );
+    assert!(daemon.terminate().success());
+}
+
+/// `make` puts something else in the place of the daemon's own directory, as a
+/// user may who may write in the folder above it.
+async fn replaced(what: &str, make: impl Fn(&Stage, &Path) + Sync) {
+    let Some(stage) = moving().await else { return };
+    let daemon = stage.start();
+    drop_as_dropper(&stage, "first.txt", &words(1, 400));
+    let done = stage.inbox(TARGETS[0]);
+    daemon.until("the first is moved", || done.join("first.txt").exists());
+    DROPPER.does(|| {
+        fs::rename(&done, stage.inbox(".put-away")).unwrap();
+        make(&stage, &done);
+    });
+    let second = drop_as_dropper(&stage, "second.txt", &words(2, 400));
+    until_ended(&stage, &daemon, &["second.txt"]);
+    daemon.until("it is said that it was not moved", || {
+        let log = daemon.log();
+        let mut lines = log.lines();
+        lines.any(|line| line.contains("WARN") && line.contains("second.txt"))
+    });
+    assert!(second.exists(), "{what}: the source was moved");
+    assert_eq!(fs::read(&second).unwrap(), words(2, 400));
+    // With the daemon's own directory back, it is moved after all.
+    DROPPER.does(|| {
+        fs::rename(&done, stage.inbox(".put-away-too")).unwrap();
+        fs::rename(stage.inbox(".put-away"), &done).unwrap();
+    });
+    assert!(daemon.terminate().success());
+    // It is tried again after a minute: let it be over.
+    let ledger = rusqlite::Connection::open(stage.path("state/ledger.sqlite")).unwrap();
+    let due =
+        "UPDATE files SET source_due = 0 WHERE source_due IS NOT NULL AND source_done IS NULL";
+    assert_eq!(ledger.execute(due, []).unwrap(), 1);
+    drop(ledger);
+    let daemon = stage.start();
+    daemon.until("the second is moved", || done.join("second.txt").exists());
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_of_another_user_at_the_target_takes_no_source() {
+    replaced("another's directory", |_, done| {
+        fs::create_dir(done).unwrap();
+        fs::set_permissions(done, fs::Permissions::from_mode(0o777)).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_put_in_the_targets_place_leads_nowhere() {
+    replaced("a link", |stage, done| {
+        symlink(stage.path("state"), done).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_or_a_pipe_at_the_target_holds_up_nobody() {
+    replaced("a pipe", |_, done| {
+        let name = std::ffi::CString::new(done.to_str().unwrap()).unwrap();
+        // SAFETY: a C string and a mode.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o666) }, 0);
+    })
+    .await;
+}
+
+/// What is written beside a refused file follows no link that lies there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_note_is_written_through_no_link() {
+    let Some(stage) = moving().await else { return };
+    let daemon = stage.start();
+    drop_as_dropper(&stage, "a.bin", &[1, 2, 0, 3, 0, 0xff]);
+    let rejected = stage.inbox(TARGETS[1]);
+    daemon.until("it is moved, with a note", || {
+        rejected.join("a.bin.supametas.json").exists()
+    });
+    // The directory is the daemon's: nobody else can lay anything there.
+    let laid =
+        DROPPER.does(|| symlink(stage.path("state/x"), rejected.join("b.bin.supametas.json")));
+    assert!(
+        laid.is_err(),
+        "others may write to the directory of refused files"
+    );
+    let meta = fs::metadata(&rejected).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&meta), DAEMON.uid);
+    assert_eq!(
+        meta.permissions().mode() & 0o022,
+        0,
+        "{:o}",
+        meta.permissions().mode()
+    );
+    assert!(daemon.terminate().success());
+}
