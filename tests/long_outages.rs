@@ -65,6 +65,7 @@ fn answered(status: u16, code: &str, retry_after: Option<u64>, task: Option<Stri
             message: None,
             task: task.and_then(|task| TaskId::new(&task)),
             task_state: None,
+            opt_result: None,
         },
         retry_after: retry_after.map(Duration::from_secs),
         location: None,
@@ -167,7 +168,10 @@ fn policy() -> Policy {
     Policy {
         backoff: Backoff::new(secs(1), secs(900)).unwrap(),
         give_up_after: secs(30 * 24 * 3600),
-        unconfirmed: OnUnconfirmed::Resend { times: 3 },
+        unconfirmed: OnUnconfirmed::Resend {
+            times: 3,
+            first: Duration::from_secs(60),
+        },
         resubmit_failed: 0,
         poll: PollPace {
             first: secs(2),

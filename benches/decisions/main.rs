@@ -44,7 +44,10 @@ fn policy() -> Policy {
     Policy {
         backoff: Backoff::new(secs(1), secs(900)).expect("a backoff"),
         give_up_after: secs(72 * 3600),
-        unconfirmed: OnUnconfirmed::Resend { times: 3 },
+        unconfirmed: OnUnconfirmed::Resend {
+            times: 3,
+            first: Duration::from_secs(60),
+        },
         resubmit_failed: 0,
         poll: PollPace {
             first: secs(2),
@@ -69,9 +72,9 @@ fn judged(call: Call, task_state: Option<TaskState>) -> Judgement {
             message: Some("success".to_owned()),
             task: Some(task()),
             task_state,
+            opt_result: None,
         },
-        retry_after: None,
-        location: None,
+        ..Answer::default()
     });
     ErrorTable::default().judge(call, &outcome, Trail::default())
 }

@@ -8,10 +8,11 @@
 //! Must not: decide what the answer means.
 
 use reqwest::Url;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde_json::Value;
 
 use super::raw::{Fetched, Raw};
+use super::mask::Mask;
 use super::{retry_after, text};
 use crate::domain::answer::{Answer, Body, Location, TaskState};
 use crate::domain::ids::TaskId;
@@ -38,28 +39,59 @@ pub struct Asked<'a> {
     pub now: Timestamp,
     /// The key that must not show.
     pub key: &'a str,
+    /// The task that was asked about, where one was.
+    pub task: Option<&'a TaskId>,
+    /// The proxy on the way, without its log-in.
+    pub proxy: Option<&'a str>,
 }
 
 /// Reads an answer.
 pub fn read(raw: &Raw, asked: &Asked<'_>) -> Answer {
+    // A date is meant on the clock of whoever wrote it, which need not be right.
+    let date = raw.headers.get(DATE);
+    let now = date
+        .and_then(|date| retry_after::date(date.as_bytes()))
+        .unwrap_or(asked.now);
     let retry_after = raw
         .headers
         .get(RETRY_AFTER)
-        .and_then(|value| retry_after::read(value.as_bytes(), asked.now));
+        .and_then(|value| retry_after::read(value.as_bytes(), now));
+    let key = Mask::new(asked.key);
     let location = (300..400)
         .contains(&raw.status)
         .then(|| raw.headers.get(LOCATION))
         .flatten()
-        .map(|value| location(&String::from_utf8_lossy(value.as_bytes()), asked));
+        .map(|value| location(&String::from_utf8_lossy(value.as_bytes()), asked, &key));
     Answer {
         status: raw.status,
-        body: body(raw, asked.key),
+        body: about(body(raw, &key), asked.task),
         retry_after,
         location,
+        whole: raw.whole,
+        proxy: asked.proxy.map(str::to_owned),
     }
 }
 
-fn body(raw: &Raw, key: &str) -> Body {
+/// An answer about a task must be about the one that was asked about: a cache, or
+/// a proxy that mixes answers up, would end another file's way.
+fn about(body: Body, asked: Option<&TaskId>) -> Body {
+    let (Some(asked), Body::Envelope { code, task: Some(named), task_state, .. }) = (asked, &body)
+    else {
+        return body;
+    };
+    if code != "0" || named == asked {
+        return body;
+    }
+    let state = match task_state {
+        Some(state) => format!(" (in the state {})", state.as_str()),
+        None => String::new(),
+    };
+    Body::OtherTask {
+        what: format!("it names the task {named}{state}, and {asked} was asked about"),
+    }
+}
+
+fn body(raw: &Raw, key: &Mask) -> Body {
     let bytes = match &raw.body {
         _ if matches!(raw.status, 204 | 304) => return Body::Empty,
         Fetched::Whole(bytes) if bytes.is_empty() => return Body::Empty,
@@ -76,7 +108,7 @@ fn body(raw: &Raw, key: &str) -> Body {
     envelope(&value, key)
 }
 
-fn envelope(value: &Value, key: &str) -> Body {
+fn envelope(value: &Value, key: &Mask) -> Body {
     let code = match value.get("code") {
         Some(Value::String(code)) if !code.is_empty() => code.clone(),
         Some(Value::Number(code)) => code.to_string(),
@@ -89,7 +121,7 @@ fn envelope(value: &Value, key: &str) -> Body {
     };
     let data = value.get("data");
     let task = match data.and_then(|data| data.get("taskId")) {
-        Some(Value::String(id)) => TaskId::new(&text::without_key(id, key)),
+        Some(Value::String(id)) => TaskId::new(&key.hide(id)),
         // A number beyond 64 bits has lost digits: it names no task.
         Some(Value::Number(id)) if id.is_u64() || id.is_i64() => TaskId::new(&id.to_string()),
         _ => None,
@@ -97,15 +129,24 @@ fn envelope(value: &Value, key: &str) -> Body {
     let task_state = data
         .and_then(|data| data.get("state"))
         .and_then(Value::as_str)
-        .map(|state| TaskState::parse(&text::without_key(state, key)));
+        .map(|state| TaskState::parse(&key.hide(state)));
+    let opt_result = data
+        .and_then(|data| data.get("optResult"))
+        .filter(|result| !result.is_null())
+        .map(|result| match result {
+            Value::String(text) => text::visible(&key.hide(text), MAX_CODE),
+            other => text::visible(&key.hide(&other.to_string()), MAX_CODE),
+        });
     Body::Envelope {
-        code: text::without_key(&code, key)
+        code: key
+            .hide(&code)
             .chars()
             .take(MAX_CODE)
             .collect(),
-        message: message.map(|m| text::cut(text::without_key(&m, key), MAX_MESSAGE)),
+        message: message.map(|m| text::cut(key.hide(&m), MAX_MESSAGE)),
         task,
         task_state,
+        opt_result,
     }
 }
 
@@ -116,7 +157,7 @@ fn strange(what: &str) -> Body {
 }
 
 /// What a body that is not JSON seems to be, with its first words.
-fn describe(body: &str, error: &serde_json::Error, headers: &HeaderMap, key: &str) -> String {
+fn describe(body: &str, error: &serde_json::Error, headers: &HeaderMap, key: &Mask) -> String {
     let named = |name, needle: &str| {
         headers
             .get(name)
@@ -135,7 +176,7 @@ fn describe(body: &str, error: &serde_json::Error, headers: &HeaderMap, key: &st
         "no JSON"
     };
     // The key is looked for before the text is cut: half of it would remain.
-    let quote = text::without_key(body.trim(), key);
+    let quote = key.hide(body.trim());
     format!("{what}: “{}”", text::visible(&quote, MAX_QUOTE))
 }
 
@@ -149,11 +190,11 @@ pub(super) fn same_origin(a: &Url, b: &Url) -> bool {
 
 /// Where a redirect points. It is resolved against the address that was asked,
 /// as RFC 9110 has it; a login in it is not ours to use.
-fn location(value: &str, asked: &Asked<'_>) -> Location {
+fn location(value: &str, asked: &Asked<'_>, key: &Mask) -> Location {
     let elsewhere = |text: &str| Location::Elsewhere(text::visible(text, MAX_SHOWN));
     // Before it is read: an address has its own ways of writing a character.
     // One that has none is a tab, which is left out (WHATWG URL, 4.4).
-    let value = text::without_key(&value.replace('\t', ""), asked.key);
+    let value = key.hide(&value.replace('\t', ""));
     let Ok(mut url) = asked.url.join(&value) else {
         return elsewhere(without_login(&value));
     };

@@ -24,12 +24,15 @@ fn answered(status: u16, with: &[(&'static str, &str)], body: Fetched) -> Answer
         status,
         headers: headers(with),
         body,
+        whole: true,
     };
     let asked = Asked {
         url: &Url::parse("https://api.example/open/v1/file-task").unwrap(),
         base: &Url::parse("https://api.example/open/v1").unwrap(),
         now: Timestamp(784_111_777_000),
         key: KEY,
+        task: None,
+        proxy: None,
     };
     read(&raw, &asked)
 }
@@ -54,6 +57,7 @@ fn parts(body: Body) -> Short {
             message,
             task,
             task_state,
+            ..
         } => (code, message, task.map(|t| t.to_string()), task_state),
         other => panic!("{other:?}"),
     }

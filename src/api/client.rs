@@ -157,6 +157,17 @@ impl HttpApi {
 
     /// Sends one request and reads its answer.
     async fn send(&self, key: &AccessKey, url: Result<Url, String>, what: Payload) -> Outcome {
+        self.send_about(key, url, what, None).await
+    }
+
+    /// The same; the answer is to be about this task.
+    async fn send_about(
+        &self,
+        key: &AccessKey,
+        url: Result<Url, String>,
+        what: Payload,
+        task: Option<&TaskId>,
+    ) -> Outcome {
         let prepared = url.and_then(|url| Ok((url, self.headers(key)?)));
         let (url, mut headers) = match prepared {
             Ok(prepared) => prepared,
@@ -183,6 +194,8 @@ impl HttpApi {
                     base: &self.settings.base_url,
                     now: self.world.clock.now(),
                     key: key.expose(),
+                    task,
+                    proxy: None,
                 },
             )),
         }
@@ -272,7 +285,8 @@ impl ImportApi for HttpApi {
         let ask = wire::TaskQuery {
             task_id: task.as_str().to_owned(),
         };
-        Box::pin(self.send(key, url, json(&ask, Arc::default())))
+        let payload = json(&ask, Arc::default());
+        Box::pin(self.send_about(key, url, payload, Some(task)))
     }
 
     fn delete<'a>(&'a self, key: &'a AccessKey, task: &'a TaskId) -> BoxFuture<'a, Outcome> {

@@ -70,6 +70,7 @@ pub(super) async fn exchange(
         status,
         headers,
         body,
+        whole,
     })
 }
 

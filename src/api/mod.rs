@@ -5,6 +5,7 @@
 //! - `valve` hands that body out, and can stop it for good at any byte,
 //! - `exchange` sends a request, watches over it and fetches the answer,
 //! - [`raw`] is what came, bounded, and [`answer`] reads it;
+//! - `mask` takes the key out of what came,
 //! - `failure` says in words why nothing came.
 //!
 //! Must not: retry, follow a redirect, or decide what an answer means for a
@@ -14,6 +15,7 @@ pub mod answer;
 pub mod client;
 mod exchange;
 mod failure;
+mod mask;
 pub mod multipart;
 pub mod raw;
 mod retry_after;

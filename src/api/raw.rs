@@ -18,6 +18,8 @@ pub struct Raw {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Fetched,
+    /// The whole request had been handed over when it came.
+    pub whole: bool,
 }
 
 /// What could be had of an answer's body.

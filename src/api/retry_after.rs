@@ -16,11 +16,17 @@ pub(super) fn read(value: &[u8], now: Timestamp) -> Option<Duration> {
         // More digits than fit is a long wait, not a mistake.
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
     } else {
-        let at = httpdate::parse_http_date(text).ok()?;
-        let ms = at.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
-        Timestamp(i64::try_from(ms).unwrap_or(i64::MAX)).since(now)
+        date(value)?.since(now)
     };
     Some(wait.min(MAX_RETRY_AFTER))
+}
+
+/// A date as HTTP writes it: that of `Retry-After`, and an answer's own.
+pub(super) fn date(value: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(value).ok()?.trim();
+    let at = httpdate::parse_http_date(text).ok()?;
+    let ms = at.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
+    Some(Timestamp(i64::try_from(ms).unwrap_or(i64::MAX)))
 }
 
 #[cfg(test)]

@@ -1,23 +1,10 @@
-//! Text from outside, made fit to be shown: bounded, without the key, and
-//! with nothing in it that a terminal or a log could mistake for its own.
+//! Text from outside, made fit to be shown: bounded, and with nothing in it that
+//! a terminal or a log could mistake for its own.
 //!
 //! Must not: know where the text came from.
 
 /// At most `max` characters, escapes counted, and `…` where it was cut.
 pub(super) use crate::domain::naming::shown_text as visible;
-
-/// `text` without the key: a proxy's error page may show the request's headers.
-/// Taken out as it is, and as a JSON text writes it.
-pub(super) fn without_key(text: &str, key: &str) -> String {
-    if key.is_empty() {
-        return text.to_owned();
-    }
-    let plain = text.replace(key, "[key]");
-    match key.replace('\\', "\\\\").replace('"', "\\\"") {
-        escaped if escaped == key => plain,
-        escaped => plain.replace(&escaped, "[key]"),
-    }
-}
 
 /// `text` cut to `max` bytes, on a character's boundary.
 pub(super) fn cut(mut text: String, max: usize) -> String {
@@ -41,13 +28,5 @@ mod tests {
     fn a_cut_never_splits_a_character() {
         assert_eq!(cut("aé".to_owned(), 2), "a");
         assert_eq!(cut("aé".to_owned(), 3), "aé");
-    }
-
-    #[test]
-    fn the_key_is_taken_out() {
-        assert_eq!(without_key("bad key s3cret!", "s3cret"), "bad key [key]!");
-        assert_eq!(without_key("abc", ""), "abc");
-        let json = r#"{"Access-Key": "a\"b\\c"}"#;
-        assert_eq!(without_key(json, "a\"b\\c"), r#"{"Access-Key": "[key]"}"#);
     }
 }

@@ -70,7 +70,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let world = World::real();
     runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;
-        let needy = StateKind::ALL.into_iter().filter(|k| k.needs_attention());
+        let needy = StateKind::ALL.into_iter().filter(|k| k.retried_unnamed());
         let selection = find::select(&config, &ledger, &args.which, needy).await?;
         let retried = if args.dry_run {
             ledger.rehearse_retry(selection, world.moment()).await?

@@ -229,6 +229,7 @@ fn no_key_changes_in_silence() {
         "[retry]\nbackoff_cap = '11s'",
         "[retry]\ngive_up_after = '11d'",
         "[retry]\nunconfirmed_resends = 11",
+        "[retry]\nunconfirmed_wait = '11s'",
         "[poll]\nfirst = '11s'",
         "[poll]\nmax = '11s'",
         "[log]\nfilter = 'debug'",

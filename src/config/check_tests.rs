@@ -30,7 +30,10 @@ fn a_minimal_configuration_has_sane_defaults() {
     assert_eq!(folder.policy.after, AfterSuccess::Keep);
     assert_eq!(
         folder.policy.unconfirmed,
-        OnUnconfirmed::Resend { times: 3 }
+        OnUnconfirmed::Resend {
+            times: 3,
+            first: std::time::Duration::from_secs(60),
+        }
     );
     assert_eq!(
         serde_json::to_string(&folder.options[&Media::Text]).unwrap(),

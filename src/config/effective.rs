@@ -71,12 +71,25 @@ fn written(path: &Path, text: &str, config: &Config, on: &dyn Surroundings) -> S
             .folders
             .values()
             .find_map(|f| match f.policy.unconfirmed {
-                OnUnconfirmed::Resend { times } => Some(times),
+                OnUnconfirmed::Resend { times, first } => Some((times, first)),
                 OnUnconfirmed::Hold => None,
             });
-        match times.or(raw.retry.unconfirmed_resends) {
-            Some(times) => out.key("unconfirmed_resends", i64::from(times)),
-            None => out.unset("unconfirmed_resends", "every folder holds"),
+        match times {
+            Some((times, first)) => {
+                out.key("unconfirmed_resends", i64::from(times));
+                out.key("unconfirmed_wait", show_time(first));
+            }
+            None => {
+                let nowhere = "every folder holds";
+                match raw.retry.unconfirmed_resends {
+                    Some(times) => out.key("unconfirmed_resends", i64::from(times)),
+                    None => out.unset("unconfirmed_resends", nowhere),
+                }
+                match &raw.retry.unconfirmed_wait {
+                    Some(wait) => out.key("unconfirmed_wait", wait.clone()),
+                    None => out.unset("unconfirmed_wait", nowhere),
+                }
+            }
         }
         out.table("[poll]", "poll");
         out.key("first", show_time(policy.poll.first));

@@ -66,6 +66,7 @@ pub struct RawRetry {
     pub backoff_cap: Option<String>,
     pub give_up_after: Option<String>,
     pub unconfirmed_resends: Option<u32>,
+    pub unconfirmed_wait: Option<String>,
 }
 
 /// `[poll]`.

@@ -122,6 +122,7 @@ const RETRY: &[Key] = &[
     key("backoff_cap", Kind::Time(ms(1), days(7))),
     key("give_up_after", Kind::Time(secs(60), days(3650))),
     key("unconfirmed_resends", Kind::Count(0, Some(100))),
+    key("unconfirmed_wait", Kind::Time(ms(10), DAY)),
 ];
 
 const POLL: &[Key] = &[
@@ -224,11 +225,11 @@ const HOOK: &[Key] = &[
 const AS_TABLE: &str = "as the error table has it";
 
 const ERROR: &[Key] = &[
-    key("on", Kind::Text("status, code, class or word")).without("must be given"),
+    key("on", Kind::Text("status, code, class, word, or `message: ` and a part of it")).without("must be given"),
     key("calls", Kind::Word(&["any", "upload", "query"])).without("`\"any\"`"),
     key(
         "verdict",
-        Kind::Word(&["retry", "reject", "hold", "unconfirmed", "done"]),
+        Kind::Word(&["retry", "reject", "hold", "unconfirmed", "done", "quota"]),
     )
     .without(AS_TABLE),
     key("limit", Kind::Count(0, None)).without("as long as `give_up_after` allows"),

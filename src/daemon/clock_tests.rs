@@ -61,7 +61,10 @@ fn policy() -> Policy {
     Policy {
         backoff: Backoff::new(secs(600), secs(900)).unwrap(),
         give_up_after: secs(30 * 24 * 3600),
-        unconfirmed: OnUnconfirmed::Resend { times: 3 },
+        unconfirmed: OnUnconfirmed::Resend {
+            times: 3,
+            first: Duration::from_secs(60),
+        },
         resubmit_failed: 0,
         poll: PollPace {
             first: secs(120),
@@ -81,9 +84,9 @@ fn answer(status: u16, code: &str, task: Option<&str>) -> Judgement {
             message: None,
             task: task.and_then(TaskId::new),
             task_state: None,
+            opt_result: None,
         },
-        retry_after: None,
-        location: None,
+        ..Answer::default()
     });
     ErrorTable::default().judge(Call::Upload, &outcome, Trail::default())
 }

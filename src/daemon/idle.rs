@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::supervise::TaskFailure;
-use crate::domain::admit::{Admit, admit, admit_upload, query_way, way};
+use crate::domain::admit::{Admit, admit_query, admit_upload, way};
 use crate::domain::media::Media;
 use crate::domain::time::Timestamp;
 use crate::ledger::{Ledger, LedgerError, PickRequest};
@@ -80,12 +80,7 @@ async fn nothing_goes(ctx: &Context, soon: Timestamp) -> Result<bool, LedgerErro
     for dataset in running.config.datasets.keys() {
         let next = ctx.ledger.next_poll_at(dataset.clone()).await?;
         if next.is_some_and(|at| at <= soon)
-            && may_go(&admit(
-                &query_way(dataset),
-                &ctx.ledger.gates(),
-                &Default::default(),
-                soon,
-            ))
+            && may_go(&admit_query(dataset, &ctx.ledger.gates(), soon))
         {
             return Ok(false);
         }

@@ -18,7 +18,7 @@ use super::supervise::TaskFailure;
 use super::upload::bucket::Bucket;
 use super::upload::pausing::Recording;
 use crate::config::valid::Dataset;
-use crate::domain::admit::{Admit, admit, query_way};
+use crate::domain::admit::{Admit, admit_query};
 use crate::domain::answer::Call;
 use crate::domain::error_table::{Trail, Verdict};
 use crate::domain::ids::Route;
@@ -305,12 +305,7 @@ fn admitted(ctx: &Context, dataset: &Dataset) -> Admit {
     if gates.is_empty() {
         return Admit::Go;
     }
-    admit(
-        &query_way(&dataset.name),
-        &gates,
-        &Default::default(),
-        ctx.world.clock.now(),
-    )
+    admit_query(&dataset.name, &gates, ctx.world.clock.now())
 }
 
 /// A query that was answered, and not recorded yet.

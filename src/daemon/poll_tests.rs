@@ -17,9 +17,9 @@ fn answered(id: i64, pausing: Option<Recording<'_>>) -> Answered<'_> {
             message: None,
             task: None,
             task_state: None,
+            opt_result: None,
         },
-        retry_after: None,
-        location: None,
+        ..Answer::default()
     });
     let judgement = ErrorTable::default().judge(Call::Query, &answer, Trail::default());
     Answered {

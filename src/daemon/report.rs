@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::repeats::{Cause, Subject, grouped};
 use super::upload::job::Job;
+use crate::domain::answer::TaskState;
 use crate::domain::error_table::Verdict;
 use crate::domain::ids::{AttemptId, FileId, FolderName};
 use crate::domain::naming::{shown, shown_text};
@@ -160,8 +161,12 @@ pub fn answered(
 /// A task was asked about. `ms`: how long it has been at the service.
 pub fn polled(ctx: &Context, due: &DuePoll, now: Timestamp, finished: &Finished) {
     let judgement = &finished.judgement;
+    let unknown = matches!(judgement.verdict, Verdict::Task(TaskState::Unknown(_)));
+    // A state that nobody knows is said once, and each time that it changes.
+    let news = unknown && !finished.repeated;
     let goes_on = finished.state.kind() == StateKind::Submitted
-        && matches!(judgement.verdict, Verdict::Task(_) | Verdict::Unchanged);
+        && matches!(judgement.verdict, Verdict::Task(_) | Verdict::Unchanged)
+        && !news;
     let heard = match finished.state.kind() {
         StateKind::Submitted if goes_on => tracing::enabled!(tracing::Level::DEBUG),
         StateKind::Succeeded => tracing::enabled!(tracing::Level::INFO),
@@ -186,6 +191,11 @@ pub fn polled(ctx: &Context, due: &DuePoll, now: Timestamp, finished: &Finished)
         StateKind::Submitted if goes_on => {
             tracing::debug!(%file, %id, %folder, %dataset, route, attempt, %task, %state, ms, "still processing");
         }
+StateKind::Submitted if news => grouped!(
+            lines, now, subject(), warn,
+            %file, %id, %folder, %dataset, route, attempt, %task, %state, ms, %code,
+            "the task is followed: {why}"
+        ),
         StateKind::Submitted => grouped!(
             lines, now, subject(), warn,
             %file, %id, %folder, %dataset, route, attempt, %task, %state, ms, %code,

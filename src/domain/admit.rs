@@ -57,8 +57,17 @@ pub fn admit_upload(
     }
 }
 
-/// Asks the gates on `way`; alone, it is what a query asks: an operator's pause
-/// does not stop the following of tasks. `probed`: gates whose probe has been picked, but
+/// May a query go? An operator's pause does not stop the following of tasks, and
+/// neither does a gate that holds back uploads alone.
+pub fn admit_query(dataset: &DatasetName, gates: &Gates, now: Timestamp) -> Admit {
+    let way: Vec<GateKey> = query_way(dataset)
+        .into_iter()
+        .filter(|key| gates.get(key).is_none_or(Gate::holds_queries))
+        .collect();
+    admit(&way, gates, &HashSet::new(), now)
+}
+
+/// Asks the gates on `way`. `probed`: gates whose probe has been picked, but
 /// may not have reached the ledger yet.
 pub fn admit(way: &[GateKey], gates: &Gates, probed: &HashSet<GateKey>, now: Timestamp) -> Admit {
     let mut probe = Vec::new();
@@ -86,7 +95,7 @@ pub fn admit(way: &[GateKey], gates: &Gates, probed: &HashSet<GateKey>, now: Tim
 mod tests {
     use super::*;
     use crate::domain::answer::Code;
-    use crate::domain::error_table::Lifts;
+    use crate::domain::error_table::{Holds, Lifts};
     use crate::domain::gate::{Closed, Status};
     use crate::domain::ids::{FileId, FolderName};
     use crate::domain::media::Media;
@@ -104,6 +113,7 @@ mod tests {
                 fingerprint: String::new(),
                 first: Duration::from_secs(1),
                 max: Duration::from_secs(2),
+                holds: Holds::Calls,
             }),
             streak: None,
         }

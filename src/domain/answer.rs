@@ -49,13 +49,30 @@ impl Outcome {
     }
 
     /// Whether the service itself says that it did what was asked: 2xx, and its
-    /// envelope with the code 0. For calls without a row of the error table.
+    /// envelope with the code 0, and no `optResult` that says otherwise. For
+    /// calls without a row of the error table.
     pub fn is_done(&self) -> bool {
         let Outcome::Answer(answer) = self else {
             return false;
         };
         let zero = matches!(&answer.body, Body::Envelope { code, .. } if code == "0");
-        zero && (200..300).contains(&answer.status)
+        zero && (200..300).contains(&answer.status) && self.opt_refused().is_none()
+    }
+
+    /// The `optResult` by which the service says that it did not do what was
+    /// asked, though its code is a success.
+    pub fn opt_refused(&self) -> Option<&str> {
+        match self {
+            Outcome::Answer(Answer {
+                body:
+                    Body::Envelope {
+                        opt_result: Some(result),
+                        ..
+                    },
+                ..
+            }) if !result.eq_ignore_ascii_case("success") => Some(result),
+            _ => None,
+        }
     }
 }
 
@@ -70,6 +87,25 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// `Location`, where the status redirects.
     pub location: Option<Location>,
+    /// The whole request had been handed over when it came. `false`: the
+    /// service answered early, and cannot have the whole file.
+    pub whole: bool,
+    /// The proxy that the request went through, without its log-in.
+    pub proxy: Option<String>,
+}
+
+impl Default for Answer {
+    /// An empty 200 to a whole request.
+    fn default() -> Answer {
+        Answer {
+            status: 200,
+            body: Body::Empty,
+            retry_after: None,
+            location: None,
+            whole: true,
+            proxy: None,
+        }
+    }
 }
 
 /// Where a redirect points, seen from the base URL. The other host's address
@@ -95,6 +131,13 @@ pub enum Body {
         task: Option<TaskId>,
         /// `data.state` of a query.
         task_state: Option<TaskState>,
+        /// `data.optResult` of a deletion or a new webhook, bounded.
+        opt_result: Option<String>,
+    },
+    /// The service's envelope about another task than the one asked about.
+    OtherTask {
+        /// Which, and what it says of it, in words, bounded.
+        what: String,
     },
     /// No body at all.
     Empty,
@@ -121,6 +164,17 @@ pub enum TaskState {
 }
 
 impl TaskState {
+    /// The service's word.
+    pub fn as_str(&self) -> &str {
+        match self {
+            TaskState::Pending => "PENDING",
+            TaskState::Success => "SUCCESS",
+            TaskState::Fail => "FAIL",
+            TaskState::Cancel => "CANCEL",
+            TaskState::Unknown(word) => word,
+        }
+    }
+
     /// Reads the service's word.
     pub fn parse(text: &str) -> TaskState {
         match text {
@@ -208,9 +262,7 @@ mod tests {
     fn only_an_answer_has_a_status() {
         let answer = Answer {
             status: 503,
-            body: Body::Empty,
-            retry_after: None,
-            location: None,
+            ..Answer::default()
         };
         let detail = String::new();
         let broken = Outcome::Broken {
@@ -229,8 +281,20 @@ mod tests {
             message: None,
             task: None,
             task_state: None,
+            opt_result: None,
+        };
+        let told = |result: &str| Body::Envelope {
+            code: "0".to_owned(),
+            message: None,
+            task: None,
+            task_state: None,
+            opt_result: Some(result.to_owned()),
         };
         let table = [
+            (200, told("success"), true),
+            (200, told("Success"), true),
+            (200, told("fail"), false),
+            (200, told(""), false),
             (200, envelope("0"), true),
             (299, envelope("0"), true),
             (302, envelope("0"), false),
@@ -242,8 +306,7 @@ mod tests {
             let outcome = Outcome::Answer(Answer {
                 status,
                 body,
-                retry_after: None,
-                location: None,
+                ..Answer::default()
             });
             assert_eq!(outcome.is_done(), done, "{outcome:?}");
         }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::Code;
-use super::error_table::{Judgement, Lifts, Pause, Scope, Verdict};
+use super::answer::{Call, Code};
+use super::error_table::{Holds, Judgement, Lifts, Pause, Scope, Verdict};
 use super::ids::{DatasetName, FileId, Route};
 use super::time::{Moment, Timestamp};
 
@@ -106,12 +106,14 @@ pub struct Closed {
     pub first: Duration,
     /// See `first`.
     pub max: Duration,
+    /// What waits.
+    pub holds: Holds,
 }
 
 /// The same answer, several times running.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Streak {
-    /// The answer.
+    /// The answer, or the kind of answers that are counted together.
     pub code: Code,
     /// Whom it was given to; at most as many as close the gate.
     pub files: Vec<FileId>,
@@ -132,6 +134,12 @@ pub enum Admission {
 }
 
 impl Gate {
+    /// Whether a query has to wait here at all.
+    pub fn holds_queries(&self) -> bool {
+        self.closed()
+            .is_none_or(|closed| closed.holds == Holds::Calls)
+    }
+
     /// May a file pass?
     pub fn admits(&self, now: Timestamp) -> Admission {
         match &self.status {
@@ -185,6 +193,14 @@ impl Gate {
         lifted
     }
 
+    /// Whether the answers that it counts are ones that only uploads get.
+    fn counts_uploads(&self) -> bool {
+        let of_uploads = |streak: &Streak| {
+            [IN_DOUBT, UNTRACKED].contains(&streak.code.as_str())
+        };
+        self.streak.as_ref().is_some_and(of_uploads)
+    }
+
     fn reclose(&mut self, change: impl FnOnce(&mut Closed)) {
         if let Some(mut closed) = self.closed().cloned() {
             change(&mut closed);
@@ -213,6 +229,7 @@ impl Gate {
             fingerprint: fingerprint.to_owned(),
             first: pause.first,
             max: pause.max,
+            holds: pause.holds,
         });
     }
 }
@@ -265,7 +282,8 @@ pub struct Weighed {
 }
 
 /// Lets an answer about `file` act on the gates on its way.
-pub fn weigh(way: &mut Way, file: FileId, judgement: Judgement, at: Moment) -> Weighed {
+pub fn weigh(way: &mut Way, file: FileId, mut judgement: Judgement, at: Moment) -> Weighed {
+    judgement.probe = way.all().iter().any(|(_, on)| on.gate.is_probed_by(file));
     let mut weighed = Weighed {
         judgement,
         returned: Vec::new(),
@@ -299,6 +317,13 @@ fn close_or_count(
 ) -> Option<Vec<FileId>> {
     let gate = &mut here.gate;
     match &gate.status {
+        // More has to wait than uploads.
+        Status::Closed(closed)
+            if closed.holds == Holds::Uploads && pause.holds == Holds::Calls => {}
+        Status::Probing { file: probe, closed }
+            if *probe != file
+                && closed.holds == Holds::Uploads
+                && pause.holds == Holds::Calls => {}
         // Sent before it closed: the gate knows already, unless the service
         // now asks for a longer wait.
         Status::Closed(closed) => {
@@ -315,12 +340,13 @@ fn close_or_count(
         }
         Status::Open => {}
     }
+    let code = counted_as(judgement);
     let mut streak = gate
         .streak
         .take()
-        .filter(|streak| streak.code == judgement.code)
+        .filter(|streak| streak.code == code)
         .unwrap_or(Streak {
-            code: judgement.code.clone(),
+            code,
             files: Vec::new(),
         });
     if pause.scope != Scope::Route || !streak.files.contains(&file) {
@@ -335,6 +361,23 @@ fn close_or_count(
     Some(streak.files)
 }
 
+/// Answers after which the service may have the file.
+const IN_DOUBT: &str = "IN-DOUBT";
+
+/// Successes without a task.
+const UNTRACKED: &str = "UNTRACKED";
+
+/// What an answer is counted as. Whether an answer was lost on the way or a
+/// gateway did not wait for it, the file is in doubt: these are one row, and so
+/// are all successes without a task.
+fn counted_as(judgement: &Judgement) -> Code {
+    match judgement.verdict {
+        Verdict::Unconfirmed => Code::own(IN_DOUBT),
+        Verdict::Done(None) => Code::own(UNTRACKED),
+        _ => judgement.code.clone(),
+    }
+}
+
 /// The answer does not name this gate.
 fn pass(here: &mut OnTheWay, scope: Scope, file: FileId, judgement: &Judgement, at: Moment) {
     let gate = &mut here.gate;
@@ -342,7 +385,10 @@ fn pass(here: &mut OnTheWay, scope: Scope, file: FileId, judgement: &Judgement, 
     // sent before must not hide that it is rejecting everything now.
     let clears = match scope {
         Scope::Route => matches!(judgement.verdict, Verdict::Done(_)),
-        Scope::Dataset | Scope::Service => judgement.heard,
+        // An answer to a query says nothing about lost answers to uploads.
+        Scope::Dataset | Scope::Service => {
+            judgement.heard && (judgement.call == Call::Upload || !gate.counts_uploads())
+        }
     };
     if clears {
         gate.streak = None;
@@ -350,7 +396,7 @@ fn pass(here: &mut OnTheWay, scope: Scope, file: FileId, judgement: &Judgement, 
     if !gate.is_probed_by(file) {
         return;
     }
-    let query = matches!(judgement.verdict, Verdict::Task(_) | Verdict::Unchanged);
+    let query = judgement.call == Call::Query;
     if query && scope == Scope::Route {
         gate.reclose(|_| {});
         return;

@@ -35,10 +35,15 @@ fn pause(scope: Scope, after: u32) -> Pause {
         first: secs(10),
         max: secs(60),
         lifts: Lifts::Time,
+        holds: Holds::Calls,
     }
 }
 
 fn said(verdict: Verdict, code: u16, pause: Option<Pause>) -> Judgement {
+    let call = match verdict {
+        Verdict::Task(_) | Verdict::Unchanged => Call::Query,
+        _ => Call::Upload,
+    };
     Judgement {
         verdict,
         code: Code::http(code),
@@ -47,6 +52,9 @@ fn said(verdict: Verdict, code: u16, pause: Option<Pause>) -> Judgement {
         pause,
         retry_after: None,
         heard: true,
+        call,
+        may_be_taken: false,
+        probe: false,
     }
 }
 
@@ -131,6 +139,7 @@ fn an_answer_closes_the_gate_that_it_names_and_no_other() {
             fingerprint: fingerprint.to_owned(),
             first: secs(10),
             max: secs(60),
+            holds: Holds::Calls,
         };
         let gate = here(&mut way, scope);
         assert_eq!(gate.closed(), Some(&expected));

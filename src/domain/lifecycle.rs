@@ -192,10 +192,10 @@ pub fn step(state: &State, event: &Event, at: Moment, policy: &Policy) -> Step {
             event,
             "it has succeeded: to import it again, drop it again under another name with `duplicates = \"upload\"`",
         ),
-        State::Untracked => closed(
-            event,
-            "the service has taken it, though it named no task; it is never sent again",
-        ),
+        State::Untracked => match event {
+            Event::Retry => resend(at.now, Tries::new(at.now)),
+            _ => closed(event, "the service has taken it, though it named no task"),
+        },
         State::Superseded { .. } => closed(event, "a newer version took its place: retry that one"),
         State::Gone => closed(event, "it is not there any more: drop it again"),
     }
@@ -203,6 +203,15 @@ pub fn step(state: &State, event: &Event, at: Moment, policy: &Policy) -> Step {
 
 fn requeue(not_before: Timestamp, tries: Tries) -> Step {
     go(State::Queued { not_before, tries })
+}
+
+/// Back to the queue after an answer, which may leave open whether the file was
+/// taken.
+fn again(judgement: &Judgement, not_before: Timestamp, tries: Tries) -> Step {
+    match judgement.may_be_taken {
+        true => resend(not_before, tries),
+        false => requeue(not_before, tries),
+    }
 }
 
 /// Back to the queue though an earlier body may have been taken.
@@ -270,7 +279,7 @@ fn uploading(
             tries,
         }),
         Event::Judged(judgement) => answered(attempt, tries, judgement, at, policy),
-        Event::Recovered if last_byte_sent => unconfirmed(attempt, tries, at, policy),
+        Event::Recovered if last_byte_sent => recovered(attempt, tries, at, policy),
         // In-process knowledge beats the record: the worker that releases,
         // or sees the file change, knows that the last chunk was never handed
         // over, even where the intent had been recorded together with the
@@ -326,34 +335,48 @@ fn answered(
             let wait = retry_wait(judgement, HELD_PACE, at, policy);
             requeue(at.now.plus(wait), tries)
         }
-        Verdict::Retry(limit) => {
-            let tries = failed(tries, at.now);
-            let strikes = tries.strikes.saturating_add(u32::from(limit.is_some()));
-            if let Some(Limit { times, then }) = limit {
-                if strikes > *times {
-                    return match then {
-                        Then::Rejected => go_rejected(State::Rejected { code: code() }, policy),
-                        Then::Exhausted | Then::Lost => go(State::Exhausted { code: code() }),
-                    };
-                }
-            } else if at.now.since(tries.since) > policy.give_up_after {
-                return go(State::Exhausted { code: code() });
-            }
-            let wait = match limit {
-                Some(Limit {
-                    then: Then::Exhausted,
-                    ..
-                }) if judgement.retry_after.is_none() => slow_wait(strikes, at, policy),
-                _ => retry_wait(judgement, tries.failures, at, policy),
-            };
-            requeue(at.now.plus(wait), Tries { strikes, ..tries })
-        }
-        Verdict::Unconfirmed => unconfirmed(attempt, tries, at, policy),
+        Verdict::Retry(limit) => retried(*limit, tries, judgement, at, policy),
+        Verdict::Unconfirmed => unconfirmed(attempt, tries, judgement, at, policy),
         Verdict::Follow(..) => Step::Refused("a redirect is followed before it is recorded"),
         Verdict::Task(_) | Verdict::Unchanged => {
             Step::Refused("an upload can't have the answer of a query")
         }
     }
+}
+
+/// The answer of a file that may be tried again. A probe went while all others
+/// had to wait: what comes of it is counted against its gate, not its file.
+fn retried(
+    limit: Option<Limit>,
+    tries: Tries,
+    judgement: &Judgement,
+    at: Moment,
+    policy: &Policy,
+) -> Step {
+    let mut counted = tries;
+    if !judgement.probe {
+        counted = failed(tries, at.now);
+        counted.strikes = tries.strikes.saturating_add(u32::from(limit.is_some()));
+        let code = || judgement.code.clone();
+        match limit {
+            Some(Limit { times, then }) if counted.strikes > times => {
+                return match then {
+                    Then::Rejected => go_rejected(State::Rejected { code: code() }, policy),
+                    Then::Exhausted | Then::Lost => go(State::Exhausted { code: code() }),
+                };
+            }
+            None if at.now.since(counted.since) > policy.give_up_after => {
+                return go(State::Exhausted { code: code() });
+            }
+            _ => {}
+        }
+    }
+    let slow = limit.is_some_and(|limit| limit.then == Then::Exhausted);
+    let wait = match judgement.retry_after {
+        None if slow => slow_wait(counted.strikes.max(1), at, policy),
+        _ => retry_wait(judgement, counted.failures.max(1), at, policy),
+    };
+    again(judgement, at.now.plus(wait), counted)
 }
 
 /// A held file that waits by itself does so as if after so many failures
@@ -392,18 +415,43 @@ fn slow_wait(strikes: u32, at: Moment, policy: &Policy) -> Duration {
         .wait(strikes.saturating_mul(3), 0.8 + 0.2 * at.chance)
 }
 
-fn unconfirmed(attempt: AttemptId, tries: Tries, at: Moment, policy: &Policy) -> Step {
+/// The answer was lost, or leaves open whether the file was taken. It is sent
+/// again only after a wait: what loses one answer loses the next ones, too, and
+/// each may be paid for.
+fn unconfirmed(
+    attempt: AttemptId,
+    tries: Tries,
+    judgement: &Judgement,
+    at: Moment,
+    policy: &Policy,
+) -> Step {
+    let (times, first) = match policy.unconfirmed {
+        OnUnconfirmed::Resend { times, first } => (times, first),
+        OnUnconfirmed::Hold => return go(State::Unconfirmed { attempt }),
+    };
+    let doubled = 2u32.saturating_pow(tries.resends.min(16));
+    let wait = first.saturating_mul(doubled).mul_f64(1.0 + 0.2 * at.chance);
+    let not_before = at.now.plus(wait);
+    if judgement.probe {
+        return resend(not_before, tries);
+    }
+    if tries.resends >= times {
+        return go(State::Unconfirmed { attempt });
+    }
+    let resends = tries.resends + 1;
+    let tries = failed(tries, at.now);
+    resend(not_before, Tries { resends, ..tries })
+}
+
+/// A crash came between the last byte and the answer. Nothing is known against
+/// the service, so the file goes again as after any failure.
+fn recovered(attempt: AttemptId, tries: Tries, at: Moment, policy: &Policy) -> Step {
     match policy.unconfirmed {
-        OnUnconfirmed::Resend { times } if tries.resends < times => {
+        OnUnconfirmed::Resend { times, .. } if tries.resends < times => {
+            let resends = tries.resends + 1;
             let tries = failed(tries, at.now);
             let not_before = at.now.plus(policy.backoff.wait(tries.failures, at.chance));
-            resend(
-                not_before,
-                Tries {
-                    resends: tries.resends + 1,
-                    ..tries
-                },
-            )
+            resend(not_before, Tries { resends, ..tries })
         }
         OnUnconfirmed::Resend { .. } | OnUnconfirmed::Hold => go(State::Unconfirmed { attempt }),
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::domain::answer::Code;
+use crate::domain::answer::{Call, Code};
 use crate::domain::backoff::Backoff;
 use crate::domain::error_table::Pause;
 use crate::domain::state::StateKind;
@@ -33,7 +33,10 @@ fn policy() -> Policy {
     Policy {
         backoff: Backoff::new(secs(1), secs(900)).unwrap(),
         give_up_after: secs(72 * HOUR),
-        unconfirmed: OnUnconfirmed::Resend { times: 3 },
+        unconfirmed: OnUnconfirmed::Resend {
+            times: 3,
+            first: Duration::from_secs(60),
+        },
         resubmit_failed: 0,
         poll: PollPace {
             first: secs(2),
@@ -69,6 +72,9 @@ fn judged(verdict: Verdict) -> Judgement {
         pause: None,
         retry_after: None,
         heard: true,
+        call: Call::Upload,
+        may_be_taken: false,
+        probe: false,
     }
 }
 
@@ -210,7 +216,7 @@ const MATRIX: &[(&str, &str)] = &[
     ("succeeded",   "x x x x x . x x . . x x x . . . . x x"),
     ("failed",      "x x x x x . x x . . x x x . . . . Q x"),
     ("cancelled",   "x x x x x . x x . . x x x . . . . Q ."),
-    ("untracked",   "x x x x x . x x . . x x x . . . . x x"),
+    ("untracked",   "x x x x x . x x . . x x x . . . . Q x"),
     ("rejected",    "x x x x x . x x . . x x x . . . Q Q x"),
     ("exhausted",   "x x x x x . x x . . x x x . . . . Q x"),
     ("unconfirmed", "x x x x x . x x . . x x x . . . . Q x"),

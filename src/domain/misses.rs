@@ -78,8 +78,7 @@ mod tests {
         let outcome = Outcome::Answer(Answer {
             status,
             body,
-            retry_after: None,
-            location: None,
+            ..Answer::default()
         });
         ErrorTable::default().judge(Call::Query, &outcome, Trail::default())
     }
@@ -90,6 +89,7 @@ mod tests {
             message: None,
             task: None,
             task_state,
+            opt_result: None,
         }
     }
 

@@ -434,13 +434,21 @@ fn sign(judgement: &Judgement, took: Option<Duration>) -> Sign {
     let scope = judgement.pause.map(|pause| pause.scope);
     match (&judgement.verdict, scope) {
         (Verdict::Done(_), _) => Sign::Clean(took.map(|took| took.as_secs_f64())),
+        _ if broken_off(&judgement.code) || gateway_gave_up(judgement) => {
+            Sign::Strained(Duration::ZERO)
+        }
         (Verdict::Retry(_), Some(Scope::Service | Scope::Dataset)) => {
             let first = judgement.pause.map_or(Duration::ZERO, |pause| pause.first);
             Sign::Strained(judgement.retry_after.unwrap_or(first))
         }
-        _ if broken_off(&judgement.code) => Sign::Strained(Duration::ZERO),
         _ => Sign::None,
     }
+}
+
+/// A gateway had the file and no answer in time.
+fn gateway_gave_up(judgement: &Judgement) -> bool {
+    let codes = [504, 520, 524].map(Code::http);
+    judgement.verdict == Verdict::Unconfirmed && codes.contains(&judgement.code)
 }
 
 /// The connection broke, or no answer came in time.

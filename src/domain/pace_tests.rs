@@ -22,7 +22,7 @@ fn answered(status: u16, retry_after: Option<u64>) -> Judgement {
         status,
         body: Body::Empty,
         retry_after: retry_after.map(Duration::from_secs),
-        location: None,
+        ..Answer::default()
     }))
 }
 

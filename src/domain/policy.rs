@@ -36,8 +36,10 @@ pub enum OnUnconfirmed {
     /// possible and recorded as such. A service that never answers would else
     /// be sent the same file, at a price, for ever.
     Resend {
-        /// In a row.
+        /// In a row; what was a gate's probe is not counted.
         times: u32,
+        /// The wait before the first time; it doubles with each.
+        first: Duration,
     },
     /// Nothing is sent twice; an operator decides.
     Hold,

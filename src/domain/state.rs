@@ -221,12 +221,21 @@ impl StateKind {
         matches!(
             self,
             StateKind::Failed
+                | StateKind::Untracked
                 | StateKind::Rejected
                 | StateKind::Exhausted
                 | StateKind::Unconfirmed
                 | StateKind::Lost
                 | StateKind::Unsupported
         )
+    }
+}
+
+impl StateKind {
+    /// A retry of "everything that needs attention" includes it. What the service
+    /// says it has taken is sent again only where the operator names it.
+    pub const fn retried_unnamed(self) -> bool {
+        self.needs_attention() && !matches!(self, StateKind::Untracked)
     }
 }
 
@@ -303,7 +312,7 @@ mod tests {
         ("succeeded",   true,  false),
         ("failed",      true,  true),
         ("cancelled",   true,  false),
-        ("untracked",   true,  false),
+        ("untracked",   true,  true),
         ("rejected",    true,  true),
         ("exhausted",   true,  true),
         ("unconfirmed", true,  true),

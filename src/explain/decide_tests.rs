@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::facts::*;
 use super::{Answer, Explanation, decide};
 use crate::domain::answer::Code;
-use crate::domain::error_table::Lifts;
+use crate::domain::error_table::{Holds, Lifts};
 use crate::domain::gate::{Closed, GateKey};
 use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName, TaskId};
 use crate::domain::media::Media;
@@ -175,6 +175,7 @@ fn closed() -> Closed {
         fingerprint: String::new(),
         first: Duration::from_secs(1),
         max: Duration::from_secs(2),
+        holds: Holds::Calls,
     }
 }
 

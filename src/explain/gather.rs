@@ -393,8 +393,12 @@ async fn one(config: &Config, ledger: &Ledger, record: FileRecord) -> Result<Kno
         _ => Vec::new(),
     };
     let all = ledger.gates();
+    let query = matches!(record.state, State::Submitted { .. });
     let gates = on_its_way.into_iter().filter_map(|key| {
         let gate = all.get(&key)?;
+        if query && !gate.holds_queries() {
+            return None;
+        }
         let probe = match gate.status {
             Status::Probing { .. } => Probe::Out,
             _ => Probe::Waits,

@@ -16,7 +16,7 @@ use super::policies::Policies;
 use super::rows::{FileRecord, bounded};
 use super::work::Work;
 use crate::domain::answer::Code;
-use crate::domain::error_table::{Judgement, Lifts};
+use crate::domain::error_table::{Holds, Judgement, Lifts};
 use crate::domain::gate::{Closed, Gate, GateKey, OnTheWay, Status, Streak, Way, Weighed, weigh};
 use crate::domain::ids::{DatasetName, FileId, FolderName, Route};
 use crate::domain::time::{Moment, Timestamp};
@@ -176,7 +176,7 @@ pub(super) fn save(work: &mut Work<'_>, key: &GateKey, gate: &Gate) -> Result<()
     work.conn
         .prepare_cached(
             "INSERT OR REPLACE INTO gates VALUES \
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
             key_text(key),
@@ -191,6 +191,7 @@ pub(super) fn save(work: &mut Work<'_>, key: &GateKey, gate: &Gate) -> Result<()
             closed.map(|c| c.fingerprint.as_str()),
             closed.map(|c| millis(c.first)),
             closed.map(|c| millis(c.max)),
+            closed.map(|c| holds_text(c.holds)),
             streak.map(|s| s.code.as_str()),
             files,
         ])?;
@@ -204,7 +205,7 @@ fn query(
 ) -> Result<Vec<(GateKey, Gate)>, Fail> {
     let sql = format!(
         "SELECT key, status, probe, since, until, level, code, why, lifts, fingerprint, first_ms, \
-         max_ms, streak_code, streak_files FROM gates WHERE {condition}"
+         max_ms, holds, streak_code, streak_files FROM gates WHERE {condition}"
     );
     let mut statement = conn.prepare_cached(&sql)?;
     let rows = statement.query_map(params, gate_of)?;
@@ -231,6 +232,11 @@ fn gate_of(row: &Row<'_>) -> Result<(GateKey, Gate), rusqlite::Error> {
             fingerprint: row.get(9)?,
             first: Duration::from_millis(row.get::<_, i64>(10)?.unsigned_abs()),
             max: Duration::from_millis(row.get::<_, i64>(11)?.unsigned_abs()),
+            holds: match row.get::<_, String>(12)?.as_str() {
+                "calls" => Holds::Calls,
+                "uploads" => Holds::Uploads,
+                other => return Err(bad("holds", other)),
+            },
         })
     };
     let status = match status.as_str() {
@@ -242,10 +248,10 @@ fn gate_of(row: &Row<'_>) -> Result<(GateKey, Gate), rusqlite::Error> {
         },
         other => return Err(bad("status", other)),
     };
-    let streak = match row.get::<_, Option<String>>(12)? {
+    let streak = match row.get::<_, Option<String>>(13)? {
         None => None,
         Some(code) => {
-            let files: String = row.get(13)?;
+            let files: String = row.get(14)?;
             Some(Streak {
                 code: Code::service(&code),
                 files: serde_json::from_str(&files).map_err(|_| bad("streak_files", &files))?,
@@ -276,6 +282,13 @@ fn key_of(text: &str) -> Option<GateKey> {
         folder: FolderName(folder.to_owned()),
         media: media.parse().ok()?,
     }))
+}
+
+const fn holds_text(holds: Holds) -> &'static str {
+    match holds {
+        Holds::Calls => "calls",
+        Holds::Uploads => "uploads",
+    }
 }
 
 const fn lifts_text(lifts: Lifts) -> &'static str {

@@ -274,7 +274,7 @@ impl Ledger {
         match which {
             Selection::Matching(mut filter) if filter.states.is_empty() => {
                 filter.states = StateKind::ALL.into_iter().collect();
-                filter.states.retain(|state| state.needs_attention());
+                filter.states.retain(|state| state.retried_unnamed());
                 self.selected(Selection::Matching(filter)).await
             }
             which => self.selected(which).await,

@@ -203,6 +203,7 @@ CREATE TABLE gates (
     fingerprint TEXT,
     first_ms INTEGER,
     max_ms INTEGER,
+    holds TEXT CHECK (holds = 'calls' OR holds = 'uploads'),
     streak_code TEXT,
     streak_files TEXT,
     CHECK ((status = 'probing') = (probe IS NOT NULL)),

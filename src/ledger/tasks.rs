@@ -182,6 +182,8 @@ impl Ledger {
             let gates = &work.brakes()?.gates;
             let (way, [service, dataset], _) = gates::way(gates, &file.dataset, None, &prints);
             let ways = [(service, way.service.gate), (dataset, way.dataset.gate)];
+            let ways = ways.into_iter().filter(|(_, gate)| gate.holds_queries());
+            let ways: Vec<_> = ways.collect();
             let admitted = |gate: &crate::domain::gate::Gate| {
                 gate.is_probed_by(id) || !matches!(gate.admits(at.now), Admission::Closed { .. })
             };
@@ -213,22 +215,22 @@ impl Ledger {
                 let why = format!("no task of it is followed: it is {}", file.state.kind());
                 return Err(Fail::Refused(polled.id, why));
             }
+            let message = bounded(&polled.judgement.why).to_owned();
+            let repeated = file.poll.as_ref().is_some_and(|p| p.message == message);
             file.poll = Some(LastPoll {
                 at: at.now,
                 code: polled.judgement.code.clone(),
-                message: bounded(&polled.judgement.why).to_owned(),
+                message,
                 count: file.poll.map_or(0, |poll| poll.count).saturating_add(1),
             });
             let prints = &polled.fingerprints;
-            uploads::judged(
-                work,
-                &mut file,
-                None,
-                prints,
-                polled.judgement,
-                at,
-                &policies,
-            )
+            let judgement = polled.judgement;
+            let finished =
+                uploads::judged(work, &mut file, None, prints, judgement, at, &policies)?;
+            Ok(Finished {
+                repeated,
+                ..finished
+            })
         })
         .await
     }

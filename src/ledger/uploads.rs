@@ -117,6 +117,8 @@ pub struct Finished {
     pub returned: Vec<FileId>,
     /// It goes out again though an earlier body may have been taken.
     pub possible_duplicate: bool,
+    /// The answer to a query is the same as the one before it.
+    pub repeated: bool,
 }
 
 /// A file that was sent, or may have been, with the same content and options.
@@ -384,6 +386,7 @@ pub(super) fn judged(
         source: file.source.as_ref().map(|source| source.action),
         returned,
         possible_duplicate,
+        repeated: false,
     })
 }
 

@@ -59,6 +59,7 @@ pub fn answer(bytes: &[u8]) {
         status,
         headers,
         body: whole,
+        whole: true,
     };
     check(&read_at(&raw, 784_111_777_000, BASE), says_it(bytes));
 }
@@ -79,6 +80,7 @@ pub fn headers(bytes: &[u8]) {
         status: 307,
         headers,
         body: Fetched::Unsaid,
+        whole: true,
     };
     let answer = read_at(&raw, now, &url);
     check(&answer, says_it(bytes));
@@ -139,6 +141,8 @@ fn read_at(raw: &Raw, now: i64, url: &str) -> Answer {
         base: &base,
         now: Timestamp(now),
         key: KEY,
+        task: None,
+        proxy: None,
     };
     read(raw, &asked)
 }
@@ -152,12 +156,13 @@ fn check(answer: &Answer, said: bool) {
             message,
             task,
             task_state,
+            opt_result,
         } => {
             assert!(!code.is_empty() && code.chars().count() <= 64);
             let label = Code::service(code).to_string();
             assert!((1..=32).contains(&label.len()));
             assert!(label.bytes().all(|b| b.is_ascii_graphic()));
-            let _ = write!(all, "{code}\n{label}\n{task_state:?}");
+            let _ = write!(all, "{code}\n{label}\n{task_state:?}\n{opt_result:?}");
             if let Some(message) = message {
                 assert!(message.len() <= 1024);
                 assert_shown(&shown_text(message, 300), 301);
@@ -171,7 +176,7 @@ fn check(answer: &Answer, said: bool) {
             }
         }
         Body::Empty => {}
-        Body::NotEnvelope { what } => {
+        Body::NotEnvelope { what } | Body::OtherTask { what } => {
             assert_shown(what, 150);
             all.push_str(what);
         }

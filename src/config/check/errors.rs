@@ -12,7 +12,7 @@ use super::{DAY, HOUR, Report};
 use crate::config::raw::RawError;
 use crate::domain::answer::Call;
 use crate::domain::error_table::{
-    Calls, ErrorTable, Lifts, Limit, On, Pause, Row, Rule, Scope, Then, WORDS,
+    Calls, ErrorTable, Holds, Lifts, Limit, On, Pause, Row, Rule, Scope, Then, WORDS,
 };
 use crate::domain::spelling::did_you_mean;
 
@@ -60,11 +60,15 @@ fn row(key: &str, raw: &RawError, table: &ErrorTable, to: &mut Report<'_>) -> Op
     );
     let on = on(&at("on"), &raw.on, to)?;
     let before = (table.row(Call::Upload, &on), table.row(Call::Query, &on));
+    // An account that is used up is told by the service in words of its own:
+    // what is named so is held as the documented answer is.
+    let quota = raw.verdict.as_deref() == Some("quota");
     let base = match calls {
+        _ if quota => table.row(Call::Upload, &On::Status(402)),
         Calls::Query => before.1,
         Calls::Any | Calls::Upload => before.0,
     };
-    if calls == Calls::Any && before.0 != before.1 {
+    if calls == Calls::Any && before.0 != before.1 && !quota {
         to.error(
             key,
             "is about an answer that means one thing to an upload and another to a query",
@@ -80,6 +84,7 @@ fn row(key: &str, raw: &RawError, table: &ErrorTable, to: &mut Report<'_>) -> Op
         meaning: base.meaning,
         rule,
         pause,
+        marks: base.marks,
         advice: base.advice,
     };
     sense(key, &row, to).then_some(row)
@@ -131,6 +136,7 @@ fn rule(key: &str, raw: &RawError, calls: Calls, base: Rule, to: &mut Report<'_>
             ("hold", Rule::Hold),
             ("unconfirmed", Rule::Unconfirmed),
             ("done", Rule::Done),
+            ("quota", Rule::Hold),
         ],
     );
     if raw.limit.is_none() && raw.then.is_some() {
@@ -249,7 +255,13 @@ fn pause(key: &str, raw: &RawError, base: Option<Pause>, to: &mut Report<'_>) ->
         first,
         max: longest,
         lifts: base.map_or(Lifts::Time, |p| p.lifts),
+        holds: base.map_or(Holds::Calls, |p| p.holds),
     })
+}
+
+/// A success that names no task: it can't be followed, and may pause.
+fn is_untracked(on: &On) -> bool {
+    matches!(on, On::NoTask | On::Status(304))
 }
 
 /// Refuses what would lose files, send one over and over, or say what can't be.
@@ -295,7 +307,7 @@ fn sense(key: &str, row: &Row, to: &mut Report<'_>) -> bool {
             "holds a file without pausing anything: it would be sent again at once, for ever",
             "add `pause = \"route\"`, \"dataset\" or \"service\"",
         )),
-        (_, Rule::Done) if row.pause.is_some() => Some((
+        (on, Rule::Done) if row.pause.is_some() && !is_untracked(on) => Some((
             "pauses on what counts as a success",
             "add `pause = \"file\"`, so that nothing else waits",
         )),

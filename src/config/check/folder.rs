@@ -28,7 +28,17 @@ pub(super) struct Going {
     backoff: Backoff,
     give_up_after: Duration,
     resends: u32,
+    resend_wait: Duration,
     pace: PollPace,
+}
+
+impl Going {
+    const fn resend(&self) -> OnUnconfirmed {
+        OnUnconfirmed::Resend {
+            times: self.resends,
+            first: self.resend_wait,
+        }
+    }
 }
 
 /// A folder, and the key that names it in the file.
@@ -101,6 +111,13 @@ pub(super) fn going(retry: &RawRetry, poll: &RawPoll, to: &mut Report<'_>) -> Go
             3650 * DAY,
         ),
         resends,
+        resend_wait: to.time(
+            "retry.unconfirmed_wait",
+            &retry.unconfirmed_wait,
+            MINUTE,
+            ms(10),
+            DAY,
+        ),
         pace: PollPace {
             first,
             max: max.max(first),
@@ -174,16 +191,9 @@ fn one(
         unconfirmed: to.choice(
             &at("unconfirmed"),
             &raw.unconfirmed,
-            OnUnconfirmed::Resend {
-                times: going.resends,
-            },
+            going.resend(),
             &[
-                (
-                    "resend",
-                    OnUnconfirmed::Resend {
-                        times: going.resends,
-                    },
-                ),
+                ("resend", going.resend()),
                 ("hold", OnUnconfirmed::Hold),
             ],
         ),

@@ -301,8 +301,7 @@ mod tests {
         let answer = Answer {
             status,
             body: Body::Empty,
-            retry_after: None,
-            location: None,
+            ..Answer::default()
         };
         ErrorTable::default().judge(Call::Upload, &Outcome::Answer(answer), Trail::default())
     }

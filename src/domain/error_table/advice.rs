@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Calls, Follow, Lifts, On, Pause, Row, Rule, Scope, Then};
+use super::{Calls, Follow, Holds, Lifts, On, Pause, Row, Rule, Scope, Then};
 use crate::domain::policy::{OnUnconfirmed, Policy};
 
 /// What happens to the file; for a query, to its task. `policy`: with its
@@ -19,7 +19,7 @@ pub fn for_the_file(row: &Row, policy: Option<&Policy>) -> String {
             "taken; its task is asked about until it ends".to_owned()
         }
         Rule::Done => {
-            "counts as taken; without a task ID it ends as `untracked`, and is never sent again"
+            "counts as taken; without a task ID it ends as `untracked`, and is sent again only by `retry`"
                 .to_owned()
         }
         Rule::Retry { limit: None } if query => format!(
@@ -27,16 +27,18 @@ pub fn for_the_file(row: &Row, policy: Option<&Policy>) -> String {
             waits(policy)
         ),
         Rule::Retry { limit: None } => format!(
-            "sent again, {}, for as long as `give_up_after` allows{}; after that it ends as `exhausted`",
+            "sent again, {}, for as long as `give_up_after` allows{}; after that it ends as `exhausted`{}",
             waits(policy),
             policy.map_or(String::new(), |p| format!(" ({})", time(p.give_up_after))),
+            marked(row),
         ),
         Rule::Retry { limit: Some(limit) } => format!(
-            "{} up to {} more times, {}; one failure more, and it ends as `{}`",
+            "{} up to {} more times, {}; one failure more, and it ends as `{}`{}",
             if query { "the task is asked about" } else { "sent again" },
             limit.times,
             waits(policy),
             then(limit.then),
+            if query { "" } else { marked(row) },
         ),
         Rule::Reject => {
             "ends as `rejected`: it is never sent again by itself, only with `retry`, or when it is dropped anew"
@@ -48,12 +50,15 @@ pub fn for_the_file(row: &Row, policy: Option<&Policy>) -> String {
         }
         Rule::Unconfirmed => {
             let times = match policy.map(|p| p.unconfirmed) {
-                Some(OnUnconfirmed::Resend { times }) => format!(", at most {times} times in a row"),
+                Some(OnUnconfirmed::Resend { times, first }) => {
+                    format!(", after {} at least, at most {times} times in a row", time(first))
+                }
                 _ => String::new(),
             };
             format!(
                 "the service may have it or not: with `unconfirmed = \"resend\"` it is sent again and \
-                 marked as a possible duplicate{times}; with \"hold\" it ends as `unconfirmed`, and you decide"
+                 marked as a possible duplicate{times}; with \"hold\" it ends as `unconfirmed`, and you \
+                 decide; an answer that came before the last byte is simply tried again"
             )
         }
         Rule::Follow(Follow::Get) => {
@@ -76,10 +81,18 @@ pub fn for_the_others(row: &Row) -> String {
     if row.calls == Calls::Query && pause.scope == Scope::Route {
         return "nobody else waits: a query says nothing about a route".to_owned();
     }
-    let scope = match pause.scope {
-        Scope::Route => "its route (this folder's files of this media type)",
-        Scope::Dataset => "its dataset (all that is sent or asked with the same Access-Key)",
-        Scope::Service => "everything that is sent or asked, whatever its folder",
+    let scope = match (pause.scope, pause.holds) {
+        (Scope::Route, _) => "its route (this folder's files of this media type)",
+        (Scope::Dataset, Holds::Calls) => {
+            "its dataset (all that is sent or asked with the same Access-Key)"
+        }
+        (Scope::Dataset, Holds::Uploads) => {
+            "its dataset's uploads (all that is sent with the same Access-Key; tasks are followed)"
+        }
+        (Scope::Service, Holds::Calls) => "everything that is sent or asked, whatever its folder",
+        (Scope::Service, Holds::Uploads) => {
+            "everything that is sent, whatever its folder; tasks are followed"
+        }
     };
     format!("{}{scope} {}", after(&pause), probes(&pause))
 }
@@ -103,6 +116,15 @@ pub fn to_do(row: &Row) -> &'static str {
         ("", Rule::Retry { .. }, _) => "nothing: it mends itself, or `list --attention` has it",
         ("", _, _) => "nothing",
         (advice, _, _) => advice,
+    }
+}
+
+/// Said of an answer that does not prove that the file was not taken.
+const fn marked(row: &Row) -> &'static str {
+    if row.marks {
+        "; an answer after the last byte may come from a gateway, so what is sent again is marked as a possible duplicate"
+    } else {
+        ""
     }
 }
 
@@ -243,7 +265,10 @@ mod tests {
         let policy = Policy {
             backoff: Backoff::new(secs(1), secs(15 * 60)).expect("bounds"),
             give_up_after: secs(30 * 86_400),
-            unconfirmed: OnUnconfirmed::Resend { times: 3 },
+            unconfirmed: OnUnconfirmed::Resend {
+                times: 3,
+                first: secs(60),
+            },
             resubmit_failed: 0,
             poll: PollPace {
                 first: secs(5),

@@ -35,6 +35,13 @@ pub struct Judgement {
     pub retry_after: Option<Duration>,
     /// The service itself answered: it is there, whatever it said.
     pub heard: bool,
+    /// Which call it was.
+    pub call: Call,
+    /// The answer does not prove that the file was not taken: see [`Row::marks`].
+    pub may_be_taken: bool,
+    /// The request was a gate's probe: it went while all others had to wait,
+    /// and what came of it is not counted against its file. `gate` says so.
+    pub probe: bool,
 }
 
 /// The redirects that led to an outcome.
@@ -113,12 +120,30 @@ impl ErrorTable {
     }
 
     fn exact(&self, call: Call, on: &On) -> Option<&Row> {
-        let about = |row: &Row| match row.calls {
-            Calls::Any => true,
-            Calls::Upload => call == Call::Upload,
-            Calls::Query => call == Call::Query,
+        self.rows
+            .iter()
+            .find(|row| row.on == *on && row.calls.include(call))
+    }
+
+    /// The override that names an error by a part of its message.
+    fn by_message(&self, call: Call, answer: Option<&Answer>) -> Option<On> {
+        let Body::Envelope {
+            message: Some(message),
+            code,
+            ..
+        } = &answer?.body
+        else {
+            return None;
         };
-        self.rows.iter().find(|row| row.on == *on && about(row))
+        let refused = code != "0" || !(200..400).contains(&answer?.status);
+        let said = message.to_lowercase();
+        let named = |row: &&Row| match &row.on {
+            On::Message(part) => refused && said.contains(part.as_str()),
+            _ => false,
+        };
+        let mut rows = self.rows.iter().filter(named);
+        let row = rows.find(|row| row.calls.include(call))?;
+        Some(row.on.clone())
     }
 
     /// Judges one outcome that was come to by way of `trail`.
@@ -130,6 +155,10 @@ impl ErrorTable {
             }
         };
         let mut on = classify(call, outcome);
+        let label = label(call, &on, answer);
+        if let Some(named) = self.by_message(call, answer) {
+            on = named;
+        }
         let mut row = self.row(call, &on);
         // Asked of the rule and not of the status: an override may have other
         // statuses followed, and those must not go in circles or abroad either.
@@ -154,6 +183,12 @@ impl ErrorTable {
         if call == Call::Query && foreign && gives_up_task(&verdict) {
             verdict = Verdict::Hold;
         }
+        // An answer that came before the last byte is about a file that the
+        // service cannot have.
+        let early = call == Call::Upload && answer.is_some_and(|a| !a.whole);
+        if early && verdict == Verdict::Unconfirmed {
+            verdict = Verdict::Retry(None);
+        }
         let settled = matches!(verdict, Verdict::Done(_) | Verdict::Follow(Follow::Get, _));
         // A 303 that can't be followed says "taken" as much as one that can.
         let stranded = matches!(on, On::Elsewhere | On::TooManyHops)
@@ -161,10 +196,17 @@ impl ErrorTable {
         if (trail.see_other || stranded) && call == Call::Upload && !settled {
             verdict = Verdict::Unconfirmed;
         }
+        let may_be_taken = row.marks
+            && call == Call::Upload
+            && !early
+            && matches!(verdict, Verdict::Retry(_));
+        let code = match (&on, &verdict) {
+            (On::Success, Verdict::Task(TaskState::Unknown(_))) => Code::own(UNKNOWN_STATE),
+            _ => label,
+        };
         Judgement {
-            verdict,
-            code: label(&on, answer),
-            why: words(row.meaning, answer, detail),
+            code,
+            why: words(&on, row.meaning, answer, detail),
             advice: row.advice,
             pause,
             // "At once", or a date that has passed, is no wait: the backoff is,
@@ -174,7 +216,12 @@ impl ErrorTable {
                 .filter(|w| !w.is_zero())
                 .map(|w| w.min(MAX_RETRY_AFTER)),
             // A 206 that gets here as such had no whole envelope.
-            heard: answer.is_some() && !matches!(on, On::NotEnvelope | On::Status(206)),
+            heard: answer.is_some()
+                && !matches!(on, On::NotEnvelope | On::OtherTask | On::Status(206)),
+            verdict,
+            call,
+            may_be_taken,
+            probe: false,
         }
     }
 }
@@ -182,7 +229,8 @@ impl ErrorTable {
 /// The classes that a match falls back to, narrowest first.
 fn class_of(on: &On) -> Vec<On> {
     match on {
-        On::Status(206) => vec![On::NotEnvelope],
+        On::Status(206) | On::OtherTask => vec![On::NotEnvelope],
+        On::Message(_) => vec![On::OtherCode],
         On::Status(status) => vec![On::Class(status / 100), On::Class(5)],
         On::Code(code) if code.starts_with("OPS4") => vec![On::CodeClass("OPS4"), On::OtherCode],
         On::Code(code) if code.starts_with("OPS5") => vec![On::CodeClass("OPS5"), On::OtherCode],
@@ -190,6 +238,9 @@ fn class_of(on: &On) -> Vec<On> {
         _ => vec![],
     }
 }
+
+/// The label of a task whose state is not documented.
+pub(crate) const UNKNOWN_STATE: &str = "UNKNOWN-STATE";
 
 /// How many redirects in a row are followed.
 const MAX_HOPS: u8 = 3;
@@ -227,6 +278,7 @@ fn classify(call: Call, outcome: &Outcome) -> On {
             Call::Query if task_state.is_some() => On::Success,
             _ => On::NoTask,
         },
+        (200..=299, Body::OtherTask { .. }) => On::OtherTask,
         (206, _) => On::Status(206),
         (200..=299, Body::Empty) => On::NoTask,
         (200..=299, Body::NotEnvelope { .. }) => On::NotEnvelope,
@@ -269,15 +321,16 @@ fn gives_up_task(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Retry(Some(limit)) if limit.then == Then::Lost)
 }
 
-fn label(on: &On, answer: Option<&Answer>) -> Code {
+fn label(call: Call, on: &On, answer: Option<&Answer>) -> Code {
     match (on, on.own_label()) {
         (On::Code(code), _) => Code::service(code),
+        (On::NoTask, _) if call == Call::Query => Code::http(answer.map_or(0, |a| a.status)),
         (_, Some(own)) => Code::own(own),
         _ => Code::http(answer.map_or(0, |a| a.status)),
     }
 }
 
-fn words(meaning: &str, answer: Option<&Answer>, detail: Option<&str>) -> String {
+fn words(on: &On, meaning: &str, answer: Option<&Answer>, detail: Option<&str>) -> String {
     let mut text = meaning.to_owned();
     let mut add = |more: &str| {
         text.push_str(": ");
@@ -292,8 +345,21 @@ fn words(meaning: &str, answer: Option<&Answer>, detail: Option<&str>) -> String
                 },
                 _,
             ) if !message.is_empty() => add(message),
-            (Body::NotEnvelope { what }, None) => add(what),
+            (Body::NotEnvelope { what } | Body::OtherTask { what }, None) => add(what),
+            (
+                Body::Envelope {
+                    task_state: Some(TaskState::Unknown(state)),
+                    ..
+                },
+                _,
+            ) if *on == On::Success => add(&format!(
+                "the task's state is {state:?}, which is not documented: it counts as still \
+                 processing"
+            )),
             _ => {}
+        }
+        if let (On::Status(407 | 511), Some(proxy)) = (on, &answer.proxy) {
+            add(&format!("the request went through the proxy {proxy}"));
         }
         // A redirect's operator needs the address, whatever else was said.
         if let Some(Location::SameOrigin(to) | Location::Elsewhere(to)) = &answer.location {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::domain::error_table::{Lifts, Then};
+use crate::domain::error_table::{Holds, Lifts, Then};
 
 #[path = "judge_tests/overrides.rs"]
 mod overrides;
@@ -27,8 +27,7 @@ fn answer(status: u16, body: Body) -> Answer {
     Answer {
         status,
         body,
-        retry_after: None,
-        location: None,
+        ..Answer::default()
     }
 }
 
@@ -38,6 +37,14 @@ fn envelope(code: &str) -> Body {
         message: None,
         task: None,
         task_state: None,
+        opt_result: None,
+    }
+}
+
+/// The service speaks of a task that was not asked about.
+fn other_task() -> Body {
+    Body::OtherTask {
+        what: "it names t-2".to_owned(),
     }
 }
 
@@ -48,6 +55,7 @@ fn success() -> Body {
         message: Some("success".to_owned()),
         task: Some(task()),
         task_state: Some(TaskState::Pending),
+        opt_result: None,
     }
 }
 
@@ -125,8 +133,9 @@ fn line(judgement: &Judgement) -> String {
         Verdict::Follow(Follow::Get, _) => "follow by GET".to_owned(),
         Verdict::Follow(Follow::Same, _) => "follow".to_owned(),
     };
+    let marked = if judgement.may_be_taken { ", marked" } else { "" };
     let Some(pause) = judgement.pause else {
-        return verdict;
+        return verdict + marked;
     };
     let lifts = match pause.lifts {
         Lifts::Time => "",
@@ -140,7 +149,11 @@ fn line(judgement: &Judgement) -> String {
     };
     let (first, max) = (span(pause.first), span(pause.max));
     let (scope, after) = (pause.scope, pause.after);
-    format!("{verdict} | {scope} x{after} {first}..{max}{lifts}")
+    let uploads = match pause.holds {
+        Holds::Calls => "",
+        Holds::Uploads => " uploads",
+    };
+    format!("{verdict}{marked} | {scope} x{after} {first}..{max}{lifts}{uploads}")
 }
 
 /// Every row of the written table, in its order, for an upload and a query.
@@ -150,6 +163,12 @@ fn the_written_table() {
     const PATH: &str = "hold | route x1 1h..24h or other settings";
     const FILE_OR_ROUTE: &str = "reject | route x5 15m..6h or other settings";
     const SERVER: &str = "retry 8 then exhausted | service x5 30s..15m";
+    const SERVER_MARKED: &str = "retry 8 then exhausted, marked | service x5 30s..15m";
+    const DOWN_MARKED: &str = "retry, marked | service x1 2s..15m";
+    const DOUBT: &str = "unconfirmed | service x3 1m..1h uploads";
+    const UNTRACKED: &str = "done, untracked | service x3 1m..1h uploads";
+    const QUOTA: &str = "hold | dataset x1 1h..24h or another key uploads";
+    const PROXY: &str = "hold | service x1 1m..1h or other settings";
     const DOWN: &str = "retry | service x1 2s..15m";
     const KEY: &str = "hold | dataset x1 1h..24h or another key";
     const REFUSED: &str = "hold | dataset x1 15m..6h or another key";
@@ -161,13 +180,13 @@ fn the_written_table() {
     let table = [
         ("200, code 0, task",      with(200, success()),            "done",            "task"),
         ("202",                    with(202, success()),            "done",            "task"),
-        ("204",                    with(204, Body::Empty),          "done, untracked", "unchanged"),
-        ("200, empty",             with(200, Body::Empty),          "done, untracked", "unchanged"),
-        ("202, empty",             with(202, Body::Empty),          "done, untracked", "unchanged"),
-        ("200, no task ID",        status(200),                     "done, untracked", "unchanged"),
-        ("202, no task ID",        status(202),                     "done, untracked", "unchanged"),
+        ("204",                    with(204, Body::Empty),          UNTRACKED,         "unchanged"),
+        ("200, empty",             with(200, Body::Empty),          UNTRACKED,         "unchanged"),
+        ("202, empty",             with(202, Body::Empty),          UNTRACKED,         "unchanged"),
+        ("200, no task ID",        status(200),                     UNTRACKED,         "unchanged"),
+        ("202, no task ID",        status(202),                     UNTRACKED,         "unchanged"),
         ("206, whole",             with(206, success()),            "done",            "task"),
-        ("206, whole, no task",    status(206),                     "done, untracked", "unchanged"),
+        ("206, whole, no task",    status(206),                     UNTRACKED,         "unchanged"),
         ("206, cut",               with(206, html()),               "unconfirmed",     "retry | service x3 1m..1h"),
         ("206, empty",             with(206, Body::Empty),          "unconfirmed",     "retry | service x3 1m..1h"),
         ("200, HTML",              with(200, html()),               PORTAL,            "retry | service x3 1m..1h"),
@@ -176,7 +195,7 @@ fn the_written_table() {
         ("308",                    to(308, abroad()),               MOVED,             MOVED),
         ("303",                    to(303, here()),                 "follow by GET",   "follow by GET"),
         ("303, abroad",            to(303, abroad()),               "unconfirmed | service x1 1h..24h or other settings", MOVED),
-        ("304",                    with(304, Body::Empty),          "done, untracked", "unchanged"),
+        ("304",                    with(304, Body::Empty),          UNTRACKED,         "unchanged"),
         ("307",                    to(307, here()),                 "follow",          "follow"),
         ("307, abroad",            to(307, abroad()),               MOVED,             MOVED),
         ("307, nowhere",           to(307, None),                   MOVED,             MOVED),
@@ -197,17 +216,30 @@ fn the_written_table() {
         ("415",                    status(415),                     "reject",          "reject"),
         ("422",                    status(422),                     FILE_OR_ROUTE,     "reject"),
         ("418, other 4xx",         status(418),                     FILE_OR_ROUTE,     "reject"),
-        ("408",                    status(408),                     "retry",           "retry"),
+        ("408",                    status(408),                     "retry, marked",   "retry"),
+        ("402",                    status(402),                     QUOTA,             QUOTA),
+        ("407",                    status(407),                     PROXY,             PROXY),
+        ("421",                    status(421),                     PROXY,             PROXY),
+        ("431",                    status(431),                     PROXY,             PROXY),
+        ("511",                    status(511),                     PROXY,             PROXY),
         ("425",                    status(425),                     "retry",           "retry"),
         ("429",                    status(429),                     MANY,              MANY),
-        ("500",                    status(500),                     SERVER,            SERVER),
-        ("502",                    status(502),                     DOWN,              DOWN),
-        ("504",                    status(504),                     DOWN,              DOWN),
-        ("503",                    with(503, html()),               DOWN,              DOWN),
-        ("599, other 5xx",         status(599),                     SERVER,            SERVER),
+        ("500",                    status(500),                     SERVER_MARKED, SERVER),
+        ("502",                    status(502),                     DOWN_MARKED, DOWN),
+        ("503",                    with(503, html()),               DOWN_MARKED,       DOWN),
+        ("504",                    status(504),                     DOUBT,             DOWN),
+        ("520",                    status(520),                     DOUBT,             DOWN),
+        ("521",                    status(521),                     DOWN,              DOWN),
+        ("522",                    status(522),                     DOWN,              DOWN),
+        ("523",                    status(523),                     DOWN,              DOWN),
+        ("524",                    status(524),                     DOUBT,             DOWN),
+        ("525",                    status(525),                     DOWN,              DOWN),
+        ("526",                    status(526),                     DOWN,              DOWN),
+        ("530",                    status(530),                     DOWN,              DOWN),
+        ("599, other 5xx",         status(599),                     SERVER_MARKED,     SERVER),
         ("no connection",          no_connection(),                 NET,               NET),
         ("broken before",          broken(false),                   "retry",           "retry"),
-        ("broken after",           broken(true),                    "unconfirmed",     "retry"),
+        ("broken after",           broken(true),                    DOUBT,             "retry"),
         ("OPS40001",               code(200, "OPS40001"),           PATH,              "hold"),
         ("OPS40002",               code(200, "OPS40002"),           FILE_OR_ROUTE,     "reject"),
         ("OPS40003",               code(200, "OPS40003"),           PATH,              "hold"),
@@ -221,6 +253,9 @@ fn the_written_table() {
         assert_eq!(line(&judge(UP, &outcome)), upload, "upload: {name}");
         assert_eq!(line(&judge(ASK, &outcome)), query, "query: {name}");
     }
+    let other = with(200, other_task());
+    assert_eq!(line(&judge(ASK, &other)), "retry | service x3 1m..1h");
+    assert!(!judge(ASK, &other).heard, "nothing is concluded");
 }
 
 #[test]
@@ -235,6 +270,7 @@ fn a_success_carries_what_the_call_asked_for() {
         message: None,
         task: Some(task()),
         task_state: None,
+        opt_result: None,
     };
     let unchanged = judge(ASK, &with(200, only_task)).verdict;
     assert_eq!(unchanged, Verdict::Unchanged);
@@ -243,9 +279,88 @@ fn a_success_carries_what_the_call_asked_for() {
         message: None,
         task: None,
         task_state: Some(TaskState::Success),
+        opt_result: None,
     };
     let untracked = judge(UP, &with(200, only_state)).verdict;
     assert_eq!(untracked, Verdict::Done(None));
+}
+
+/// Before the last byte the service cannot have the file, whatever answers.
+#[test]
+fn an_early_answer_leaves_nothing_in_doubt() {
+    for status in [200, 206, 408, 429, 500, 502, 503, 504, 520, 524, 599] {
+        let early = Outcome::Answer(Answer {
+            whole: false,
+            ..answer(status, Body::Empty)
+        });
+        let judged = judge(UP, &early);
+        assert!(!judged.may_be_taken, "{status}");
+        assert_ne!(judged.verdict, Verdict::Unconfirmed, "{status}");
+    }
+    let late = |status| judge(UP, &with(status, Body::Empty)).may_be_taken;
+    assert!([408, 500, 502, 503, 599].into_iter().all(late));
+    assert!(![425, 429, 521, 522, 409].into_iter().any(late));
+}
+
+/// What an account that is used up is called differs; the operator says it.
+#[test]
+fn a_message_can_be_named() {
+    let mut table = ErrorTable::default();
+    let quota = table.row(UP, &On::Status(402)).clone();
+    table.override_row(Row {
+        on: On::parse("Message: Insufficient Balance").unwrap(),
+        ..quota
+    });
+    let said = |status, code: &str, message: &str| {
+        let body = Body::Envelope {
+            code: code.to_owned(),
+            message: Some(message.to_owned()),
+            task: Some(task()),
+            task_state: None,
+            opt_result: None,
+        };
+        table.judge(UP, &with(status, body), Trail::default())
+    };
+    for (status, code) in [(400, "E17"), (200, "OPS40301"), (429, "429"), (403, "0")] {
+        let judged = said(status, code, "monthly: INSUFFICIENT balance");
+        assert_eq!(judged.verdict, Verdict::Hold, "{status} {code}");
+        assert_eq!(judged.pause, quota_pause(), "{status} {code}");
+        assert!(judged.code.as_str() == code || judged.code == Code::http(status));
+    }
+    assert_eq!(said(400, "E17", "no such thing").verdict, Verdict::Reject);
+    let done = said(200, "0", "insufficient balance soon");
+    assert_eq!(done.verdict, Verdict::Done(Some(task())), "a success is one");
+}
+
+fn quota_pause() -> Option<Pause> {
+    ErrorTable::default().row(UP, &On::Status(402)).pause
+}
+
+/// 407 and 511 are said by something on the way: it is named.
+#[test]
+fn the_proxy_is_named() {
+    for status in [407, 511] {
+        let outcome = Outcome::Answer(Answer {
+            proxy: Some("http://proxy:3128".to_owned()),
+            ..answer(status, Body::Empty)
+        });
+        let why = judge(UP, &outcome).why;
+        assert!(why.contains("http://proxy:3128"), "{why}");
+    }
+}
+
+#[test]
+fn a_state_that_is_not_documented_is_said() {
+    let body = Body::Envelope {
+        code: "0".to_owned(),
+        message: None,
+        task: Some(task()),
+        task_state: Some(TaskState::Unknown("COMPLETED".to_owned())),
+        opt_result: None,
+    };
+    let judged = judge(ASK, &with(200, body));
+    assert_eq!(judged.code.as_str(), UNKNOWN_STATE);
+    assert!(judged.why.contains("\"COMPLETED\""), "{}", judged.why);
 }
 
 fn codes() -> Vec<String> {

@@ -9,10 +9,11 @@ use crate::domain::answer::Call;
 use crate::domain::spelling::did_you_mean;
 
 /// The answers that are written as words, as [`On`] shows them.
-pub const WORDS: [(&str, On); 12] = [
+pub const WORDS: [(&str, On); 13] = [
     ("success", On::Success),
     ("no-task-id", On::NoTask),
     ("not-envelope", On::NotEnvelope),
+    ("other-task", On::OtherTask),
     ("redirect-elsewhere", On::Elsewhere),
     ("redirect-loop", On::TooManyHops),
     ("3xx", On::Class(3)),
@@ -33,6 +34,8 @@ impl On {
             On::BrokenBefore => "BROKEN-OFF",
             On::BrokenAfter => "NO-ANSWER",
             On::NotEnvelope => "NOT-THE-SERVICE",
+            On::OtherTask => "OTHER-TASK",
+            On::NoTask => "NO-TASK-ID",
             On::Success => "0",
             _ => return None,
         })
@@ -42,6 +45,12 @@ impl On {
     /// class (`4xx`, `OPS4*`), a code of the service. Upper and lower case are
     /// one. `None`: it is none of these.
     pub fn parse(text: &str) -> Option<On> {
+        if let Some((key, message)) = text.split_once(':')
+            && key.trim().eq_ignore_ascii_case("message")
+        {
+            let message = message.trim().to_lowercase();
+            return (!message.is_empty()).then_some(On::Message(message));
+        }
         let text = text.trim().to_ascii_uppercase();
         let word = |(word, _): &&(&str, On)| word.eq_ignore_ascii_case(&text);
         if let Some((_, on)) = WORDS.iter().find(word) {

@@ -19,6 +19,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use super::answer::Call;
 pub use judge::{ErrorTable, Judgement, MAX_RETRY_AFTER, Trail, Verdict};
 pub use lookup::{About, WORDS};
 pub use table::TABLE;
@@ -36,6 +37,10 @@ pub struct Row {
     pub rule: Rule,
     /// Who else has to wait.
     pub pause: Option<Pause>,
+    /// The answer may come from something between here and the service: after
+    /// the last byte it does not prove that the file was not taken, so what is
+    /// sent again is marked as a possible duplicate.
+    pub marks: bool,
     /// What an operator can do about it; empty where there is nothing to do.
     pub advice: &'static str,
 }
@@ -51,6 +56,17 @@ pub enum Calls {
     Query,
 }
 
+impl Calls {
+    /// Whether a row about these is about `call`.
+    pub fn include(self, call: Call) -> bool {
+        match self {
+            Calls::Any => true,
+            Calls::Upload => call == Call::Upload,
+            Calls::Query => call == Call::Query,
+        }
+    }
+}
+
 /// What a row matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum On {
@@ -60,6 +76,8 @@ pub enum On {
     NoTask,
     /// 2xx and a body that is not the envelope.
     NotEnvelope,
+    /// 2xx to a query, about a task that was not asked about.
+    OtherTask,
     /// A redirect that leaves the base URL's origin, or leads nowhere.
     Elsewhere,
     /// More redirects in a row than are followed.
@@ -74,6 +92,9 @@ pub enum On {
     CodeClass(&'static str),
     /// Any other error code.
     OtherCode,
+    /// An error whose message contains this text, in lower case, whatever its
+    /// status and code: only where the configuration says so.
+    Message(String),
     /// Nothing was sent.
     NoConnection,
     /// Broken off before the last byte was sent.
@@ -88,6 +109,7 @@ impl fmt::Display for On {
             On::Success => f.write_str("success"),
             On::NoTask => f.write_str("no-task-id"),
             On::NotEnvelope => f.write_str("not-envelope"),
+            On::OtherTask => f.write_str("other-task"),
             On::Elsewhere => f.write_str("redirect-elsewhere"),
             On::TooManyHops => f.write_str("redirect-loop"),
             On::Status(status) => write!(f, "{status}"),
@@ -95,6 +117,7 @@ impl fmt::Display for On {
             On::Code(code) => f.write_str(code),
             On::CodeClass(prefix) => write!(f, "{prefix}…"),
             On::OtherCode => f.write_str("other-code"),
+            On::Message(text) => write!(f, "message: {text}"),
             On::NoConnection => f.write_str("no-connection"),
             On::BrokenBefore => f.write_str("broken-before-last-byte"),
             On::BrokenAfter => f.write_str("broken-after-last-byte"),
@@ -188,6 +211,19 @@ pub struct Pause {
     pub max: Duration,
     /// What ends it at once.
     pub lifts: Lifts,
+    /// What waits.
+    pub holds: Holds,
+}
+
+/// What a pause holds back, and so what may be its probe: only a call that
+/// waits can show that the pause is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Uploads and queries.
+    Calls,
+    /// Uploads alone. The service answers queries all the while, and its answer
+    /// to one proves nothing about the next upload.
+    Uploads,
 }
 
 /// What ends a pause before its time.

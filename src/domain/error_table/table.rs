@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Calls, Follow, Lifts, Limit, On, Pause, Row, Rule, Scope, Then};
+use super::{Calls, Follow, Holds, Lifts, Limit, On, Pause, Row, Rule, Scope, Then};
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -21,6 +21,7 @@ const fn row(calls: Calls, on: On, meaning: &'static str, rule: Rule) -> Row {
         meaning,
         rule,
         pause: None,
+        marks: false,
         advice: "",
     }
 }
@@ -33,7 +34,18 @@ impl Row {
             first,
             max,
             lifts: Lifts::Time,
+            holds: Holds::Calls,
         });
+        self
+    }
+    const fn uploads_only(mut self) -> Row {
+        if let Some(pause) = &mut self.pause {
+            pause.holds = Holds::Uploads;
+        }
+        self
+    }
+    const fn marked(mut self) -> Row {
+        self.marks = true;
         self
     }
     const fn after(mut self, running: u32) -> Row {
@@ -65,6 +77,40 @@ const fn retry(times: u32, then: Then) -> Rule {
     }
 }
 
+/// A gateway that had the whole file and gave up waiting for the service.
+const fn gave_up(status: u16) -> Row {
+    row(
+        Calls::Upload,
+        On::Status(status),
+        "a gateway gave up waiting for the service, which may have the file",
+        Rule::Unconfirmed,
+    )
+    .pausing(Scope::Service, secs(MIN), secs(HOUR))
+    .after(3)
+    .uploads_only()
+    .advice("look in the service's console whether it is there; then `retry` or leave it")
+}
+
+/// The same gateway, asked about a task.
+const fn waits(status: u16) -> Row {
+    let meaning = "temporarily unavailable";
+    row(Calls::Query, On::Status(status), meaning, RETRY).pausing(
+        Scope::Service,
+        secs(2),
+        secs(15 * MIN),
+    )
+}
+
+/// A gateway that did not reach the service: it can't have the file.
+const fn unreached(status: u16) -> Row {
+    let meaning = "a gateway could not reach the service";
+    row(Calls::Any, On::Status(status), meaning, RETRY).pausing(
+        Scope::Service,
+        secs(2),
+        secs(15 * MIN),
+    )
+}
+
 /// The table in force where the configuration overrides nothing.
 #[rustfmt::skip]
 pub static TABLE: &[Row] = &[
@@ -94,7 +140,8 @@ pub static TABLE: &[Row] = &[
     // ── 2xx ────────────────────────────────────────────────────────────────
     row(Calls::Any, On::Success, "success", Rule::Done),
     row(Calls::Upload, On::NoTask, "success without a task ID: taken, but it can't be followed", Rule::Done)
-        .advice("look for it in the service's console"),
+        .pausing(Scope::Service, secs(MIN), secs(HOUR)).after(3).uploads_only()
+        .advice("look in the service's console for an import of this file's name and time; `retry` sends it again if it is not there"),
     row(Calls::Query, On::NoTask, "an answer without a state", Rule::Unchanged),
     row(Calls::Upload, On::Status(206), "part of the answer only", Rule::Unconfirmed)
         .advice("look in the service's console whether it is there; then `retry` or leave it"),
@@ -104,6 +151,9 @@ pub static TABLE: &[Row] = &[
     row(Calls::Query, On::NotEnvelope, "a success whose body is not the service's: a proxy or portal may have answered", RETRY)
         .pausing(Scope::Service, secs(MIN), secs(HOUR)).after(3)
         .advice("call the base URL from this machine by hand and see who answers"),
+    row(Calls::Query, On::OtherTask, "an answer about another task: nothing is concluded", RETRY)
+        .pausing(Scope::Service, secs(MIN), secs(HOUR)).after(3)
+        .advice("a cache or proxy may be mixing up answers: call `query-task` from this machine by hand and see who answers"),
 
     // ── 3xx ────────────────────────────────────────────────────────────────
     row(Calls::Any, On::Status(301), "moved for good", Rule::Hold)
@@ -119,7 +169,9 @@ pub static TABLE: &[Row] = &[
         .pausing(Scope::Service, secs(15 * MIN), secs(6 * HOUR)).until(Lifts::ConfigChange)
         .advice("check `base_url`; the service redirects in a circle"),
     row(Calls::Any, On::Status(303), "the result is at another address", Rule::Follow(Follow::Get)),
-    row(Calls::Upload, On::Status(304), "not modified: taken, but it can't be followed", Rule::Done),
+    row(Calls::Upload, On::Status(304), "not modified: taken, but it can't be followed", Rule::Done)
+        .pausing(Scope::Service, secs(MIN), secs(HOUR)).after(3).uploads_only()
+        .advice("look in the service's console for an import of this file's name and time; `retry` sends it again if it is not there"),
     row(Calls::Query, On::Status(304), "not modified", Rule::Unchanged),
     row(Calls::Any, On::Status(307), "for now at another address", Rule::Follow(Follow::Same)),
     row(Calls::Any, On::Class(3), "a redirect that the service's page does not list", Rule::Hold)
@@ -133,6 +185,9 @@ pub static TABLE: &[Row] = &[
     row(Calls::Any, On::Status(401), "authentication failed", Rule::Hold)
         .pausing(Scope::Dataset, secs(HOUR), secs(24 * HOUR)).until(Lifts::KeyChange)
         .advice("put a valid Access-Key into the dataset's key file and reload, or `resume` the dataset"),
+    row(Calls::Any, On::Status(402), "payment required, or the quota is used up", Rule::Hold)
+        .pausing(Scope::Dataset, secs(HOUR), secs(24 * HOUR)).until(Lifts::KeyChange).uploads_only()
+        .advice("look in the console at the balance and quota of this key; `resume` the dataset once it is filled up"),
     row(Calls::Any, On::Status(403), "refused, for instance after too many bad requests", Rule::Hold)
         .pausing(Scope::Dataset, secs(15 * MIN), secs(6 * HOUR)).until(Lifts::KeyChange)
         .advice("wait; if it stays, check in the console what the key may do"),
@@ -146,12 +201,18 @@ pub static TABLE: &[Row] = &[
         .advice("correct the endpoint path of this media type, or `base_url`, and reload"),
     row(Calls::Any, On::Status(406), "the service does not take this data format", Rule::Reject)
         .advice("convert the file, or take its extension out of the type lists"),
-    row(Calls::Any, On::Status(408), "the service waited too long for the request (RFC 9110 15.5.9)", RETRY),
+    row(Calls::Any, On::Status(407), "a proxy on the way asks for a user name and password", Rule::Hold)
+        .pausing(Scope::Service, secs(MIN), secs(HOUR)).until(Lifts::ConfigChange)
+        .advice("set `proxy_user` and `proxy_password_file` in [service] and reload"),
+    row(Calls::Any, On::Status(408), "the service waited too long for the request (RFC 9110 15.5.9)", RETRY).marked(),
     row(Calls::Any, On::Status(409), "state conflict", retry(3, Then::Rejected)),
     row(Calls::Any, On::Status(413), "too large for the service", Rule::Reject)
         .advice("split the file, or lower `max_size` so that such files are not tried"),
     row(Calls::Any, On::Status(415), "the service does not take this media type", Rule::Reject)
         .advice("convert the file, or take its extension out of the type lists"),
+    row(Calls::Any, On::Status(421), "what answers there does not serve this host (RFC 9110 15.5.20)", Rule::Hold)
+        .pausing(Scope::Service, secs(MIN), secs(HOUR)).until(Lifts::ConfigChange)
+        .advice("check `base_url` and `proxy`: the request reached another server than the service's"),
     row(Calls::Any, On::Status(422), "the service can't process the content", Rule::Reject)
         .pausing(Scope::Route, secs(15 * MIN), secs(6 * HOUR)).after(5).until(Lifts::ConfigChange)
         .advice("look whether the file is damaged; if many fail alike, look at the route's options"),
@@ -159,21 +220,30 @@ pub static TABLE: &[Row] = &[
     row(Calls::Any, On::Status(429), "too many requests", RETRY)
         .pausing(Scope::Dataset, secs(1), secs(15 * MIN))
         .advice("nothing to do; if it is constant, lower `max_concurrent` or set `requests_per_second`"),
+    row(Calls::Any, On::Status(431), "the request's headers are too large for something on the way (RFC 6585)", Rule::Hold)
+        .pausing(Scope::Service, secs(MIN), secs(HOUR)).until(Lifts::ConfigChange)
+        .advice("check the length of the Access-Key, and what a proxy on the way adds to requests"),
     row(Calls::Any, On::Class(4), "a client error that the service's page does not list", Rule::Reject)
         .pausing(Scope::Route, secs(15 * MIN), secs(6 * HOUR)).after(5).until(Lifts::ConfigChange)
         .advice("read the service's message; an override in the configuration can change what is done"),
 
     // ── 5xx ────────────────────────────────────────────────────────────────
-    row(Calls::Any, On::Status(500), "unexpected error of the service", retry(8, Then::Exhausted))
+    row(Calls::Any, On::Status(500), "unexpected error of the service", retry(8, Then::Exhausted)).marked()
         .pausing(Scope::Service, secs(30), secs(15 * MIN)).after(5)
         .advice("wait; if it stays for one file only, look whether that file is damaged, then `retry` it"),
-    row(Calls::Any, On::Status(502), "temporarily unavailable", RETRY)
+    row(Calls::Any, On::Status(502), "temporarily unavailable", RETRY).marked()
         .pausing(Scope::Service, secs(2), secs(15 * MIN)),
-    row(Calls::Any, On::Status(503), "overloaded, or down for maintenance", RETRY)
+    row(Calls::Any, On::Status(503), "overloaded, or down for maintenance", RETRY).marked()
         .pausing(Scope::Service, secs(2), secs(15 * MIN)),
-    row(Calls::Any, On::Status(504), "temporarily unavailable", RETRY)
-        .pausing(Scope::Service, secs(2), secs(15 * MIN)),
-    row(Calls::Any, On::Class(5), "an error of the service that its page does not list", retry(8, Then::Exhausted))
+    gave_up(504), waits(504),
+    row(Calls::Any, On::Status(511), "a network on the way wants a log-in first (RFC 6585)", Rule::Hold)
+        .pausing(Scope::Service, secs(MIN), secs(HOUR)).until(Lifts::ConfigChange)
+        .advice("log this machine in to the network or proxy that answers; uploads go on by themselves"),
+    gave_up(520), waits(520),
+    unreached(521), unreached(522), unreached(523),
+    gave_up(524), waits(524),
+    unreached(525), unreached(526), unreached(530),
+    row(Calls::Any, On::Class(5), "an error of the service that its page does not list", retry(8, Then::Exhausted)).marked()
         .pausing(Scope::Service, secs(30), secs(15 * MIN)).after(5)
         .advice("wait; if it stays, ask the service with the status and message"),
 
@@ -183,6 +253,7 @@ pub static TABLE: &[Row] = &[
         .advice("check the network, the name in `base_url`, and the machine's CA certificates"),
     row(Calls::Any, On::BrokenBefore, "broken off before the last byte was sent: the service cannot have it", RETRY),
     row(Calls::Upload, On::BrokenAfter, "no answer after the last byte was sent: the service may have it", Rule::Unconfirmed)
+        .pausing(Scope::Service, secs(MIN), secs(HOUR)).after(3).uploads_only()
         .advice("look in the service's console whether it is there; then `retry` or leave it"),
     row(Calls::Query, On::BrokenAfter, "no answer to a query", RETRY),
 ];

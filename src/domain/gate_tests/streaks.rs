@@ -187,3 +187,78 @@ fn a_count_of_nothing_closes_at_once() {
     let _ = all(&mut way, [(1, judgement)]);
     assert!(way.service.gate.closed().is_some());
 }
+
+fn lost(code: &'static str) -> Judgement {
+    let pause = Pause {
+        holds: Holds::Uploads,
+        ..pause(Scope::Service, 3)
+    };
+    Judgement {
+        heard: false,
+        code: Code::own(code),
+        ..said(Verdict::Unconfirmed, 0, Some(pause))
+    }
+}
+
+/// Whoever loses the answers: the connection, a gateway, a portal.
+#[test]
+fn answers_that_leave_a_file_in_doubt_are_counted_together() {
+    let mut way = way();
+    let _ = all(&mut way, [(1, lost("NO-ANSWER")), (2, lost("HTTP-504"))]);
+    assert_eq!(way.service.gate.status, Status::Open);
+    // What a query is answered says nothing about them.
+    let task = said(Verdict::Task(TaskState::Pending), 200, None);
+    let last = all(&mut way, [(9, task), (3, lost("HTTP-524"))]);
+    assert_eq!(last.judgement.verdict, Verdict::Unconfirmed);
+    let closed = way.service.gate.closed().expect("it is closed");
+    assert_eq!(closed.code.as_str(), "HTTP-524");
+    // An upload that is answered does.
+    let mut way = super::way();
+    let between = [(1, lost("A")), (2, lost("A")), (3, taken()), (4, lost("A"))];
+    let _ = all(&mut way, between);
+    assert_eq!(way.service.gate.status, Status::Open);
+}
+
+#[test]
+fn three_successes_without_a_task_close_it() {
+    let untracked = |code| {
+        let pause = Pause {
+            holds: Holds::Uploads,
+            ..pause(Scope::Service, 3)
+        };
+        said(Verdict::Done(None), code, Some(pause))
+    };
+    let mut way = way();
+    let last = all(&mut way, [200, 204, 304].map(|code| (i64::from(code), untracked(code))));
+    assert_eq!(last.judgement.verdict, Verdict::Done(None), "it was taken");
+    assert_eq!(until(&way.service.gate), (10_000, 1));
+    way.service.gate.probe(PROBE);
+    let _ = weigh(&mut way, PROBE, untracked(204), at(10_000));
+    assert_eq!(until(&way.service.gate), (30_000, 2));
+}
+
+/// A gate that holds back uploads alone: queries pass, and prove nothing.
+#[test]
+fn queries_pass_where_uploads_alone_are_held_back() {
+    let mut way = way();
+    let _ = all(&mut way, [1, 2, 3].map(|n| (n, lost("NO-ANSWER"))));
+    assert!(!way.service.gate.holds_queries());
+    let task = said(Verdict::Task(TaskState::Success), 200, None);
+    let _ = all(&mut way, [(7, task)]);
+    assert!(way.service.gate.closed().is_some(), "a query does not open it");
+    // One that shows that the service is down makes queries wait, too.
+    let down = Judgement {
+        call: Call::Query,
+        ..fails(Scope::Service)
+    };
+    let _ = all(&mut way, [(8, down)]);
+    assert!(way.service.gate.holds_queries());
+    assert_eq!(until(&way.service.gate), (20_000, 2));
+}
+
+#[test]
+fn an_answer_to_a_probe_says_that_it_was_one() {
+    let mut way = probing(Scope::Dataset);
+    assert!(weigh(&mut way, PROBE, taken(), at(0)).judgement.probe);
+    assert!(!weigh(&mut way, PROBE, taken(), at(0)).judgement.probe);
+}

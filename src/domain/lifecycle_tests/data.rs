@@ -2,7 +2,7 @@
 //! what becomes of the source.
 
 use super::*;
-use crate::domain::error_table::{Lifts, Scope};
+use crate::domain::error_table::{Holds, Lifts, Scope};
 
 pub(super) fn went(state: &State, event: &Event, at: Moment, policy: &Policy) -> Go {
     match step(state, event, at, policy) {
@@ -49,6 +49,7 @@ const ONCE: Pause = Pause {
     first: Duration::from_secs(60),
     max: Duration::from_secs(600),
     lifts: Lifts::Time,
+    holds: Holds::Calls,
 };
 
 #[test]
@@ -98,7 +99,7 @@ fn an_operators_retry_starts_anew() {
         };
         assert_eq!(back(&go), (0, Tries::new(Timestamp(NOW))), "{name}");
         // Only where the service may have it already.
-        let may = matches!(name, "unconfirmed" | "lost");
+        let may = matches!(name, "unconfirmed" | "lost" | "untracked");
         assert_eq!(go.possible_duplicate, may, "{name}");
         assert_eq!(go.source, None);
     }
@@ -293,10 +294,15 @@ fn a_file_that_no_gate_holds_waits_by_itself() {
 
 #[test]
 fn a_lost_answer_is_settled_by_policy() {
-    for event in [Event::Recovered, answer(Verdict::Unconfirmed)] {
+    // After a crash as after any failure; after a lost answer a minute at least,
+    // and twice as long each time.
+    for (event, expected) in [
+        (Event::Recovered, 2_000),
+        (answer(Verdict::Unconfirmed), 132_000),
+    ] {
         let go = went(&uploading(true), &event, at(0.5), &policy());
         let (wait, after) = back(&go);
-        assert_eq!(wait, 2_000);
+        assert_eq!(wait, expected);
         assert_eq!(
             after,
             Tries {
@@ -320,6 +326,69 @@ fn a_lost_answer_is_settled_by_policy() {
             let attempt = AttemptId(7);
             assert_eq!(go.next, State::Unconfirmed { attempt });
             assert!(!go.possible_duplicate && go.source.is_none());
+        }
+    }
+}
+
+#[test]
+fn each_resend_waits_longer_and_none_less_than_the_first_wait() {
+    let mut state = with(Tries::new(Timestamp(NOW)));
+    let mut waits = Vec::new();
+    for chance in [0.0, 0.0, 0.99] {
+        let event = answer(Verdict::Unconfirmed);
+        let (wait, tries) = back(&went(&state, &event, at(chance), &policy()));
+        waits.push(wait);
+        state = with(tries);
+    }
+    assert_eq!(waits, [60_000, 120_000, 287_520]);
+}
+
+/// A probe goes while all others wait: what comes of it is its gate's matter.
+#[test]
+fn a_probe_costs_its_file_nothing() {
+    let probe = |verdict| {
+        let judgement = Judgement {
+            probe: true,
+            ..judged(verdict)
+        };
+        went(&uploading(true), &Event::Judged(judgement), at(0.5), &policy())
+    };
+    for verdict in [
+        Verdict::Retry(None),
+        limit(1, Then::Exhausted),
+        limit(1, Then::Rejected),
+        Verdict::Unconfirmed,
+    ] {
+        let doubt = verdict == Verdict::Unconfirmed;
+        let go = probe(verdict);
+        assert_eq!(back(&go).1, tries(), "nothing is counted");
+        assert_eq!(go.possible_duplicate, doubt);
+    }
+    let old = with(Tries {
+        since: Timestamp(NOW - 1_000_000_000),
+        resends: 3,
+        ..tries()
+    });
+    for verdict in [Verdict::Retry(None), Verdict::Unconfirmed] {
+        let judgement = Judgement {
+            probe: true,
+            ..judged(verdict)
+        };
+        let go = went(&old, &Event::Judged(judgement), at(0.5), &policy());
+        assert_eq!(go.next.kind(), StateKind::Queued);
+    }
+}
+
+#[test]
+fn what_may_be_there_is_marked_when_it_goes_again() {
+    for may_be_taken in [false, true] {
+        for verdict in [Verdict::Retry(None), limit(8, Then::Exhausted)] {
+            let judgement = Judgement {
+                may_be_taken,
+                ..judged(verdict)
+            };
+            let go = went(&uploading(true), &Event::Judged(judgement), at(0.5), &policy());
+            assert_eq!(go.possible_duplicate, may_be_taken);
         }
     }
 }

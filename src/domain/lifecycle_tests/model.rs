@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::error_table::{Follow, Lifts, Scope};
+use crate::domain::error_table::{Follow, Holds, Lifts, Scope};
 
 fn verdict() -> impl Strategy<Value = Verdict> {
     let then = prop_oneof![
@@ -39,12 +39,16 @@ fn judgement() -> impl Strategy<Value = Judgement> {
         first: secs(1),
         max: secs(60),
         lifts: Lifts::Time,
+        holds: Holds::Calls,
     });
     let wait = prop_oneof![(0u64..90_000).prop_map(secs), Just(Duration::MAX)];
-    let parts = (verdict(), prop::option::of(pause), prop::option::of(wait));
-    parts.prop_map(|(verdict, pause, retry_after)| Judgement {
+    let flags = (any::<bool>(), any::<bool>());
+    let parts = (verdict(), prop::option::of(pause), prop::option::of(wait), flags);
+    parts.prop_map(|(verdict, pause, retry_after, (probe, marks))| Judgement {
         pause,
         retry_after,
+        probe,
+        may_be_taken: marks && matches!(verdict, Verdict::Retry(_)),
         ..judged(verdict)
     })
 }
@@ -66,7 +70,10 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn policies() -> impl Strategy<Value = Policy> {
     let unconfirmed = prop_oneof![
-        (0u32..3).prop_map(|times| OnUnconfirmed::Resend { times }),
+        (0u32..3, 1u64..100).prop_map(|(times, first)| OnUnconfirmed::Resend {
+            times,
+            first: secs(first),
+        }),
         Just(OnUnconfirmed::Hold),
     ];
     (unconfirmed, 0u32..3).prop_map(|(unconfirmed, resubmit_failed)| Policy {
@@ -103,7 +110,7 @@ proptest! {
             let Step::Go(go) = step(&state, &event, at, &policy) else { continue };
             let next = go.next.kind();
             prop_assert!(
-                !matches!(kind, StateKind::Succeeded | StateKind::Untracked | StateKind::Superseded | StateKind::Gone),
+                !matches!(kind, StateKind::Succeeded | StateKind::Superseded | StateKind::Gone),
                 "{kind} led to {next} by {event:?}"
             );
             // What ended moves on only by an operator, or because the blame,
@@ -134,7 +141,7 @@ proptest! {
                 prop_assert!(go.source.is_none(), "what goes out again must stay");
             }
             if let State::Queued { not_before, tries } = &go.next {
-                if let OnUnconfirmed::Resend { times } = policy.unconfirmed {
+                if let OnUnconfirmed::Resend { times, .. } = policy.unconfirmed {
                     prop_assert!(tries.resends <= times);
                 }
                 prop_assert!(tries.resubmits <= policy.resubmit_failed);

@@ -48,7 +48,10 @@ fn policy() -> Policy {
     Policy {
         backoff: Backoff::new(secs(1), secs(900)).unwrap(),
         give_up_after: secs(72 * 3600),
-        unconfirmed: OnUnconfirmed::Resend { times: 3 },
+        unconfirmed: OnUnconfirmed::Resend {
+            times: 3,
+            first: Duration::from_secs(60),
+        },
         resubmit_failed: 0,
         poll: PollPace {
             first: secs(2),
@@ -108,9 +111,9 @@ fn answer(status: u16, code: &str, task: Option<&str>) -> Outcome {
             message: None,
             task: task.and_then(TaskId::new),
             task_state: None,
+            opt_result: None,
         },
-        retry_after: None,
-        location: None,
+        ..Answer::default()
     })
 }
 
@@ -134,9 +137,9 @@ fn task_is(state: TaskState) -> Judgement {
             message: None,
             task: None,
             task_state: Some(state),
+            opt_result: None,
         },
-        retry_after: None,
-        location: None,
+        ..Answer::default()
     });
     ErrorTable::default().judge(Call::Query, &outcome, Trail::default())
 }

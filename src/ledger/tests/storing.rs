@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::answer::Code;
-use crate::domain::error_table::Lifts;
+use crate::domain::error_table::{Holds, Lifts};
 use crate::domain::gate::{Closed, Gate, GateKey, Status, Streak};
 use crate::domain::state::{Polls, Tries};
 use crate::ledger::{gates, rows};
@@ -137,6 +137,7 @@ async fn gates_come_back_as_they_went_and_after_a_restart() {
         fingerprint: "f".into(),
         first: Duration::from_millis(1500),
         max: Duration::from_secs(6),
+        holds: Holds::Calls,
     };
     let streak = Some(Streak {
         code: Code::service("OPS40002"),

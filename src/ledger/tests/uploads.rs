@@ -526,12 +526,18 @@ async fn a_poll_can_be_the_probe() {
 async fn a_crash_is_settled_by_what_was_sent_and_by_policy() {
     for (unconfirmed, last_byte, expected) in [
         (
-            OnUnconfirmed::Resend { times: 3 },
+            OnUnconfirmed::Resend {
+            times: 3,
+            first: Duration::from_secs(60),
+        },
             false,
             (StateKind::Queued, false),
         ),
         (
-            OnUnconfirmed::Resend { times: 3 },
+            OnUnconfirmed::Resend {
+            times: 3,
+            first: Duration::from_secs(60),
+        },
             true,
             (StateKind::Queued, true),
         ),

@@ -9,6 +9,7 @@ fn row(calls: Calls, on: On, rule: Rule) -> Row {
         meaning: "overridden",
         rule,
         pause: None,
+        marks: false,
         advice: "",
     }
 }

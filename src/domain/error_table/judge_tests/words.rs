@@ -14,6 +14,7 @@ fn the_services_own_words_follow_the_tables() {
             message: Some(message.to_owned()),
             task: None,
             task_state: None,
+            opt_result: None,
         };
         Outcome::Answer(answer(status, body))
     };
@@ -47,8 +48,8 @@ fn every_outcome_has_its_label() {
     #[rustfmt::skip]
     let table = [
         (with(200, success()),     "0"),
-        (with(204, Body::Empty),   "HTTP-204"),
-        (status(200),              "HTTP-200"),
+        (with(204, Body::Empty),   "NO-TASK-ID"),
+        (status(200),              "NO-TASK-ID"),
         (with(200, html()),        "NOT-THE-SERVICE"),
         (with(206, html()),        "HTTP-206"),
         (code(200, "OPS40001"),    "OPS40001"),
@@ -87,6 +88,8 @@ fn every_row_decides_about_something() {
         On::Success => with(200, success()),
         On::NoTask => with(204, Body::Empty),
         On::NotEnvelope => with(200, html()),
+        On::OtherTask => with(200, other_task()),
+        On::Message(_) => unreachable!("only the configuration has such a row"),
         On::Elsewhere => to(307, abroad()),
         On::TooManyHops => to(307, here()),
         On::Status(status @ (303 | 307)) => to(*status, here()),
