@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use supametas_sync::domain::error_table::advice::then;
 use supametas_sync::domain::error_table::{
-    Calls, Follow, Lifts, On, Pause, Row, Rule, Scope, TABLE,
+    Calls, Follow, Holds, Lifts, On, Pause, Row, Rule, Scope, TABLE,
 };
 use supametas_sync::domain::state::StateKind;
 
@@ -58,6 +58,11 @@ fn call(calls: Calls) -> &'static str {
 
 /// What the paper must say that a row means for the file.
 fn verdict(row: &Row) -> String {
+    let marked = if row.marks { ", marked" } else { "" };
+    format!("{}{marked}", rule(row))
+}
+
+fn rule(row: &Row) -> String {
     match row.rule {
         Rule::Done if row.on == On::Success => "done".to_owned(),
         Rule::Done => "done, untracked".to_owned(),
@@ -92,7 +97,11 @@ fn pause(pause: &Pause) -> String {
         s => format!("{s} s"),
     };
     let (first, max) = (time(pause.first), time(pause.max));
-    format!("{}{after}, {first} to {max}{lifts}", pause.scope)
+    let holds = match pause.holds {
+        Holds::Calls => "",
+        Holds::Uploads => ", uploads only",
+    };
+    format!("{}{after}, {first} to {max}{lifts}{holds}", pause.scope)
 }
 
 /// What the paper says wrong, or not at all, about the table.

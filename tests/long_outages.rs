@@ -68,7 +68,7 @@ fn answered(status: u16, code: &str, retry_after: Option<u64>, task: Option<Stri
             opt_result: None,
         },
         retry_after: retry_after.map(Duration::from_secs),
-        location: None,
+        ..Answer::default()
     })
 }
 

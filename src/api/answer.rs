@@ -11,8 +11,8 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde_json::Value;
 
-use super::raw::{Fetched, Raw};
 use super::mask::Mask;
+use super::raw::{Fetched, Raw};
 use super::{retry_after, text};
 use crate::domain::answer::{Answer, Body, Location, TaskState};
 use crate::domain::ids::TaskId;
@@ -75,7 +75,15 @@ pub fn read(raw: &Raw, asked: &Asked<'_>) -> Answer {
 /// An answer about a task must be about the one that was asked about: a cache, or
 /// a proxy that mixes answers up, would end another file's way.
 fn about(body: Body, asked: Option<&TaskId>) -> Body {
-    let (Some(asked), Body::Envelope { code, task: Some(named), task_state, .. }) = (asked, &body)
+    let (
+        Some(asked),
+        Body::Envelope {
+            code,
+            task: Some(named),
+            task_state,
+            ..
+        },
+    ) = (asked, &body)
     else {
         return body;
     };
@@ -138,11 +146,7 @@ fn envelope(value: &Value, key: &Mask) -> Body {
             other => text::visible(&key.hide(&other.to_string()), MAX_CODE),
         });
     Body::Envelope {
-        code: key
-            .hide(&code)
-            .chars()
-            .take(MAX_CODE)
-            .collect(),
+        code: key.hide(&code).chars().take(MAX_CODE).collect(),
         message: message.map(|m| text::cut(key.hide(&m), MAX_MESSAGE)),
         task,
         task_state,

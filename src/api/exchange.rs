@@ -7,16 +7,18 @@
 //!
 //! Must not: read the answer's meaning (that is `answer`).
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use reqwest::{Client, Request, Response};
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 use super::failure;
 use super::raw::{Coming, Fetched, Raw};
 use super::text;
-use super::valve::{Limits, Overrun, Valve};
+use super::valve::{Limits, Overrun, Valve, last_look};
 use crate::domain::answer::Outcome;
 
 /// Shuts the valve however the exchange ends, also when it is dropped.
@@ -78,7 +80,9 @@ async fn watch(valve: Option<&Valve>, limits: Limits) -> Overrun {
     if let Some(valve) = valve {
         valve.overrun(limits).await
     } else {
-        tokio::time::sleep(limits.connect + limits.answer).await;
+        let until = Instant::now() + limits.connect + limits.answer;
+        tokio::time::sleep_until(until).await;
+        tokio::time::sleep(last_look(until.elapsed())).await;
         Overrun::Unanswered
     }
 }
@@ -137,6 +141,17 @@ fn broken(error: &reqwest::Error, valve: Option<&Valve>, limits: Limits) -> Outc
     }
 }
 
+/// `what`, unless it is not there at `until`; [`last_look`] says why it is looked
+/// for once more then.
+async fn in_time<T>(until: Instant, what: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let mut what = pin!(what);
+    if let Ok(there) = tokio::time::timeout_at(until, &mut what).await {
+        return Ok(there);
+    }
+    let late = Instant::now().saturating_duration_since(until);
+    tokio::time::timeout(last_look(late), what).await
+}
+
 async fn fetch(mut response: Response, limits: Limits) -> Fetched {
     let status = response.status().as_u16();
     let said = matches!(status, 204 | 304)
@@ -145,7 +160,7 @@ async fn fetch(mut response: Response, limits: Limits) -> Fetched {
     let until = Instant::now() + limits.answer;
     let mut body = Coming::default();
     loop {
-        match tokio::time::timeout_at(until, response.chunk()).await {
+        match in_time(until, response.chunk()).await {
             Ok(Ok(Some(chunk))) => {
                 if let Err(too_much) = body.take(&chunk) {
                     return too_much;

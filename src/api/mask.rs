@@ -129,9 +129,8 @@ fn base64(text: &str) -> Vec<String> {
 /// `text` without a form of base64, and without the characters beside it, which
 /// may hold some bits of the key.
 fn without_base64(mut text: String, form: &str) -> String {
-    let digit = |b: Option<&u8>| {
-        b.is_some_and(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(b))
-    };
+    let digit =
+        |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(b));
     while let Some(at) = text.find(form) {
         let bytes = text.as_bytes();
         let end = at + form.len();
@@ -254,7 +253,10 @@ mod tests {
         let forms = [
             KEY.to_owned(),
             KEY.chars().rev().collect(),
-            serde_json::to_string(KEY).unwrap().trim_matches('"').to_owned(),
+            serde_json::to_string(KEY)
+                .unwrap()
+                .trim_matches('"')
+                .to_owned(),
             each(|c| format!("\\u{:04x}", c as u32)),
             each(|c| format!("\\u{:04X}", c as u32)),
             each(|c| format!("\\x{:02x}", c as u32)),
@@ -290,14 +292,29 @@ mod tests {
     #[test]
     fn what_is_no_key_stays_as_it_is() {
         let mask = Mask::new("0123456789");
-        for text in ["", "%", "%3", "\\u12", "100 % of 5", "é\u{1F600}&amp;", "012345678", "&#x;"] {
+        for text in [
+            "",
+            "%",
+            "%3",
+            "\\u12",
+            "100 % of 5",
+            "é\u{1F600}&amp;",
+            "012345678",
+            "&#x;",
+        ] {
             assert_eq!(mask.hide(text), text);
         }
         assert_eq!(Mask::new("").hide("abc"), "abc");
         let short = Mask::new("abc");
-        assert_eq!(short.hide("xabcx cba YWJj 616263"), "x[key]x cba YWJj 616263");
+        assert_eq!(
+            short.hide("xabcx cba YWJj 616263"),
+            "x[key]x cba YWJj 616263"
+        );
         assert_eq!(Mask::new("aaaaaaaa").hide("aaaaaaaaa"), "[key]a");
         let json = r#"{"Access-Key": "a\"b\\c"}"#;
-        assert_eq!(Mask::new("a\"b\\c").hide(json), r#"{"Access-Key": "[key]"}"#);
+        assert_eq!(
+            Mask::new("a\"b\\c").hide(json),
+            r#"{"Access-Key": "[key]"}"#
+        );
     }
 }

@@ -194,7 +194,12 @@ impl Valve {
 
     /// Ends when a limit is overrun. A wait for the content is nobody's stall:
     /// a disk, a bandwidth limit or the ledger takes the time it takes.
+    ///
+    /// A process that was stopped, or a machine that slept, finds its limits long
+    /// overrun, while the answer may lie in the socket's buffer: before anything
+    /// is called overrun, the connection gets the time to read it.
     pub(super) async fn overrun(&self, limits: Limits) -> Overrun {
+        let mut looked = None;
         loop {
             let (until, what) = match self.lock().turn {
                 Turn::Unasked(since) => (since + limits.connect + limits.stall, Overrun::Unasked),
@@ -203,14 +208,38 @@ impl Valve {
                 Turn::Ours => (Instant::now() + limits.stall, Overrun::Stalled),
             };
             let ours = matches!(self.lock().turn, Turn::Ours);
-            if !ours && Instant::now() >= until {
-                return what;
+            let now = Instant::now();
+            if !ours && now >= until {
+                // Nothing has moved since the last look.
+                if looked == Some(until) {
+                    return what;
+                }
+                looked = Some(until);
+                tokio::time::sleep(last_look(now - until)).await;
+                continue;
             }
             // The turn may change meanwhile: no look may be later than the
             // shortest limit, so that none is overrun by more than a moment.
             let look = Instant::now() + limits.stall.min(limits.answer);
             tokio::time::sleep_until(until.min(look)).await;
         }
+    }
+}
+
+/// How late a limit is noticed where nobody was stopped.
+const USUALLY_LATE: Duration = Duration::from_millis(100);
+
+/// How long the connection has to read what its socket holds. It takes
+/// microseconds, but everything else that was stopped wants to go on, too.
+const AFTER_A_STOP: Duration = Duration::from_secs(5);
+
+/// The last look at the socket before a limit counts as overrun, which was
+/// noticed so late.
+pub(super) fn last_look(late: Duration) -> Duration {
+    if late > USUALLY_LATE {
+        AFTER_A_STOP
+    } else {
+        USUALLY_LATE
     }
 }
 

@@ -97,7 +97,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         page.row([
             row.on.to_string(),
             calls(row.calls).to_owned(),
-            rule(row.rule),
+            verdict(row),
             row.pause.as_ref().map(pause).unwrap_or_default(),
             row.meaning.to_owned(),
             row.advice.to_owned(),
@@ -106,6 +106,12 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     out::print(&page.page());
     out::remark("in whole sentences: supametas-sync explain-code ANSWER");
     Ok(Exit::Success)
+}
+
+/// What follows for the file, and whether it is marked when it goes again.
+fn verdict(row: &Row) -> String {
+    let marked = if row.marks { "; marked" } else { "" };
+    format!("{}{marked}", rule(row.rule))
 }
 
 /// How the rows came to be about an answer.

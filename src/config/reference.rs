@@ -225,7 +225,11 @@ const HOOK: &[Key] = &[
 const AS_TABLE: &str = "as the error table has it";
 
 const ERROR: &[Key] = &[
-    key("on", Kind::Text("status, code, class, word, or `message: ` and a part of it")).without("must be given"),
+    key(
+        "on",
+        Kind::Text("status, code, class, word, or `message: ` and a part of it"),
+    )
+    .without("must be given"),
     key("calls", Kind::Word(&["any", "upload", "query"])).without("`\"any\"`"),
     key(
         "verdict",

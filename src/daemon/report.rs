@@ -191,7 +191,7 @@ pub fn polled(ctx: &Context, due: &DuePoll, now: Timestamp, finished: &Finished)
         StateKind::Submitted if goes_on => {
             tracing::debug!(%file, %id, %folder, %dataset, route, attempt, %task, %state, ms, "still processing");
         }
-StateKind::Submitted if news => grouped!(
+        StateKind::Submitted if news => grouped!(
             lines, now, subject(), warn,
             %file, %id, %folder, %dataset, route, attempt, %task, %state, ms, %code,
             "the task is followed: {why}"

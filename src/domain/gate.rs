@@ -195,9 +195,7 @@ impl Gate {
 
     /// Whether the answers that it counts are ones that only uploads get.
     fn counts_uploads(&self) -> bool {
-        let of_uploads = |streak: &Streak| {
-            [IN_DOUBT, UNTRACKED].contains(&streak.code.as_str())
-        };
+        let of_uploads = |streak: &Streak| [IN_DOUBT, UNTRACKED].contains(&streak.code.as_str());
         self.streak.as_ref().is_some_and(of_uploads)
     }
 
@@ -318,12 +316,12 @@ fn close_or_count(
     let gate = &mut here.gate;
     match &gate.status {
         // More has to wait than uploads.
-        Status::Closed(closed)
-            if closed.holds == Holds::Uploads && pause.holds == Holds::Calls => {}
-        Status::Probing { file: probe, closed }
-            if *probe != file
-                && closed.holds == Holds::Uploads
-                && pause.holds == Holds::Calls => {}
+        Status::Closed(closed) if closed.holds == Holds::Uploads && pause.holds == Holds::Calls => {
+        }
+        Status::Probing {
+            file: probe,
+            closed,
+        } if *probe != file && closed.holds == Holds::Uploads && pause.holds == Holds::Calls => {}
         // Sent before it closed: the gate knows already, unless the service
         // now asks for a longer wait.
         Status::Closed(closed) => {

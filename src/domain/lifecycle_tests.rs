@@ -6,6 +6,7 @@ use super::*;
 use crate::domain::answer::{Call, Code};
 use crate::domain::backoff::Backoff;
 use crate::domain::error_table::Pause;
+use crate::domain::ids::FileId;
 use crate::domain::state::StateKind;
 
 #[path = "lifecycle_tests/data.rs"]

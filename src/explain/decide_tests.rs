@@ -196,7 +196,7 @@ fn what_the_ledger_has_of_the_version_outweighs_the_rest() {
         (State::Succeeded { task: task() }, true, Done, "succeeded", "task t1"),
         (State::Failed { task: task(), reason: "no\u{1b}[1m".into() }, true, Attention, "failed", "no\\x1b[1m"),
         (State::Cancelled { task: task() }, true, Done, "cancelled", "deleted at the service"),
-        (State::Untracked, true, Done, "untracked", "named no task"),
+        (State::Untracked, true, Attention, "untracked", "named no task"),
         (State::Rejected { code: code() }, true, Attention, "rejected", "refused it for good"),
         (State::Exhausted { code: code() }, true, Attention, "exhausted", "given up"),
         (State::Unconfirmed { attempt: AttemptId(4) }, true, Attention, "unconfirmed", "attempt 4"),

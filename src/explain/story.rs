@@ -187,11 +187,13 @@ fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
             format!("taken: but its task {task} was deleted at the service"),
         )
         .advised(retry),
-        State::Untracked => done(
+        State::Untracked => bad(
             "untracked",
-            "taken: but the service named no task, so it can't be followed".to_owned(),
+            "was taken: but the service named no task, so it can't be followed".to_owned(),
         )
-        .advised("look for it in the service's console; it is never sent again by itself"),
+        .advised(
+            "look in the service's console for an import of this file's name and time; `supametas-sync retry` sends it again if it is not there",
+        ),
         State::Failed { task, reason } => bad(
             "failed",
             format!(

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::gate::lifts;
-use crate::domain::error_table::{Calls, Follow, Lifts, Pause, Row, Rule, Scope, advice};
+use crate::domain::error_table::{Calls, Follow, Holds, Lifts, Pause, Row, Rule, Scope, advice};
 
 /// The calls that a row is about.
 pub const fn calls(calls: Calls) -> &'static str {
@@ -40,6 +40,9 @@ pub fn rule(rule: Rule) -> String {
 /// Who waits, and for how long.
 pub fn pause(pause: &Pause) -> String {
     let mut text = pause.scope.to_string();
+    if pause.holds == Holds::Uploads {
+        text.push_str(", uploads only,");
+    }
     if pause.after > 1 {
         let what = if pause.scope == Scope::Route {
             "different files"
@@ -61,18 +64,27 @@ pub fn pause(pause: &Pause) -> String {
     text
 }
 
+const fn holds(holds: Holds) -> &'static str {
+    match holds {
+        Holds::Calls => "calls",
+        Holds::Uploads => "uploads",
+    }
+}
+
 /// A row, for scripts.
 pub fn as_json(row: &Row) -> Value {
     json!({
         "answer": row.on.to_string(),
         "call": calls(row.calls),
         "verdict": rule(row.rule),
+        "marks": row.marks,
         "pause": row.pause.map(|pause| json!({
             "scope": pause.scope.to_string(),
             "after": pause.after,
             "first_s": pause.first.as_secs(),
             "max_s": pause.max.as_secs(),
             "lifts": lifts(pause.lifts),
+            "holds": holds(pause.holds),
         })),
         "meaning": row.meaning,
         "advice": row.advice,

@@ -50,6 +50,8 @@ struct Row {
     waits: [u64; 2],
     /// The service takes the file all the same.
     takes: bool,
+    /// No row of the table: the configuration names it as a quota.
+    quota: bool,
 }
 
 const fn row(
@@ -72,6 +74,7 @@ const fn row(
         hops: 1,
         waits: [FIRST, 2 * FIRST],
         takes: false,
+        quota: false,
     }
 }
 
@@ -90,6 +93,10 @@ impl Row {
     }
     const fn waits(mut self, first: u64, second: u64) -> Row {
         self.waits = [first, second];
+        self
+    }
+    const fn quota(mut self) -> Row {
+        self.quota = true;
         self
     }
     const fn takes(mut self) -> Row {
@@ -124,6 +131,12 @@ const ROWS: &[Row] = &[
     row("401", "401", r#"{"status":401}"#, Dataset, 1, "HTTP-401"),
     row("403", "403", r#"{"status":403}"#, Dataset, 1, "HTTP-403"),
     row("403", "403 with Retry-After", r#"{"status":403,"retry_after":"1"}"#, Dataset, 1, "HTTP-403").waits(1000, 1000),
+    row("402", "402", r#"{"status":402,"message":"insufficient balance"}"#, Dataset, 1, "HTTP-402"),
+    row("OPS40301", "a quota by its code", r#"{"status":200,"code":"OPS40301"}"#, Dataset, 1, "OPS40301").quota(),
+    row("message: used up", "a quota by its message", r#"{"status":200,"code":"1234","message":"quota USED UP"}"#, Dataset, 1, "1234").quota(),
+    row("407", "407", r#"{"status":407}"#, Service, 1, "HTTP-407"),
+    row("421", "421", r#"{"status":421}"#, Service, 1, "HTTP-421"),
+    row("431", "431", r#"{"status":431}"#, Service, 1, "HTTP-431"),
     row("404", "404", r#"{"status":404}"#, Route, 1, "HTTP-404"),
     row("405", "405", r#"{"status":405}"#, Route, 1, "HTTP-405"),
     row("422", "422 five times", r#"{"status":422}"#, Route, 5, "HTTP-422"),
@@ -137,13 +150,24 @@ const ROWS: &[Row] = &[
     row("502", "502", r#"{"status":502}"#, Service, 1, "HTTP-502"),
     row("503", "503", r#"{"status":503}"#, Service, 1, "HTTP-503"),
     row("503", "503 with Retry-After", r#"{"status":503,"retry_after":"1"}"#, Service, 1, "HTTP-503").waits(1000, 1000),
-    row("504", "504", r#"{"status":504}"#, Service, 1, "HTTP-504"),
+    row("504", "504 three times", r#"{"status":504}"#, Service, 3, "HTTP-504"),
+    row("520", "520 three times", r#"{"status":520}"#, Service, 3, "HTTP-520"),
+    row("524", "524 three times", r#"{"status":524}"#, Service, 3, "HTTP-524"),
+    row("511", "511", r#"{"status":511}"#, Service, 1, "HTTP-511"),
+    row("521", "521", r#"{"status":521}"#, Service, 1, "HTTP-521"),
+    row("522", "522", r#"{"status":522}"#, Service, 1, "HTTP-522"),
+    row("523", "523", r#"{"status":523}"#, Service, 1, "HTTP-523"),
+    row("525", "525", r#"{"status":525}"#, Service, 1, "HTTP-525"),
+    row("526", "526", r#"{"status":526}"#, Service, 1, "HTTP-526"),
+    row("530", "530", r#"{"status":530}"#, Service, 1, "HTTP-530"),
     row("5xx", "599 five times", r#"{"status":599}"#, Service, 5, "HTTP-599"),
     // ── queries ────────────────────────────────────────────────────────────
     row("401", "query: 401", r#"{"status":401}"#, Dataset, 1, "HTTP-401").query(),
     row("403", "query: 403", r#"{"status":403}"#, Dataset, 1, "HTTP-403").query(),
     row("429", "query: 429 with Retry-After", r#"{"status":429,"retry_after":"1"}"#, Dataset, 1, "HTTP-429").query().waits(1000, 1000),
     row("503", "query: 503", r#"{"status":503}"#, Service, 1, "HTTP-503").query(),
+    row("504", "query: 504", r#"{"status":504}"#, Service, 1, "HTTP-504").query(),
+    row("524", "query: 524", r#"{"status":524}"#, Service, 1, "HTTP-524").query(),
     row("301", "query: 301 elsewhere", r#"{"status":301,"location":"{other}"}"#, Service, 1, "HTTP-301").query(),
     row("500", "query: 500 five times", r#"{"status":500}"#, Service, 5, "HTTP-500").query(),
     row("not-envelope", "query: HTML three times", r#"{"html":true}"#, Service, 3, "NOT-THE-SERVICE").query(),
@@ -151,8 +175,8 @@ const ROWS: &[Row] = &[
 
 /// Which rows this file plays; true: for a query.
 pub fn played() -> impl Iterator<Item = (bool, &'static str)> {
-    ROWS.iter().map(|row| {
-        let query = row.query && row.on == "not-envelope";
+    ROWS.iter().filter(|row| !row.quota).map(|row| {
+        let query = row.query && matches!(row.on, "not-envelope" | "504" | "524");
         (query, row.on)
     })
 }
@@ -175,8 +199,12 @@ fn play(row: &Row) {
         for calls in ["upload", "query"] {
             // A query never pauses a route.
             if calls == "upload" || row.scope != Route {
+                let quota = match row.quota {
+                    true => "verdict = \"quota\"\n",
+                    false => "",
+                };
                 settings.tail(&format!(
-                    "[[error]]\non = {:?}\ncalls = {calls:?}\npause_first = \"{FIRST}ms\"\n\
+                    "[[error]]\non = {:?}\ncalls = {calls:?}\n{quota}pause_first = \"{FIRST}ms\"\n\
                      pause_max = \"{}ms\"",
                     row.on_override,
                     2 * FIRST

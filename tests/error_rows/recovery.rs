@@ -26,6 +26,15 @@ const CASES: &[(&str, fn())] = &[
     ("a pause outlives a crash", crash),
     ("no connection", no_connection),
     ("HTML, nothing is sent twice", html_hold),
+    ("lost answers close the gate", lost_answers),
+    ("lost answers, nothing is sent twice", lost_hold),
+    ("successes without a task close the gate", untracked),
+    ("a quota is held and filled up", quota),
+    ("the smallest file is the probe", smallest_probe),
+    (
+        "a failing probe costs its file nothing",
+        probe_costs_nothing,
+    ),
     ("four at once stop at once", four_at_once),
     ("a success between keeps a route open", success_between),
 ];
@@ -257,6 +266,171 @@ fn html_hold() {
     all_in(&stage, &daemon, "succeeded", &files);
     once_each(&stage, &files);
     assert_eq!(sent(&stage).len(), 9);
+    assert!(daemon.terminate().success());
+}
+
+/// The balancer takes each body and breaks off. Three files are in doubt, all
+/// others keep their place, and each second import is on record.
+fn lost_answers() {
+    let stage = stage(|settings| {
+        settings.tail(
+            "[[error]]\non = \"broken-after-last-byte\"\ncalls = \"upload\"\n\
+             pause_first = \"3s\"",
+        );
+    });
+    faults(&stage, r#"[{"route":"import","cut":"after-body"}]"#);
+    let files = files(12);
+    drop_all(&stage, &files);
+    let daemon = stage.start();
+    let gate = closed(&stage, &daemon, "service");
+    assert_eq!(gate["code"], "NO-ANSWER");
+    all_in(&stage, &daemon, "queued", &files);
+    assert_eq!(sent(&stage).len(), 3, "no resend while the gate is closed");
+    faults(&stage, "[]");
+    all_in(&stage, &daemon, "succeeded", &files);
+    assert!(gates(&stage).is_empty());
+    assert!(sent(&stage).len() <= files.len() + 4);
+    for name in &files {
+        let twice = stage.uploads_of(name).len() > 1;
+        let file = stage.file(name).unwrap();
+        assert_eq!(file["possible_duplicate"], twice, "{file:#}");
+    }
+    assert!(daemon.terminate().success());
+}
+
+fn lost_hold() {
+    let stage = stage(|settings| {
+        settings.inbox("unconfirmed = \"hold\"");
+    });
+    faults(&stage, r#"[{"route":"import","cut":"after-body"}]"#);
+    let files = files(6);
+    drop_all(&stage, &files);
+    let daemon = stage.start();
+    closed(&stage, &daemon, "service");
+    let states = stage.states();
+    assert_eq!((states["unconfirmed"], states["queued"]), (3, 3));
+    faults(&stage, "[]");
+    stage.said(&["resume", "service"]);
+    until("the others are through", || {
+        stage.states().get("succeeded") == Some(&3)
+    });
+    once_each(&stage, &files);
+    assert!(daemon.terminate().success());
+}
+
+/// The service says that all is well and names no task. Tasks that it had named
+/// before are followed all the while; what is untracked needs attention and is
+/// sent again only by name.
+fn untracked() {
+    let stage = stage(|settings| {
+        settings.tail("[[error]]\non = \"no-task-id\"\ncalls = \"upload\"\npause_first = \"2s\"");
+    });
+    let before = r#"{"file":"before.txt","route":"query","task_state":"PENDING"}"#;
+    let fault = r#"{"route":"import","empty":true,"file":"f-*"}"#;
+    faults(&stage, &format!("[{before},{fault}]"));
+    let daemon = stage.start();
+    drop_in(&stage, "inbox", "before.txt");
+    all_in(&stage, &daemon, "submitted", &["before.txt".into()]);
+    let files = files(6);
+    drop_all(&stage, &files);
+    let gate = closed(&stage, &daemon, "service");
+    assert_eq!(gate["code"], "NO-TASK-ID");
+    assert_eq!(stage.states()["untracked"], 3);
+    let listed = stage.said(&["list", "--attention"]);
+    assert_eq!(listed.matches("untracked").count(), 3, "{listed}");
+    // A query passes, and does not open the gate.
+    faults(&stage, &format!("[{fault}]"));
+    all_in(&stage, &daemon, "succeeded", &["before.txt".into()]);
+    assert_eq!(gates(&stage).len(), 1);
+    faults(&stage, "[]");
+    daemon.until("the others are through", || {
+        stage.states().get("queued").is_none() && stage.states().get("succeeded") == Some(&4)
+    });
+    assert_eq!(stage.states()["untracked"], 3);
+    once_each(&stage, &files);
+    // Everything that needs attention: not what is known to be there.
+    let said = stage.cli(&["retry", "--all"]);
+    assert_eq!(stage.states()["untracked"], 3, "{said:?}");
+    stage.said(&["retry", "--state", "untracked"]);
+    all_in(&stage, &daemon, "succeeded", &files);
+    for name in &files {
+        let twice = stage.uploads_of(name).len() == 2;
+        assert_eq!(stage.file(name).unwrap()["possible_duplicate"], twice);
+    }
+    assert!(daemon.terminate().success());
+}
+
+fn quota() {
+    let stage = stage(|_| {});
+    let fault = r#"{"status":402,"route":"import","message":"insufficient balance"}"#;
+    faults(&stage, &only_main(fault));
+    let files = files(3);
+    drop_all(&stage, &files);
+    let daemon = stage.start();
+    let gate = closed(&stage, &daemon, "dataset:main");
+    assert_eq!(gate["code"], "HTTP-402");
+    let wait = at_ms(&stage, &gate["until"]) - at_ms(&stage, &gate["since"]);
+    assert!((3_600_000.0..3_700_000.0).contains(&wait), "{wait}");
+    all_in(&stage, &daemon, "queued", &files);
+    faults(&stage, "[]");
+    stage.said(&["resume", "dataset:main"]);
+    all_in(&stage, &daemon, "succeeded", &files);
+    once_each(&stage, &files);
+    assert!(daemon.terminate().success());
+}
+
+/// While the probe is out everything else waits, whatever its dataset.
+fn smallest_probe() {
+    let stage = stage(|settings| {
+        settings.tail("[[error]]\non = \"503\"\npause_first = \"2s\"");
+    });
+    faults(&stage, r#"[{"route":"import","status":503}]"#);
+    let daemon = stage.start();
+    drop_in(&stage, "inbox", "first.txt");
+    closed(&stage, &daemon, "service");
+    let sizes = [
+        ("inbox", 900_000),
+        ("inbox", 300),
+        ("beside", 9_000),
+        ("far", 5),
+        ("far", 80),
+    ];
+    let mut names = vec!["first.txt".to_owned()];
+    for (folder, size) in sizes {
+        let name = format!("s-{size}.txt");
+        stage.publish(&stage.path(folder).join(&name), "x".repeat(size));
+        names.push(name);
+    }
+    all_in(&stage, &daemon, "queued", &names);
+    faults(&stage, "[]");
+    all_in(&stage, &daemon, "succeeded", &names);
+    let order: Vec<String> = stage
+        .sandbox
+        .uploads()
+        .iter()
+        .map(|u| u.file_name.to_string())
+        .collect();
+    assert_eq!(order[0], "s-5.txt", "{order:?}");
+    assert!(daemon.terminate().success());
+}
+
+/// More failing probes than a file may fail.
+fn probe_costs_nothing() {
+    let stage = stage(|settings| {
+        settings.tail(
+            "[[error]]\non = \"500\"\nverdict = \"retry\"\nlimit = 2\nthen = \"exhausted\"\n\
+             pause = \"service\"\npause_after = 1\npause_first = \"20ms\"\npause_max = \"20ms\"",
+        );
+    });
+    faults(&stage, r#"[{"route":"import","status":500}]"#);
+    drop_in(&stage, "inbox", "f-0.txt");
+    let daemon = stage.start();
+    daemon.until("it was tried more often than the limit", || {
+        sent(&stage).len() > 5
+    });
+    all_in(&stage, &daemon, "queued", &["f-0.txt".into()]);
+    faults(&stage, "[]");
+    all_in(&stage, &daemon, "succeeded", &["f-0.txt".into()]);
     assert!(daemon.terminate().success());
 }
 

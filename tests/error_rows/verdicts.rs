@@ -83,6 +83,11 @@ impl Row {
         self.taken = times;
         self
     }
+    /// It goes again, or went, after an answer that proves nothing.
+    const fn marked(mut self) -> Row {
+        self.twice = true;
+        self
+    }
     const fn twice(mut self) -> Row {
         self.taken = 2;
         self.twice = true;
@@ -118,7 +123,14 @@ const ROWS: &[Row] = &[
     row("broken-after-last-byte", "cut after the body, resend", &[r#"{"cut":"after-body","times":1}"#], 2, "succeeded", "").twice(),
     row("broken-after-last-byte", "cut after the body, hold", &[r#"{"cut":"after-body"}"#], 1, "unconfirmed", "NO-ANSWER").taken(1).with(HOLD),
     row("broken-after-last-byte", "cut after the body, every time", &[r#"{"cut":"after-body"}"#], 4, "unconfirmed", "NO-ANSWER").taken(4)
-        .with(With { retry: "unconfirmed_resends = 3", ..PLAIN }),
+        .with(With { retry: "unconfirmed_resends = 3", errors: FILE_LOST, ..PLAIN }),
+    row("504", "504, resend", &[r#"{"status":504,"times":1}"#], 2, "succeeded", "").taken(1).marked(),
+    row("504", "504 though taken, resend", &[r#"{"status":504,"taken":true,"times":1}"#], 2, "succeeded", "").twice(),
+    row("504", "504 though taken, hold", &[r#"{"status":504,"taken":true}"#], 1, "unconfirmed", "HTTP-504").taken(1).with(HOLD),
+    row("520", "520, hold", &[r#"{"status":520}"#], 1, "unconfirmed", "HTTP-520").with(HOLD),
+    row("524", "524, hold", &[r#"{"status":524}"#], 1, "unconfirmed", "HTTP-524").with(HOLD),
+    row("504", "504 before the last byte, hold", &[r#"{"status":504,"early":true,"times":1}"#], 2, "succeeded", "").taken(1)
+        .with(With { folder: HOLD.folder, ..LARGE }),
     row("broken-after-last-byte", "silence, resend", &[r#"{"silence":true,"times":1}"#], 2, "succeeded", "").twice()
         .with(With { service: "answer_timeout = \"1s\"", ..PLAIN }),
     row("broken-after-last-byte", "silence, hold", &[r#"{"silence":true}"#], 1, "unconfirmed", "NO-ANSWER").taken(1)
@@ -146,13 +158,14 @@ const ROWS: &[Row] = &[
     row("422", "422", &[r#"{"status":422}"#], 1, "rejected", "HTTP-422"),
     row("4xx", "418", &[r#"{"status":418}"#], 1, "rejected", "HTTP-418"),
     // ── again ──────────────────────────────────────────────────────────────
-    row("408", "408 twice", &[r#"{"status":408,"times":2}"#], 3, "succeeded", "").taken(1),
+    row("408", "408 twice", &[r#"{"status":408,"times":2}"#], 3, "succeeded", "").taken(1).marked(),
+    row("408", "408 though taken, hold", &[r#"{"status":408,"taken":true,"times":1}"#], 2, "succeeded", "").twice().with(HOLD),
     row("425", "425 twice", &[r#"{"status":425,"times":2}"#], 3, "succeeded", "").taken(1),
     row("409", "409 three times", &[r#"{"status":409,"times":3}"#], 4, "succeeded", "").taken(1),
     row("409", "409 for good", &[r#"{"status":409}"#], 4, "rejected", "HTTP-409"),
-    row("500", "500 eight times", &[r#"{"status":500,"times":8}"#], 9, "succeeded", "").taken(1).errors(FILE_500),
-    row("500", "500 for good", &[r#"{"status":500}"#], 9, "exhausted", "HTTP-500").errors(FILE_500),
-    row("5xx", "599 for good", &[r#"{"status":599}"#], 9, "exhausted", "HTTP-599").errors("[[error]]\non = \"5xx\"\npause = \"file\""),
+    row("500", "500 eight times", &[r#"{"status":500,"times":8}"#], 9, "succeeded", "").taken(1).marked().errors(FILE_500),
+    row("500", "500 for good", &[r#"{"status":500}"#], 9, "exhausted", "HTTP-500").marked().errors(FILE_500),
+    row("5xx", "599 for good", &[r#"{"status":599}"#], 9, "exhausted", "HTTP-599").marked().errors("[[error]]\non = \"5xx\"\npause = \"file\""),
     row("OPS5…", "OPS59999 for good", &[r#"{"code":"OPS59999"}"#], 9, "exhausted", "OPS59999").errors("[[error]]\non = \"OPS5*\"\npause = \"file\""),
     // ── overridden ─────────────────────────────────────────────────────────
     row("409", "409 overridden to reject", &[r#"{"status":409}"#], 1, "rejected", "HTTP-409").errors("[[error]]\non = \"409\"\nverdict = \"reject\""),
@@ -166,6 +179,9 @@ const ROWS: &[Row] = &[
 
 const FILE_404: &str =
     "[[error]]\non = \"404\"\ncalls = \"upload\"\nverdict = \"reject\"\npause = \"file\"";
+/// One file that fails must be seen to be given up, not to pause the service.
+const FILE_LOST: &str =
+    "[[error]]\non = \"broken-after-last-byte\"\ncalls = \"upload\"\npause = \"file\"";
 /// One file that fails must be seen to be given up, not to pause the service.
 const FILE_500: &str = "[[error]]\non = \"500\"\npause = \"file\"";
 
@@ -201,6 +217,8 @@ const QUERIES: &[Query] = &[
     query("no-task-id", "query: no state", r#"{"body":"{\"code\":\"0\",\"data\":{}}","times":2}"#, 3, "succeeded"),
     query("success", "query: a state nobody knows", r#"{"task_state":"THINKING","times":2}"#, 3, "succeeded"),
     query("success", "query: the other spelling of pending", r#"{"task_state":"PENGDING","times":2}"#, 3, "succeeded"),
+    query("other-task", "query: another task's state", r#"{"body":"{\"code\":\"0\",\"data\":{\"taskId\":\"other\",\"state\":\"SUCCESS\"}}","times":2}"#, 3, "succeeded"),
+    query("520", "query: 520", r#"{"status":520,"times":1}"#, 2, "succeeded"),
     query("404", "query: 404 three times", r#"{"status":404,"times":3}"#, 4, "succeeded"),
     query("404", "query: 404 for good", r#"{"status":404}"#, 4, "lost"),
     query("400", "query: 400 for good", r#"{"status":400}"#, 4, "lost"),
@@ -218,7 +236,13 @@ pub fn played() -> impl Iterator<Item = (bool, &'static str)> {
     let own_row = |q: &&Query| {
         matches!(
             q.on,
-            "304" | "404" | "not-envelope" | "no-task-id" | "broken-after-last-byte"
+            "304"
+                | "404"
+                | "520"
+                | "not-envelope"
+                | "other-task"
+                | "no-task-id"
+                | "broken-after-last-byte"
         )
     };
     let queries = QUERIES.iter().filter(own_row).map(|q| (true, q.on));

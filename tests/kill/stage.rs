@@ -191,7 +191,7 @@ impl Stage {
         let mut text = format!(
             "[service]\nbase_url = {base:?}\nanswer_timeout = \"10s\"\n\
              [daemon]\nledger = {:?}\nshutdown_grace = \"10s\"\nrescan_every = \"5m\"\n\
-             [retry]\nbackoff_base = \"20ms\"\nbackoff_cap = \"200ms\"\nunconfirmed_resends = 100\n\
+             [retry]\nbackoff_base = \"20ms\"\nbackoff_cap = \"200ms\"\nunconfirmed_resends = 100\nunconfirmed_wait = \"20ms\"\n\
              [poll]\nfirst = \"100ms\"\nmax = \"400ms\"\n\
              [log]\nformat = \"human\"\n",
             self.ledger()

@@ -142,7 +142,11 @@ impl Settings {
             "[retry]",
             String::new(),
             &self.retry,
-            &["backoff_base = \"20ms\"", "backoff_cap = \"200ms\""],
+            &[
+                "backoff_base = \"20ms\"",
+                "backoff_cap = \"200ms\"",
+                "unconfirmed_wait = \"20ms\"",
+            ],
         );
         table(
             "[poll]",

@@ -192,10 +192,7 @@ fn one(
             &at("unconfirmed"),
             &raw.unconfirmed,
             going.resend(),
-            &[
-                ("resend", going.resend()),
-                ("hold", OnUnconfirmed::Hold),
-            ],
+            &[("resend", going.resend()), ("hold", OnUnconfirmed::Hold)],
         ),
         resubmit_failed: raw.resubmit_failed.unwrap_or(0),
         poll: going.pace,

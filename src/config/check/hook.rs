@@ -293,7 +293,7 @@ mod tests {
         let hooks = &config.folders.values().next().unwrap().hooks;
         let names: Vec<_> = hooks.iter().map(|hook| hook.name.0.as_str()).collect();
         assert_eq!(names, ["1", "chat"]);
-        assert_eq!((hooks[0].timeout, hooks[0].on.len()), (TIMEOUT, 7));
+        assert_eq!((hooks[0].timeout, hooks[0].on.len()), (TIMEOUT, 8));
         assert_eq!(hooks[1].timeout, Duration::from_secs(5));
         let shown = format!("{hooks:?}");
         assert!(

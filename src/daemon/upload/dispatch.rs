@@ -24,6 +24,7 @@ use crate::domain::gate::GateKey;
 use crate::domain::ids::{FileId, Route};
 use crate::domain::lifecycle::OnUnconfirmed;
 use crate::domain::media::Media;
+use crate::domain::time::Timestamp;
 use crate::ledger::{Fingerprints, LedgerError, PickRequest, Queued};
 
 /// Files taken from the ledger at a time, for each route and size class.
@@ -75,6 +76,18 @@ struct Desk {
     shelves: Vec<Shelf>,
     /// Where the next round begins, so that no route is always first.
     turn: usize,
+}
+
+/// A desk, and a shelf of it.
+type Place = (usize, usize);
+
+/// Whether a file was given to a worker.
+enum Started {
+    Yes,
+    /// Its folder is not there.
+    Offline,
+    /// As many as may be are under way.
+    NoRoom,
 }
 
 struct Dispatcher {
@@ -249,22 +262,17 @@ impl Dispatcher {
             let turn = self.desks[desk].turn;
             self.desks[desk].turn = (turn + 1) % shelves;
             self.stock(desk, turn).await?;
-            let Desk {
-                dataset,
-                lanes,
-                shelves,
-                ..
-            } = &mut self.desks[desk];
-            let shelf = &mut shelves[turn];
-            let Some(file) = shelf.files.front() else {
+            let shelf = &self.desks[desk].shelves[turn];
+            if shelf.files.is_empty() {
                 continue;
-            };
+            }
             let now = self.ctx.world.clock.now();
-            let ledger = &self.ctx.ledger;
-            let (gates, halts) = (ledger.gates(), ledger.halts());
-            let probes = match admit_upload(&shelf.way, &gates, &halts, &self.probed, now) {
-                Admit::Go => Vec::new(),
-                Admit::Probe(gates) => gates,
+            let (place, probes) = match self.admitted(shelf, now) {
+                Admit::Go => ((desk, turn), Vec::new()),
+                Admit::Probe(gates) => match self.choose_probe(&gates).await? {
+                    Some(chosen) => chosen,
+                    None => continue,
+                },
                 Admit::Wait(until) => {
                     // A probe rings the bell when it is back; this is for one that
                     // is lost.
@@ -283,45 +291,112 @@ impl Dispatcher {
             if !Arc::ptr_eq(running, &self.ctx.running()) {
                 return Ok(Some(Duration::ZERO));
             }
-            let Some((root, local)) = self.ctx.folders.online_root(&shelf.folder.name) else {
+            match self.start(running, place, probes) {
+                Started::Yes => idle = 0,
                 // Nobody rings when it is there again, or for the first time.
-                next = earliest(next, Some(LOOK_EVERY));
-                continue;
-            };
-            // Recording ahead of the wire means that a crash leaves some files
-            // in doubt that were never sent: not where doubt means a person.
-            let ahead = shelf.folder.policy.unconfirmed != OnUnconfirmed::Hold;
-            let Some(slot) = lanes.slot(shelf.size, file.version.size, ahead) else {
-                continue;
-            };
-            let Some(file) = shelf.files.pop_front() else {
-                continue;
-            };
-            idle = 0;
-            let id = file.id;
-            let job = Job {
-                ctx: self.ctx.clone(),
-                running: running.clone(),
-                stop: self.stop.clone(),
-                file,
-                folder: shelf.folder.clone(),
-                dataset: dataset.clone(),
-                root,
-                local,
-                media: shelf.route.media,
-                lanes: lanes.clone(),
-                way: shelf.way.clone(),
-                fingerprints: shelf.fingerprints.clone(),
-                express: false,
-            };
-            self.probed.extend(probes.iter().cloned());
-            self.in_flight.insert(id, probes);
-            self.workers.spawn(async move {
-                let recorded = worker::carry(job, slot).await;
-                (id, recorded)
-            });
+                Started::Offline => next = earliest(next, Some(LOOK_EVERY)),
+                Started::NoRoom => {}
+            }
         }
         Ok(next)
+    }
+
+    fn admitted(&self, shelf: &Shelf, now: Timestamp) -> Admit {
+        let ledger = &self.ctx.ledger;
+        let (gates, halts) = (ledger.gates(), ledger.halts());
+        admit_upload(&shelf.way, &gates, &halts, &self.probed, now)
+    }
+
+    /// The file that is to probe these gates: the smallest of those next in line
+    /// behind them, brought to the front of its shelf. All others wait for its
+    /// answer, whatever their dataset, and that takes as long as its bytes do.
+    async fn choose_probe(
+        &mut self,
+        gates: &[GateKey],
+    ) -> Result<Option<(Place, Vec<GateKey>)>, LedgerError> {
+        let now = self.ctx.world.clock.now();
+        let mut best: Option<(u64, usize, Place, Vec<GateKey>)> = None;
+        for desk in 0..self.desks.len() {
+            for turn in 0..self.desks[desk].shelves.len() {
+                let shelf = &mut self.desks[desk].shelves[turn];
+                if !gates.iter().any(|gate| shelf.way.contains(gate)) {
+                    continue;
+                }
+                // What was taken from the ledger while the gate was closed may
+                // not be all that is due now.
+                shelf.files.clear();
+                shelf.exhausted = false;
+                self.stock(desk, turn).await?;
+                let shelf = &self.desks[desk].shelves[turn];
+                let Admit::Probe(probes) = self.admitted(shelf, now) else {
+                    continue;
+                };
+                let online = self.ctx.folders.online_root(&shelf.folder.name).is_some();
+                let sizes = shelf.files.iter().map(|file| file.version.size);
+                let smallest = sizes.enumerate().min_by_key(|(_, size)| *size);
+                if let Some((at, size)) = smallest.filter(|_| online)
+                    && best.as_ref().is_none_or(|(least, ..)| size < *least)
+                {
+                    best = Some((size, at, (desk, turn), probes));
+                }
+            }
+        }
+        Ok(best.map(|(_, at, (desk, turn), probes)| {
+            self.desks[desk].shelves[turn].files.swap(0, at);
+            ((desk, turn), probes)
+        }))
+    }
+
+    /// Gives the first file of a shelf to a worker, if there is room for it.
+    fn start(
+        &mut self,
+        running: &Arc<Running>,
+        (desk, turn): Place,
+        probes: Vec<GateKey>,
+    ) -> Started {
+        let Desk {
+            dataset,
+            lanes,
+            shelves,
+            ..
+        } = &mut self.desks[desk];
+        let shelf = &mut shelves[turn];
+        let Some((root, local)) = self.ctx.folders.online_root(&shelf.folder.name) else {
+            return Started::Offline;
+        };
+        // Recording ahead of the wire means that a crash leaves some files
+        // in doubt that were never sent: not where doubt means a person.
+        let ahead = shelf.folder.policy.unconfirmed != OnUnconfirmed::Hold;
+        let size = shelf.files.front().map_or(0, |file| file.version.size);
+        let Some(slot) = lanes.slot(shelf.size, size, ahead) else {
+            return Started::NoRoom;
+        };
+        let Some(file) = shelf.files.pop_front() else {
+            return Started::NoRoom;
+        };
+        let id = file.id;
+        let job = Job {
+            ctx: self.ctx.clone(),
+            running: running.clone(),
+            stop: self.stop.clone(),
+            file,
+            folder: shelf.folder.clone(),
+            dataset: dataset.clone(),
+            root,
+            local,
+            media: shelf.route.media,
+            lanes: lanes.clone(),
+            way: shelf.way.clone(),
+            fingerprints: shelf.fingerprints.clone(),
+            express: false,
+        };
+        self.probed.extend(probes.iter().cloned());
+        self.in_flight.insert(id, probes);
+        self.workers.spawn(async move {
+            let recorded = worker::carry(job, slot).await;
+            (id, recorded)
+        });
+        Started::Yes
     }
 
     /// Takes what is due from the ledger if the shelf is empty.

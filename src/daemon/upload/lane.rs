@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::body::IN_MEMORY;
-use super::bucket::Bucket;
+use super::bucket::{Bucket, Window};
 use crate::config::valid::Dataset;
 use crate::domain::error_table::Judgement;
 use crate::domain::pace::{Pace, Ticket};
@@ -28,7 +28,7 @@ pub struct Lanes {
     /// Uploads at once that are allowed whatever their sizes, and the bound for
     /// big files: one of those fills the line by itself.
     start: usize,
-    requests: Option<Bucket>,
+    requests: Option<Window>,
     bytes: Option<Bucket>,
 }
 
@@ -100,9 +100,7 @@ impl Lanes {
             freed_for_express: Notify::new(),
             since: Instant::now(),
             start: dataset.concurrency.max(1),
-            requests: dataset
-                .requests_per_second
-                .map(|rate| Bucket::new(rate, rate.max(1.0))),
+            requests: dataset.requests_per_second.map(Window::new),
             bytes: dataset.bytes_per_second.map(|rate| {
                 let rate = rate.max(1) as f64;
                 Bucket::new(rate, rate / 4.0)
@@ -181,10 +179,15 @@ impl Lanes {
             lanes: self.clone(),
             ticket: Some(ticket),
         };
-        if let Some(requests) = &self.requests {
-            requests.take(1.0).await;
-        }
+        self.request().await;
         lane
+    }
+
+    /// Waits until one more request may go.
+    pub async fn request(&self) {
+        if let Some(requests) = &self.requests {
+            requests.enter().await;
+        }
     }
 
     /// Waits until `bytes` more may go out.

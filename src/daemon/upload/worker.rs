@@ -427,7 +427,11 @@ impl Job {
     /// more.
     async fn enter(&self, kept: Option<Lane>, probe: bool) -> Option<Lane> {
         let lane = match kept {
-            Some(lane) => lane,
+            // The next hop of a redirect is a request, too.
+            Some(lane) => tokio::select! {
+                () = self.lanes.request() => lane,
+                () = self.stop.drain.cancelled() => return None,
+            },
             None => tokio::select! {
                 lane = self.lanes.enter(self.express) => lane,
                 () = self.stop.drain.cancelled() => return None,
@@ -521,6 +525,7 @@ impl Job {
     /// Follows 303s to where the result lies.
     async fn see_other(&self, mut at: String, mut trail: Trail) -> (Option<u16>, Judgement) {
         loop {
+            self.lanes.request().await;
             let outcome = self.running.api.see_other(&self.dataset.key, &at).await;
             let judgement = self.judge(&outcome, trail);
             match judgement.verdict {

@@ -196,10 +196,8 @@ impl ErrorTable {
         if (trail.see_other || stranded) && call == Call::Upload && !settled {
             verdict = Verdict::Unconfirmed;
         }
-        let may_be_taken = row.marks
-            && call == Call::Upload
-            && !early
-            && matches!(verdict, Verdict::Retry(_));
+        let may_be_taken =
+            row.marks && call == Call::Upload && !early && matches!(verdict, Verdict::Retry(_));
         let code = match (&on, &verdict) {
             (On::Success, Verdict::Task(TaskState::Unknown(_))) => Code::own(UNKNOWN_STATE),
             _ => label,

@@ -133,7 +133,11 @@ fn line(judgement: &Judgement) -> String {
         Verdict::Follow(Follow::Get, _) => "follow by GET".to_owned(),
         Verdict::Follow(Follow::Same, _) => "follow".to_owned(),
     };
-    let marked = if judgement.may_be_taken { ", marked" } else { "" };
+    let marked = if judgement.may_be_taken {
+        ", marked"
+    } else {
+        ""
+    };
     let Some(pause) = judgement.pause else {
         return verdict + marked;
     };
@@ -329,7 +333,11 @@ fn a_message_can_be_named() {
     }
     assert_eq!(said(400, "E17", "no such thing").verdict, Verdict::Reject);
     let done = said(200, "0", "insufficient balance soon");
-    assert_eq!(done.verdict, Verdict::Done(Some(task())), "a success is one");
+    assert_eq!(
+        done.verdict,
+        Verdict::Done(Some(task())),
+        "a success is one"
+    );
 }
 
 fn quota_pause() -> Option<Pause> {

@@ -229,7 +229,10 @@ fn three_successes_without_a_task_close_it() {
         said(Verdict::Done(None), code, Some(pause))
     };
     let mut way = way();
-    let last = all(&mut way, [200, 204, 304].map(|code| (i64::from(code), untracked(code))));
+    let last = all(
+        &mut way,
+        [200, 204, 304].map(|code| (i64::from(code), untracked(code))),
+    );
     assert_eq!(last.judgement.verdict, Verdict::Done(None), "it was taken");
     assert_eq!(until(&way.service.gate), (10_000, 1));
     way.service.gate.probe(PROBE);
@@ -245,7 +248,10 @@ fn queries_pass_where_uploads_alone_are_held_back() {
     assert!(!way.service.gate.holds_queries());
     let task = said(Verdict::Task(TaskState::Success), 200, None);
     let _ = all(&mut way, [(7, task)]);
-    assert!(way.service.gate.closed().is_some(), "a query does not open it");
+    assert!(
+        way.service.gate.closed().is_some(),
+        "a query does not open it"
+    );
     // One that shows that the service is down makes queries wait, too.
     let down = Judgement {
         call: Call::Query,

@@ -351,7 +351,12 @@ fn a_probe_costs_its_file_nothing() {
             probe: true,
             ..judged(verdict)
         };
-        went(&uploading(true), &Event::Judged(judgement), at(0.5), &policy())
+        went(
+            &uploading(true),
+            &Event::Judged(judgement),
+            at(0.5),
+            &policy(),
+        )
     };
     for verdict in [
         Verdict::Retry(None),
@@ -387,7 +392,12 @@ fn what_may_be_there_is_marked_when_it_goes_again() {
                 may_be_taken,
                 ..judged(verdict)
             };
-            let go = went(&uploading(true), &Event::Judged(judgement), at(0.5), &policy());
+            let go = went(
+                &uploading(true),
+                &Event::Judged(judgement),
+                at(0.5),
+                &policy(),
+            );
             assert_eq!(go.possible_duplicate, may_be_taken);
         }
     }

@@ -43,7 +43,12 @@ fn judgement() -> impl Strategy<Value = Judgement> {
     });
     let wait = prop_oneof![(0u64..90_000).prop_map(secs), Just(Duration::MAX)];
     let flags = (any::<bool>(), any::<bool>());
-    let parts = (verdict(), prop::option::of(pause), prop::option::of(wait), flags);
+    let parts = (
+        verdict(),
+        prop::option::of(pause),
+        prop::option::of(wait),
+        flags,
+    );
     parts.prop_map(|(verdict, pause, retry_after, (probe, marks))| Judgement {
         pause,
         retry_after,

@@ -527,17 +527,17 @@ async fn a_crash_is_settled_by_what_was_sent_and_by_policy() {
     for (unconfirmed, last_byte, expected) in [
         (
             OnUnconfirmed::Resend {
-            times: 3,
-            first: Duration::from_secs(60),
-        },
+                times: 3,
+                first: Duration::from_secs(60),
+            },
             false,
             (StateKind::Queued, false),
         ),
         (
             OnUnconfirmed::Resend {
-            times: 3,
-            first: Duration::from_secs(60),
-        },
+                times: 3,
+                first: Duration::from_secs(60),
+            },
             true,
             (StateKind::Queued, true),
         ),

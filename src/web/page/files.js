@@ -13,7 +13,7 @@ const CHOICES = {
   "": "all, attention first",
   attention: "need attention",
   "queued,uploading,submitted": "on their way",
-  "cancelled,untracked,duplicate,superseded,gone": "other ends",
+  "cancelled,duplicate,superseded,gone": "other ends",
 };
 
 let limit = PAGE;

@@ -128,7 +128,7 @@ function tiles({ totals, pending, attention }) {
     const found = states.map((state) => totals[state]).filter(Boolean);
     return { files: found.reduce((n, t) => n + t.files, 0), bytes: found.reduce((n, t) => n + t.bytes, 0) };
   };
-  const rest = ["cancelled", "untracked", "duplicate", "superseded", "gone"];
+  const rest = ["cancelled", "duplicate", "superseded", "gone"];
   const one = (name, state, look, { files, bytes }, more) => ({ name, state, look, files, more: more || size(bytes) });
   return [
     one("Need attention", "attention", attention ? "bad" : "flat", { ...of(...w.NEEDY), files: attention }),

@@ -9,7 +9,7 @@ export const STATES = {
   succeeded: { look: "good", means: "its task ended well", do: "Nothing." },
   failed: { look: "bad", attention: true, means: "its task ended badly; the service gives no reason", do: "Look whether the file is sound, then retry it." },
   cancelled: { look: "flat", means: "its task was deleted at the service", do: "Nothing, or retry it." },
-  untracked: { look: "flat", means: "taken, but the service named no task: it can’t be followed", do: "Look for it in the service’s console; it is never sent again by itself." },
+  untracked: { look: "bad", attention: true, means: "taken, but the service named no task: it can’t be followed", do: "Look in the service’s console for an import of this name and time; retry sends it again." },
   rejected: { look: "bad", attention: true, means: "the service refused it for good", do: "Mend it and drop it again; or retry it, if the reason was not in the file." },
   exhausted: { look: "bad", attention: true, means: "tried as often, or as long, as the rules allow", do: "Find the cause, then retry it." },
   unconfirmed: { look: "bad", attention: true, means: "the answer was lost: the service may have it or not", do: "Look in the service’s console; retry it if it is not there." },
@@ -21,7 +21,7 @@ export const STATES = {
 };
 
 /** States out of which `retry` leads back to the queue. */
-export const RETRIED = ["failed", "cancelled", "rejected", "exhausted", "unconfirmed", "lost", "unsupported", "duplicate"];
+export const RETRIED = ["failed", "cancelled", "rejected", "exhausted", "unconfirmed", "lost", "unsupported", "duplicate", "untracked"];
 
 export const NEEDY = Object.keys(STATES).filter((state) => STATES[state].attention);
 
