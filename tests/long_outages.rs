@@ -20,6 +20,7 @@ use serde_json::Map;
 use supametas_sync::domain::admit::{Admit, admit, way};
 use supametas_sync::domain::answer::{Answer, Body, Call, Outcome};
 use supametas_sync::domain::backoff::Backoff;
+use supametas_sync::domain::duplicates::DuplicateRule;
 use supametas_sync::domain::error_table::{ErrorTable, Trail};
 use supametas_sync::domain::ids::{AttemptId, DatasetName, FileId, FolderName, Route, TaskId};
 use supametas_sync::domain::lifecycle::{AfterSuccess, OnReject, OnUnconfirmed, Policy, PollPace};
@@ -305,7 +306,7 @@ impl World {
                     dataset: dataset(),
                     hash: None,
                     options: [0; 16],
-                    skip_duplicates: false,
+                    duplicates: DuplicateRule::SameFile,
                     one_chunk: true,
                     endpoint: "/web-task".into(),
                 };

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput};
 use futures_util::future::join_all;
 use supametas_sync::domain::answer::Call;
+use supametas_sync::domain::duplicates::DuplicateRule;
 use supametas_sync::domain::ids::{AttemptId, DatasetName, FileId, FolderName};
 use supametas_sync::domain::media::Media;
 use supametas_sync::domain::version::FileVersion;
@@ -109,7 +110,7 @@ impl Bench {
             dataset: dataset(),
             hash: Some(hash),
             options: [9; 16],
-            skip_duplicates: true,
+            duplicates: DuplicateRule::SameContent,
             one_chunk: true,
             endpoint: "/file-task".to_owned(),
         };

@@ -5,12 +5,13 @@
 
 use std::time::{Duration, Instant};
 
+use supametas_sync::domain::duplicates::DuplicateRule;
 use supametas_sync::domain::ids::{DatasetName, FileId, FolderName, Route};
 use supametas_sync::domain::media::Media;
 use supametas_sync::domain::state::StateKind;
 use supametas_sync::domain::time::Timestamp;
 use supametas_sync::domain::version::FileVersion;
-use supametas_sync::ledger::{Filter, Ledger, LedgerError, PickRequest};
+use supametas_sync::ledger::{Filter, Ledger, LedgerError, PickRequest, SentBefore};
 
 use super::Plan;
 use super::daemon::Stage;
@@ -150,12 +151,16 @@ async fn ask(ledger: &Ledger, count: u64) {
     })
     .await;
     timed("is its content on record?", n, |n| async move {
-        let hash = [n as u8; 32];
-        let size = version(n).size;
-        ledger
-            .same_content(dataset(), size, hash, [0; 16], None)
-            .await
-            .map(drop)
+        let wanted = SentBefore {
+            id: None,
+            folder: folder(),
+            dataset: dataset(),
+            version: version(n),
+            hash: [n as u8; 32],
+            options: [0; 16],
+            rule: DuplicateRule::SameContent,
+        };
+        ledger.sent_before(wanted).await.map(drop)
     })
     .await;
     timed("which tasks are due? (32)", n, |n| async move {

@@ -16,6 +16,7 @@ use globset::GlobSet;
 use serde_json::{Map, Value};
 use url::Url;
 
+use crate::domain::duplicates::DuplicateRule;
 use crate::domain::error_table::ErrorTable;
 use crate::domain::ids::{DatasetName, FolderName, Route};
 use crate::domain::lifecycle::Policy;
@@ -353,6 +354,16 @@ pub enum Duplicates {
     Skip,
     /// It is uploaded again.
     Upload,
+}
+
+impl Duplicates {
+    /// What ends a file as a duplicate.
+    pub const fn rule(self) -> DuplicateRule {
+        match self {
+            Duplicates::Skip => DuplicateRule::SameContent,
+            Duplicates::Upload => DuplicateRule::SameFile,
+        }
+    }
 }
 
 /// What is told over HTTP.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::domain::answer::{Answer, Body, Call, Outcome};
 use crate::domain::backoff::Backoff;
+use crate::domain::duplicates::DuplicateRule;
 use crate::domain::error_table::{ErrorTable, Judgement, Trail};
 use crate::domain::gate::GateKey;
 use crate::domain::halt::{Halt, HaltScope};
@@ -179,7 +180,7 @@ impl Rig {
             dataset: dataset(),
             hash: None,
             options: [0; 16],
-            skip_duplicates: false,
+            duplicates: DuplicateRule::SameFile,
             one_chunk: false,
             endpoint: "/t".into(),
         };

@@ -28,12 +28,13 @@ use super::report;
 use super::sorting::{self, Found};
 use super::supervise::{TaskFailure, panic_text};
 use super::upload::body::CHUNK;
+use super::upload::carried::Carried;
 use super::upload::job::{Job, Stop, intent};
 use super::upload::lane::{Lanes, Size, Slot};
 use super::upload::prepare::{self, Hashing, Prepared, Wanted};
 use super::upload::room::Room;
 use super::upload::worker;
-use crate::config::valid::{Dataset, Duplicates, Folder};
+use crate::config::valid::{Dataset, Folder};
 use crate::domain::admit::{Admit, admit_upload, way};
 use crate::domain::gate::GateKey;
 use crate::domain::lifecycle::OnUnconfirmed;
@@ -42,7 +43,7 @@ use crate::domain::settle::{Decision, Look, Openness, Settling};
 use crate::domain::state::Tries;
 use crate::domain::version::FileVersion;
 use crate::failpoint::failpoint;
-use crate::ledger::{Begun, NewFile, NewSorted, Queued};
+use crate::ledger::{Begun, Concern, NewFile, NewSorted, Queued};
 use crate::watch::settling::Key;
 use crate::watch::{FolderRoot, OpenedFile, Sighting, TakeSingle, lease};
 
@@ -150,8 +151,8 @@ pub async fn run(ctx: Arc<Context>, mut inlet: Inlet, stop: Stop) -> Result<(), 
 
 struct Express {
     desk: Arc<Desk>,
-    /// Each ends with whether the ledger could record.
-    workers: JoinSet<bool>,
+    /// Each ends with how far its file got.
+    workers: JoinSet<Carried>,
     troubled_until: Option<Instant>,
 }
 
@@ -190,10 +191,10 @@ impl Express {
         self.workers.spawn(desk.carry(sighting, troubled));
     }
 
-    fn ended(&mut self, ended: Result<bool, tokio::task::JoinError>) -> Result<(), TaskFailure> {
-        let recorded =
+    fn ended(&mut self, ended: Result<Carried, tokio::task::JoinError>) -> Result<(), TaskFailure> {
+        let carried =
             ended.map_err(|error| format!("an upload panicked: {}", panic_text(error)))?;
-        if !recorded {
+        if carried == Carried::Unrecorded {
             self.troubled_until = Some(Instant::now() + LEDGER_TROUBLE);
         }
         Ok(())
@@ -207,7 +208,7 @@ impl Desk {
         let _ = self.others.send(vec![sighting]).await;
     }
 
-    async fn carry(self: Arc<Desk>, sighting: Sighting, troubled: bool) -> bool {
+    async fn carry(self: Arc<Desk>, sighting: Sighting, troubled: bool) -> Carried {
         let picked = Instant::now();
         let recorded = match troubled {
             true => Went::Refused,
@@ -229,7 +230,10 @@ impl Desk {
         } else if let Some(again) = again {
             self.pass_on(again).await;
         }
-        !matches!(went, Went::Unrecorded)
+        match went {
+            Went::Unrecorded => Carried::Unrecorded,
+            _ => Carried::Recorded,
+        }
     }
 
     /// From the sighting to the record.
@@ -267,6 +271,8 @@ impl Desk {
         let (id, begun) = match recorded.await {
             Ok((id, Some(begun))) => (id, begun),
             Ok((_, None)) => return Went::Known,
+            // The intake looks for itself.
+            Err(error) if matches!(error.concerns(), Concern::Row(_)) => return Went::Refused,
             // The intake will meet the same trouble, and says so.
             Err(error) => {
                 tracing::debug!(%error, "an express file could not be recorded");
@@ -330,10 +336,7 @@ impl Desk {
             version: &version,
             media,
             types: &folder.types,
-            hash: match folder.duplicates {
-                Duplicates::Skip => Hashing::WhatIsRead,
-                Duplicates::Upload => Hashing::Nothing,
-            },
+            hash: Hashing::WhatIsRead,
         };
         let prepared = prepare::small(&handle, file, &wanted).ok()?;
         Some(Ready {

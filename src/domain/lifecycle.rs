@@ -112,7 +112,7 @@ pub fn step(state: &State, event: &Event, at: Moment, policy: &Policy) -> Step {
         },
         State::Succeeded { .. } => closed(
             event,
-            "it has succeeded: to import it again, drop it again under another name with `duplicates = \"upload\"`",
+            "it has succeeded: to import it again, drop a copy under another name with `duplicates = \"upload\"`",
         ),
         State::Untracked => match event {
             Event::Retry => resend(at.now, Tries::new(at.now)),

@@ -1,6 +1,7 @@
 //! The decisions, and nothing else: pure, total and told the time.
 //!
-//! What a file is ([`media`], [`naming`]), when it is finished ([`settle`], [`writers`]),
+//! What a file is ([`media`], [`naming`]), whether it was sent before ([`version`],
+//! [`duplicates`]), when it is finished ([`settle`], [`writers`]),
 //! where it is ([`state`], [`lifecycle`], [`policy`], [`place`]), what an answer
 //! means ([`answer`], [`error_table`]), who has to wait ([`gate`], [`halt`],
 //! [`backoff`]), whether it may go now ([`admit`]), and what a clock that was set
@@ -15,6 +16,7 @@ pub mod answer;
 pub mod backoff;
 pub mod clock;
 pub mod content;
+pub mod duplicates;
 pub mod error_table;
 pub mod gate;
 pub mod halt;

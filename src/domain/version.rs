@@ -34,19 +34,17 @@ impl FileVersion {
             .unwrap_or(&self.path)
     }
 
-    /// Whether `other` may be the same version: all that both know is equal. A
-    /// birth that one of them does not know tells nothing.
+    /// Whether `other` is the same version. Where both know the inode's birth it
+    /// tells the file, and a mount under another device number changes nothing;
+    /// else the device does.
     pub fn matches(&self, other: &FileVersion) -> bool {
-        let births = self.born_ns.zip(other.born_ns);
-        births.is_none_or(|(a, b)| a == b)
-            && (&self.path, self.dev, self.inode, self.size, self.mtime_ns)
-                == (
-                    &other.path,
-                    other.dev,
-                    other.inode,
-                    other.size,
-                    other.mtime_ns,
-                )
+        let same_inode = match self.born_ns.zip(other.born_ns) {
+            Some((a, b)) => a == b,
+            None => self.dev == other.dev,
+        };
+        same_inode
+            && (&self.path, self.inode, self.size, self.mtime_ns)
+                == (&other.path, other.inode, other.size, other.mtime_ns)
     }
 }
 
@@ -72,6 +70,9 @@ mod tests {
         assert!(!of(Some(5)).matches(&of(Some(6))));
         assert!(of(Some(5)).matches(&of(None)) && of(None).matches(&of(Some(5))));
         assert!(!of(None).matches(&version("b", None)));
+        let remounted = |born| FileVersion { dev: 9, ..of(born) };
+        assert!(of(Some(5)).matches(&remounted(Some(5))));
+        assert!(!of(None).matches(&remounted(None)));
     }
 
     #[test]

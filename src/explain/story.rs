@@ -259,7 +259,7 @@ fn duplicate(known: &Known, of: &str) -> Explanation {
         "duplicate",
         format!("not sent: the same content was sent before, as {other}"),
     )
-    .advised("nothing; `duplicates = \"upload\"` for the folder sends such files all the same")
+    .advised("nothing; with `duplicates = \"upload\"` for the folder another file with the same content is sent all the same, the same file under another name or time is not")
 }
 
 fn last_advice(known: &Known) -> Option<&'static str> {

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::forecast::{Fate, Forecast, Hold, Import, Since, by_ledger, by_way};
 use super::{gather, opened};
-use crate::config::valid::{Config, Duplicates, Folder};
+use crate::config::valid::{Config, Folder};
 use crate::daemon::folders::watched;
 use crate::daemon::upload::prepare::{Hashing, NotReady, Wanted, prepare};
 use crate::domain::admit::{Admit, admit_upload, way};
@@ -22,7 +22,7 @@ use crate::domain::place::FolderPlace;
 use crate::domain::settle::WaitReason;
 use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
-use crate::ledger::{ContentHash, Ledger, LedgerError, Met};
+use crate::ledger::{ContentHash, Ledger, LedgerError, Met, SentBefore};
 use crate::watch::root::RootHandle;
 use crate::watch::rules::TakeRules;
 use crate::watch::scan::{Go, Visit, walk};
@@ -239,20 +239,18 @@ impl<A: Audience> Walker<'_, '_, A> {
         if let Some(fate) = by_way(&admit, &way, &gates) {
             return Ok(Some(fate));
         }
-        if self.folder.duplicates == Duplicates::Skip {
-            let (id, size) = (told.id, version.size);
-            let dataset = self.folder.dataset.clone();
-            let wait = &self.survey.runtime;
-            if wait.block_on(ledger.same_size(dataset, size, id))? {
-                let known = met.and_then(|met| met.file.hash);
-                let hash = match self.content(version, media) {
-                    Ok(hash) => hash.or(known),
-                    Err(fate) => return Ok(fate),
-                };
-                import.same_size = hash.is_none();
-                if let Some(of) = self.same_content(ledger, version, media, hash, id)? {
-                    return Ok(Some(Fate::Duplicate(of)));
-                }
+        let (id, size) = (told.id, version.size);
+        let dataset = self.folder.dataset.clone();
+        let wait = &self.survey.runtime;
+        if wait.block_on(ledger.same_size(dataset, size, id))? {
+            let known = met.and_then(|met| met.file.hash);
+            let hash = match self.content(version, media) {
+                Ok(hash) => hash.or(known),
+                Err(fate) => return Ok(fate),
+            };
+            import.same_size = hash.is_none();
+            if let Some(of) = self.sent_before(ledger, version, media, hash, id)? {
+                return Ok(Some(Fate::Duplicate(of)));
             }
         }
         if let Admit::Probe(keys) = admit {
@@ -329,7 +327,7 @@ impl<A: Audience> Walker<'_, '_, A> {
         }
     }
 
-    fn same_content(
+    fn sent_before(
         &self,
         ledger: &Ledger,
         version: &FileVersion,
@@ -338,9 +336,15 @@ impl<A: Audience> Walker<'_, '_, A> {
         id: Option<FileId>,
     ) -> Result<Option<FileId>, LedgerError> {
         let Some(hash) = hash else { return Ok(None) };
-        let options = self.folder.options_fingerprint(media);
-        let dataset = self.folder.dataset.clone();
-        let asked = ledger.same_content(dataset, version.size, hash, options, id);
+        let asked = ledger.sent_before(SentBefore {
+            id,
+            folder: self.folder.name.clone(),
+            dataset: self.folder.dataset.clone(),
+            version: version.clone(),
+            hash,
+            options: self.folder.options_fingerprint(media),
+            rule: self.folder.duplicates.rule(),
+        });
         self.survey.runtime.block_on(asked)
     }
 }

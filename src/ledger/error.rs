@@ -186,7 +186,25 @@ pub enum LedgerError {
     },
 }
 
+/// What an error is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concern {
+    /// One row: it has moved on, or is not there. All others go on.
+    Row(FileId),
+    /// The ledger itself: it can't record, whatever is asked of it.
+    Ledger,
+}
+
 impl LedgerError {
+    /// Whether the ledger can't record, or one row alone can't go on.
+    pub const fn concerns(&self) -> Concern {
+        match self {
+            LedgerError::Refused { file, .. } => Concern::Row(*file),
+            LedgerError::NoSuchFile(file) => Concern::Row(*file),
+            _ => Concern::Ledger,
+        }
+    }
+
     /// Waiting may mend it: the disk is full or fails, it was made read-only,
     /// or somebody else writes.
     pub const fn is_passing(&self) -> bool {

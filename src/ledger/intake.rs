@@ -110,27 +110,26 @@ pub const UNREADABLE_WAIT: RangeInclusive<Duration> =
 /// What stands in place of an answer's code for a file that can't be read.
 pub const UNREADABLE: &str = "UNREADABLE";
 
-/// A version's number, by its identity. From the index alone. A birth time that
-/// either side does not know (0) tells nothing; of several versions that differ
-/// in it alone the latest counts.
+/// A version's number, by its identity, as `FileVersion::matches` compares it.
+/// From the index alone. A version whose file the daemon took away is no
+/// version of what lies there now.
 pub(super) const IDENTIFY: &str = "SELECT id FROM files WHERE folder = ?1 AND path = ?2 \
-    AND dev = ?3 AND inode = ?4 AND size = ?5 AND mtime_ns = ?6 \
-    AND (born_ns = ?7 OR born_ns = 0 OR ?7 = 0) ORDER BY born_ns DESC LIMIT 1";
+    AND inode = ?4 AND size = ?5 AND mtime_ns = ?6 AND away = 0 \
+    AND (dev = ?3 AND (born_ns = 0 OR ?7 = 0) OR born_ns = ?7 AND born_ns <> 0) \
+    ORDER BY born_ns DESC LIMIT 1";
 
 /// A version's number, and whether it is [`AGAIN`]. From two indices alone.
 pub(super) const KNOWN: &str = "SELECT f.id, EXISTS (SELECT 1 FROM files AS a \
-    INDEXED BY files_again WHERE a.id = f.id AND (a.state IN ('gone', 'superseded') \
-    OR (a.source_done = 'moved' AND a.source_action = 'move-rejected'))) FROM files AS f \
-    WHERE f.folder = ?1 AND f.path = ?2 \
-    AND f.dev = ?3 AND f.inode = ?4 AND f.size = ?5 AND f.mtime_ns = ?6 \
-    AND (f.born_ns = ?7 OR f.born_ns = 0 OR ?7 = 0) ORDER BY f.born_ns DESC LIMIT 1";
+    INDEXED BY files_again WHERE a.id = f.id AND a.state IN ('gone', 'superseded')) \
+    FROM files AS f WHERE f.folder = ?1 AND f.path = ?2 \
+    AND f.inode = ?4 AND f.size = ?5 AND f.mtime_ns = ?6 AND f.away = 0 \
+    AND (f.dev = ?3 AND (f.born_ns = 0 OR ?7 = 0) OR f.born_ns = ?7 AND f.born_ns <> 0) \
+    ORDER BY f.born_ns DESC LIMIT 1";
 
 /// Whether a version in the ledger is new to it all the same when seen again:
-/// it had gone, or been replaced, and is back; or we had moved it away as
-/// rejected, and somebody put it back.
+/// it had gone, or been replaced, and is back.
 pub(super) const AGAIN: &str = "SELECT 1 FROM files INDEXED BY files_again WHERE id = ?1 \
-    AND (state IN ('gone', 'superseded') \
-         OR (source_done = 'moved' AND source_action = 'move-rejected'))";
+    AND state IN ('gone', 'superseded')";
 
 pub(super) const UNSORTED: &str = "SELECT f.id, fo.name, f.path, f.dev, f.inode, f.size, \
     f.mtime_ns, f.born_ns, f.not_before FROM files AS f INDEXED BY files_unsorted \

@@ -15,6 +15,7 @@ use super::error::LedgerError;
 use super::policies::Policies;
 use super::rows::ContentHash;
 use super::uploads::under_way;
+use crate::domain::duplicates::DuplicateRule;
 use crate::domain::ids::{AttemptId, FileId};
 use crate::domain::lifecycle::Event;
 use crate::domain::time::Moment;
@@ -24,7 +25,7 @@ use crate::domain::time::Moment;
 pub enum LastByte {
     /// It is recorded: it may.
     Recorded,
-    /// It must not: this file has the same content and was here first, or the
+    /// It must not: this one is the same by the rule, and was here first, or the
     /// service has it already. The attempt is still under way; once it is
     /// released, the next one ends as a duplicate.
     Same(FileId),
@@ -34,14 +35,15 @@ impl Ledger {
     /// Records that the last chunk of the body is about to be handed to the
     /// socket. Only when this has answered [`LastByte::Recorded`] may it go.
     ///
-    /// `hash`: the content, taken on the way, of a file that is to be skipped
-    /// if it is a duplicate. It is recorded in either case, so nothing that may
-    /// have been sent is without it, and no copy is read in vain.
+    /// `hash`: the content, if it was taken on the way. It is recorded in either
+    /// case, so nothing that may have been sent is without it, and no copy is
+    /// read in vain.
     pub async fn last_byte(
         &self,
         id: FileId,
         attempt: AttemptId,
         hash: Option<ContentHash>,
+        duplicates: DuplicateRule,
         at: Moment,
         policies: &Arc<Policies>,
     ) -> Result<LastByte, LedgerError> {
@@ -50,7 +52,7 @@ impl Ledger {
             let mut file = under_way(work, id, attempt)?;
             file.hash = hash.or(file.hash);
             if hash.is_some()
-                && let Some((of, _)) = same_as(work.conn, &file, Among::LastByteOut)?
+                && let Some((of, _)) = same_as(work.conn, &file, duplicates, Among::LastByteOut)?
             {
                 work.store(&file)?;
                 return Ok(LastByte::Same(of));

@@ -65,7 +65,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 pub use backup::{BackupError, backup, compact, unused};
 pub use due::Pending;
 pub use erase::{Erased, Memory};
-pub use error::LedgerError;
+pub use error::{Concern, LedgerError};
 pub use gates::{Fingerprints, Gates};
 pub use halts::Resumed;
 pub use intake::{
@@ -77,7 +77,7 @@ pub use open::{is_owned, lock_path, owner};
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
 pub use place::{Outside, Seen};
 pub use policies::Policies;
-pub use questions::Met;
+pub use questions::{Met, SentBefore};
 pub use rebuild::{Rebuild, Rebuilt};
 pub use recovery::Recovered;
 pub use rows::{ContentHash, FileRecord, LastPoll, OptionsPrint, Source, SourceEnd};

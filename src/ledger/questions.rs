@@ -4,13 +4,14 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::copies::{Among, same_content};
+use super::copies::{Among, Copy, sent_before};
 use super::error::{Fail, LedgerError};
 use super::intake::{AGAIN, folder_number, identify};
 use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bits, length};
 use super::schema::BIG_FILE;
 
 use super::{Lane, Ledger};
+use crate::domain::duplicates::DuplicateRule;
 use crate::domain::ids::{DatasetName, FileId, FolderName};
 use crate::domain::state::{State, StateKind};
 use crate::domain::version::FileVersion;
@@ -24,10 +25,30 @@ pub(super) const AHEAD: &str = "SELECT count(*) FROM files AS f INDEXED BY files
 /// No file has this number.
 const NONE: FileId = FileId(0);
 
-/// The state of a version, by its identity.
+/// The state of a version, by its identity (`intake::IDENTIFY`).
 pub(super) const STATE_OF: &str = "SELECT state FROM files WHERE folder = ?1 AND path = ?2 \
-    AND dev = ?3 AND inode = ?4 AND size = ?5 AND mtime_ns = ?6 \
-    AND (born_ns = ?7 OR born_ns = 0 OR ?7 = 0) ORDER BY born_ns DESC LIMIT 1";
+    AND inode = ?4 AND size = ?5 AND mtime_ns = ?6 AND away = 0 \
+    AND (dev = ?3 AND (born_ns = 0 OR ?7 = 0) OR born_ns = ?7 AND born_ns <> 0) \
+    ORDER BY born_ns DESC LIMIT 1";
+
+/// A file that is to be sent, and need not be in the ledger.
+#[derive(Debug, Clone)]
+pub struct SentBefore {
+    /// Its number, if it has one.
+    pub id: Option<FileId>,
+    /// Where it lies.
+    pub folder: FolderName,
+    /// Where it goes.
+    pub dataset: DatasetName,
+    /// What it is known by.
+    pub version: FileVersion,
+    /// Its content.
+    pub hash: ContentHash,
+    /// Its import options.
+    pub options: OptionsPrint,
+    /// What ends it as a duplicate.
+    pub rule: DuplicateRule,
+}
 
 /// A version that the ledger has.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,20 +87,19 @@ impl Ledger {
         .await
     }
 
-    /// The file whose content a file that is to be sent shares, as
-    /// [`Ledger::begin`] looks for it. `id`: its number, if it has one.
-    pub async fn same_content(
-        &self,
-        dataset: DatasetName,
-        size: u64,
-        hash: ContentHash,
-        options: OptionsPrint,
-        id: Option<FileId>,
-    ) -> Result<Option<FileId>, LedgerError> {
+    /// The file that ends a file that is to be sent as a duplicate, as
+    /// [`Ledger::begin`] looks for it.
+    pub async fn sent_before(&self, wanted: SentBefore) -> Result<Option<FileId>, LedgerError> {
         self.read(Lane::Cold, move |conn| {
-            let id = id.unwrap_or(NONE);
-            let (size, options) = (length(size), Some(&options));
-            let same = same_content(conn, &dataset, size, &hash, options, id, Among::Begun)?;
+            let copy = Copy {
+                id: wanted.id.unwrap_or(NONE),
+                folder: &wanted.folder,
+                dataset: &wanted.dataset,
+                version: &wanted.version,
+                hash: &wanted.hash,
+                options: Some(&wanted.options),
+            };
+            let same = sent_before(conn, &copy, wanted.rule, Among::Begun)?;
             Ok(same.map(|(of, _)| of))
         })
         .await

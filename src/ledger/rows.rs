@@ -482,7 +482,7 @@ pub(super) fn store(conn: &Connection, file: &FileRecord, dataset: i64) -> Resul
          possible_duplicate = ?25, last_code = ?26, last_why = ?27, poll_at = ?28, \
          poll_code = ?29, poll_message = ?30, poll_count = ?31, source_action = ?32, \
          source_due = ?33, source_target = ?34, source_done = ?35, source_note = ?36, \
-         seen_at = ?37, changed_at = ?38, changes = ?39 WHERE id = ?1",
+         seen_at = ?37, changed_at = ?38, changes = ?39, away = ?40 WHERE id = ?1",
     )?;
     statement.execute(params![
         file.id.0,
@@ -524,6 +524,7 @@ pub(super) fn store(conn: &Connection, file: &FileRecord, dataset: i64) -> Resul
         file.seen_at.0,
         file.changed_at.0,
         file.changes,
+        if file.source_taken() { file.id.0 } else { 0 },
     ])?;
     Ok(())
 }

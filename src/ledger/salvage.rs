@@ -52,6 +52,11 @@ pub(super) fn copy(old: &Connection, new: &Connection) -> Result<Salvaged, Fail>
     let folders = copy.names("folders")?;
     let datasets = copy.names("datasets")?;
     copy.files(&folders, &datasets)?;
+    // An old ledger does not have it.
+    tx.execute(
+        "UPDATE files SET away = id WHERE away = 0 AND source_done IN ('moved', 'deleted')",
+        [],
+    )?;
     copy.take_out_nonsense()?;
     copy.named()?;
     copy.children("attempts", "id", "WHERE id >= ?1")?;
@@ -252,8 +257,7 @@ impl Copy<'_> {
         for order in ["ASC", "DESC"] {
             let sql = format!(
                 "SELECT folder, path, dev, inode, size, mtime_ns FROM files \
-                 INDEXED BY sqlite_autoindex_files_1 ORDER BY folder {order}, path {order}, \
-                 dev {order}, inode {order}, size {order}, mtime_ns {order}"
+                 INDEXED BY sqlite_autoindex_files_1 ORDER BY folder {order}, path {order}"
             );
             let Ok(mut statement) = self.old.prepare(&sql) else {
                 continue;

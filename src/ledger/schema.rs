@@ -107,11 +107,14 @@ CREATE TABLE files (
     source_done TEXT CHECK (source_done = 'moved' OR source_done = 'deleted'
         OR source_done = 'kept' OR source_done = 'missing'),
     source_note TEXT,
+    -- the row's number once the daemon has moved or deleted the file, else 0: what lies at its path
+    -- then is another file. No generated column: with one SQLite takes no index for covering.
+    away INTEGER NOT NULL DEFAULT 0,
     seen_at INTEGER NOT NULL,
     changed_at INTEGER NOT NULL,
     changes INTEGER NOT NULL DEFAULT 0,
 
-    UNIQUE (folder, path, dev, inode, size, mtime_ns, born_ns),
+    UNIQUE (folder, path, inode, size, mtime_ns, away, born_ns, dev),
     CHECK ((state = 'queued') = (not_before IS NOT NULL)),
     CHECK ((state IN ('uploading', 'unconfirmed')) = (attempt IS NOT NULL)),
     CHECK ((state = 'uploading') = (last_byte IS NOT NULL)),
@@ -133,6 +136,7 @@ CREATE TABLE files (
     CHECK ((state = 'superseded') = (superseded_by IS NOT NULL)),
     CHECK (awaiting = 0 OR state = 'duplicate'),
     CHECK (media IS NOT NULL OR state NOT IN ('uploading', 'submitted')),
+    CHECK (away = 0 OR source_done = 'moved' OR source_done = 'deleted'),
     CHECK ((source_action IS NULL) = (source_due IS NULL)),
     CHECK (source_action IS NOT NULL OR (source_target IS NULL AND source_done IS NULL))
 ) STRICT;
@@ -145,8 +149,9 @@ CREATE INDEX files_unsorted ON files (id) WHERE state = 'queued' AND media IS NU
 CREATE INDEX files_uploading ON files (id) WHERE state = 'uploading';
 CREATE INDEX files_polls ON files (dataset, next_poll, id) WHERE state = 'submitted';
 -- what was sent, or may have been, with this content; equal content has equal size, so that one
--- index also says which sizes were never seen and need no hash beforehand
-CREATE INDEX files_content ON files (dataset, size, hash)
+-- index also says which sizes were never seen and need no hash beforehand; by inode, since the same
+-- file may have got another name
+CREATE INDEX files_content ON files (dataset, size, hash, inode)
     WHERE (state = 'uploading' OR state = 'submitted' OR state = 'succeeded' OR state = 'untracked'
         OR state = 'unconfirmed' OR state = 'lost');
 CREATE INDEX files_awaiting ON files (duplicate_of, id) WHERE awaiting = 1;
@@ -154,8 +159,7 @@ CREATE INDEX files_duplicates ON files (duplicate_of) WHERE state = 'duplicate';
 CREATE INDEX files_sources ON files (source_due, id)
     WHERE source_action IS NOT NULL AND source_done IS NULL;
 -- versions that are in the ledger and still new to it when seen again
-CREATE INDEX files_again ON files (id)
-    WHERE state IN ('gone', 'superseded') OR (source_done = 'moved' AND source_action = 'move-rejected');
+CREATE INDEX files_again ON files (id) WHERE state IN ('gone', 'superseded');
 -- lists for people
 CREATE INDEX files_ended ON files (state, changed_at, id)
     WHERE state <> 'queued' AND state <> 'uploading' AND state <> 'submitted';

@@ -92,7 +92,8 @@ impl Ledger {
             let changed = work
                 .conn
                 .prepare_cached(
-                    "UPDATE files SET source_done = ?2, source_note = ?3 \
+                    "UPDATE files SET source_done = ?2, source_note = ?3, \
+                     away = CASE WHEN ?2 IN ('moved', 'deleted') THEN id ELSE 0 END \
                      WHERE id = ?1 AND source_action IS NOT NULL AND source_done IS NULL",
                 )?
                 .execute(params![id.0, done, note])?;

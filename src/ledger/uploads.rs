@@ -17,6 +17,7 @@ use super::policies::Policies;
 use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bounded, length};
 use super::work::{Changed, Work};
 use crate::domain::admit::{Admit, admit_upload, way};
+use crate::domain::duplicates::DuplicateRule;
 use crate::domain::error_table::{Judgement, Verdict};
 use crate::domain::ids::{AttemptId, DatasetName, FileId, Route, TaskId};
 use crate::domain::lifecycle::{Event, SourceAction};
@@ -32,8 +33,8 @@ pub struct Begin {
     pub hash: Option<ContentHash>,
     /// Its import options.
     pub options: OptionsPrint,
-    /// End it as a duplicate if its content was sent before.
-    pub skip_duplicates: bool,
+    /// What ends it as a duplicate.
+    pub duplicates: DuplicateRule,
     /// The whole body goes out at once: its last byte is recorded with this.
     pub one_chunk: bool,
     /// Where it is sent: a path behind the base URL.
@@ -50,7 +51,7 @@ pub enum Begun {
         /// It goes out alone, to see whether a gate can be opened.
         probe: bool,
     },
-    /// Its content is this file's: nothing is to be sent.
+    /// It is this file, or its content is: nothing is to be sent.
     Duplicate(FileId),
     /// It may be a duplicate, since one of its size is known: it stays queued as
     /// it was, and is to be begun again with its hash.
@@ -120,23 +121,6 @@ pub struct Finished {
     /// The answer to a query is the same as the one before it.
     pub repeated: bool,
 }
-
-/// A file that was sent, or may have been, with the same content and options.
-/// Also one in doubt: a copy must not go out behind the back of who decides.
-pub(super) const SAME_CONTENT: &str = "SELECT id FROM files INDEXED BY files_content \
-    WHERE (state = 'uploading' OR state = 'submitted' OR state = 'succeeded' \
-    OR state = 'untracked' OR state = 'unconfirmed' OR state = 'lost') \
-    AND dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 AND hash = ?3 \
-    AND options = ?4 AND id <> ?5 AND (?6 OR last_byte IS NOT 0) LIMIT 1";
-
-/// A file that was sent, or may have been, with the same size, and whose content
-/// is known: what has no hash can't be compared, or is compared with this one
-/// when it gets one ([`Ledger::last_byte`]).
-pub(super) const SAME_SIZE: &str = "SELECT 1 FROM files INDEXED BY files_content \
-    WHERE (state = 'uploading' OR state = 'submitted' OR state = 'succeeded' \
-    OR state = 'untracked' OR state = 'unconfirmed' OR state = 'lost') \
-    AND dataset = (SELECT id FROM datasets WHERE name = ?1) AND size = ?2 AND id <> ?3 \
-    AND hash IS NOT NULL LIMIT 1";
 
 /// The version of the same path that was seen last, if that was after this one.
 pub(super) const NEWER: &str = "SELECT id FROM files \
@@ -225,7 +209,8 @@ impl Ledger {
 
     /// The file is not the version that was settled: replaced by the newer
     /// version if that is in the ledger, else left alone for a while. Returns
-    /// where it is now. `attempt`: the one under way, if there is one.
+    /// where it is now. `attempt`: the one under way; without one, a row that is
+    /// not queued any more stays as it is.
     pub async fn changed(
         &self,
         id: FileId,
@@ -259,7 +244,12 @@ impl Ledger {
         self.write(2, move |work| {
             let mut file = match attempt {
                 Some(attempt) => under_way(work, id, attempt)?,
-                None => not_under_way(work, id)?,
+                // Picked, and moved on since: replaced by a newer version, ended
+                // by an operator, or taken up by another worker.
+                None => match rows::load(work.conn, id)? {
+                    file if matches!(file.state, State::Queued { .. }) => file,
+                    file => return Ok(file.state),
+                },
             };
             let event = match why {
                 Stop::Released => Event::Released,
@@ -314,15 +304,14 @@ pub(super) fn begin_attempt(
     file.dataset = begin.dataset;
     file.hash = begin.hash.or(file.hash);
     file.options = Some(begin.options);
-    if begin.skip_duplicates {
-        if file.hash.is_none() {
-            if same_size(work.conn, &file.dataset, file.version.size, file.id)? {
-                return Ok(Begun::HashFirst);
-            }
-        } else if let Some((of, imported)) = same_as(work.conn, &file, Among::Begun)? {
-            work.must_change(&mut file, &Event::SameAs { of, imported }, at, policies)?;
-            return Ok(Begun::Duplicate(of));
+    if file.hash.is_none() {
+        if same_size(work.conn, &file.dataset, file.version.size, file.id)? {
+            return Ok(Begun::HashFirst);
         }
+    } else if let Some((of, imported)) = same_as(work.conn, &file, begin.duplicates, Among::Begun)?
+    {
+        work.must_change(&mut file, &Event::SameAs { of, imported }, at, policies)?;
+        return Ok(Begun::Duplicate(of));
     }
     let route = Route {
         folder: file.folder.clone(),
@@ -423,18 +412,6 @@ pub(super) fn under_way(
                 file.state.kind()
             ),
         )),
-    }
-}
-
-/// The file, if no attempt is under way.
-fn not_under_way(work: &Work<'_>, id: FileId) -> Result<FileRecord, Fail> {
-    let file = rows::load(work.conn, id)?;
-    match file.state {
-        State::Uploading { attempt, .. } => Err(Fail::Refused(
-            id,
-            format!("attempt {attempt} is under way, and was not named"),
-        )),
-        _ => Ok(file),
     }
 }
 

@@ -64,21 +64,15 @@ pub fn in_memory(content: Bytes, lanes: Arc<Lanes>, release: Release) -> UploadB
 }
 
 /// A body of exactly `len` bytes, read from `file` as it is sent, and hashed on
-/// the way if `hash` says so.
+/// the way.
 ///
 /// A file that ends early fails the stream before its last byte; one that goes
 /// on is read no further (`release` sees that it has grown).
-pub fn from_file(
-    file: File,
-    len: u64,
-    hash: bool,
-    lanes: Arc<Lanes>,
-    release: Release,
-) -> UploadBody {
+pub fn from_file(file: File, len: u64, lanes: Arc<Lanes>, release: Release) -> UploadBody {
     let progress = Arc::new(Progress::default());
     let chunks = Box::pin(stream::unfold(
         Sending {
-            chunks: read_ahead(file, len, hash),
+            chunks: read_ahead(file, len),
             left: len,
             lanes,
             release: Some(release),
@@ -135,11 +129,11 @@ struct Chunk {
 ///
 /// There it is hashed, too: while one piece is sent, the next one is read and
 /// hashed as long as it lies in the processor's cache.
-fn read_ahead(mut file: File, len: u64, hash: bool) -> mpsc::Receiver<io::Result<Chunk>> {
+fn read_ahead(mut file: File, len: u64) -> mpsc::Receiver<io::Result<Chunk>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
         let mut pieces = Pieces::default();
-        let mut hasher = hash.then(blake3::Hasher::new);
+        let mut hasher = blake3::Hasher::new();
         let mut left = len;
         let start = Instant::now();
         while left > 0 {
@@ -147,11 +141,8 @@ fn read_ahead(mut file: File, len: u64, hash: bool) -> mpsc::Receiver<io::Result
             let want = usize::try_from(left).unwrap_or(size).min(size);
             left -= want as u64;
             let chunk = pieces.read(&mut file, want).map(|bytes| {
-                if let Some(hasher) = &mut hasher {
-                    hasher.update(&bytes);
-                }
-                let done = hasher.as_ref().filter(|_| left == 0);
-                let hash = done.map(|hasher| *hasher.finalize().as_bytes());
+                hasher.update(&bytes);
+                let hash = (left == 0).then(|| *hasher.finalize().as_bytes());
                 Chunk { bytes, hash }
             });
             let failed = chunk.is_err();
@@ -267,7 +258,7 @@ mod tests {
                 Ok(())
             })
         });
-        let mut body = from_file(file_of(len), len as u64, false, lanes(), release);
+        let mut body = from_file(file_of(len), len as u64, lanes(), release);
         assert_eq!(body.chunks.next().await.unwrap().unwrap().len(), FIRST);
         assert!(!asked.load(Ordering::SeqCst) && !body.progress.last_byte_sent());
         assert_eq!(body.chunks.next().await.unwrap().unwrap().len(), 5);
@@ -291,13 +282,7 @@ mod tests {
     async fn a_refused_release_ends_the_stream_without_the_last_chunk() {
         let refuse =
             || -> Release { Box::new(|_| Box::pin(async { Err(io::Error::other("changed")) })) };
-        let mut large = from_file(
-            file_of(FIRST + 1),
-            FIRST as u64 + 1,
-            false,
-            lanes(),
-            refuse(),
-        );
+        let mut large = from_file(file_of(FIRST + 1), FIRST as u64 + 1, lanes(), refuse());
         assert!(large.chunks.next().await.unwrap().is_ok());
         assert!(large.chunks.next().await.unwrap().is_err());
         assert!(!large.progress.last_byte_sent());
@@ -310,13 +295,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_shrank_fails_before_the_last_chunk() {
         let release: Release = Box::new(|_| Box::pin(async { Ok(()) }));
-        let mut body = from_file(
-            file_of(FIRST + 9),
-            FIRST as u64 * 2,
-            false,
-            lanes(),
-            release,
-        );
+        let mut body = from_file(file_of(FIRST + 9), FIRST as u64 * 2, lanes(), release);
         assert!(body.chunks.next().await.unwrap().is_ok());
         let error = body.chunks.next().await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::carried::Carried;
 use super::job::{Job, Stop};
 use super::lane::{Lanes, Size};
 use super::worker;
@@ -93,8 +94,8 @@ enum Started {
 struct Dispatcher {
     ctx: Arc<Context>,
     stop: Stop,
-    /// Each ends with its file, and whether the ledger could record.
-    workers: JoinSet<(FileId, bool)>,
+    /// Each ends with its file, and how far that got.
+    workers: JoinSet<(FileId, Carried)>,
     /// Files under way, with the gates that each probes.
     in_flight: HashMap<FileId, Vec<GateKey>>,
     desks: Vec<Desk>,
@@ -147,11 +148,11 @@ impl Dispatcher {
 
     fn ended(
         &mut self,
-        ended: Result<(FileId, bool), tokio::task::JoinError>,
+        ended: Result<(FileId, Carried), tokio::task::JoinError>,
     ) -> Result<(), TaskFailure> {
-        let (id, recorded) =
+        let (id, carried) =
             ended.map_err(|error| format!("an upload panicked: {}", panic_text(error)))?;
-        if !recorded {
+        if carried == Carried::Unrecorded {
             self.troubled_until = Some(Instant::now() + LEDGER_TROUBLE);
         }
         for gate in self.in_flight.remove(&id).unwrap_or_default() {
@@ -393,8 +394,8 @@ impl Dispatcher {
         self.probed.extend(probes.iter().cloned());
         self.in_flight.insert(id, probes);
         self.workers.spawn(async move {
-            let recorded = worker::carry(job, slot).await;
-            (id, recorded)
+            let carried = worker::carry(job, slot).await;
+            (id, carried)
         });
         Started::Yes
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane::Lanes;
 use super::prepare::{Content, Prepared};
-use crate::config::valid::{Dataset, Duplicates, Folder};
+use crate::config::valid::{Dataset, Folder};
 use crate::daemon::context::{Context, Running};
 use crate::domain::gate::GateKey;
 use crate::domain::ids::Route;
@@ -68,7 +68,7 @@ pub fn intent(running: &Running, folder: &Folder, media: Media, prepared: &Prepa
         dataset: folder.dataset.clone(),
         hash: prepared.hash,
         options: folder.options_fingerprint(media),
-        skip_duplicates: folder.duplicates == Duplicates::Skip,
+        duplicates: folder.duplicates.rule(),
         one_chunk: !matches!(prepared.content, Content::Large(_)),
         endpoint: path_of(running, media).to_owned(),
     }

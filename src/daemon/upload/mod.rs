@@ -1,5 +1,5 @@
 //! From `queued` to an answer: [`dispatch`] says which file goes next,
-//! [`worker`] carries it, [`prepare`] opens it, [`body`] reads it and holds back
+//! [`worker`] carries it ([`carried`] is how far that got), [`prepare`] opens it, [`body`] reads it and holds back
 //! its last chunk until [`release`] says so, [`lane`] and [`bucket`] bound what is
 //! on the wire, [`room`] says how much of that is free, [`pausing`] lets nothing slip by a gate that is being closed,
 //! [`twins`] keeps large files that look alike apart.
@@ -8,6 +8,7 @@
 
 pub mod body;
 pub mod bucket;
+pub mod carried;
 pub mod dispatch;
 pub mod job;
 pub mod lane;

@@ -19,7 +19,7 @@ pub enum HeldBack {
     File(NotReady),
     /// It could not be recorded.
     Ledger(LedgerError),
-    /// This file has the same content, and was there first.
+    /// This file has the same content, or is the same, and was there first.
     Same(FileId),
 }
 
@@ -35,6 +35,7 @@ pub fn check(
     let (id, version) = (job.file.id, job.file.version.clone());
     let folder = job.folder.name.clone();
     let policies = job.running.policies.clone();
+    let duplicates = job.folder.duplicates.rule();
     Box::new(move |hash| {
         Box::pin(async move {
             // Over when this is: its content is on record, or it is not sent.
@@ -65,7 +66,10 @@ pub fn check(
             if let Some(attempt) = attempt {
                 failpoint!("last_byte.before");
                 let at = ctx.world.moment();
-                match ctx.ledger.last_byte(id, attempt, hash, at, &policies).await {
+                let recorded = ctx
+                    .ledger
+                    .last_byte(id, attempt, hash, duplicates, at, &policies);
+                match recorded.await {
                     Ok(LastByte::Recorded) => {}
                     Ok(LastByte::Same(of)) => {
                         return hold(HeldBack::Same(of), "the same content went first");

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::body;
+use super::carried::{Carried, recorded};
 use super::job::{Job, intent, path_of};
 use super::lane::{Lane, Slot};
 use super::prepare::{self, Content, Hashing, NotReady, Prepared, Wanted};
@@ -24,7 +25,6 @@ use crate::domain::admit::{Admit, admit_upload};
 use crate::domain::answer::{Call, Outcome};
 use crate::domain::error_table::{Follow, Judgement, Trail, Verdict};
 use crate::domain::ids::AttemptId;
-use crate::domain::naming;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
 use crate::ledger::{Begun, ContentHash, Finish, LedgerError, NewSorted, NextHop};
@@ -35,9 +35,8 @@ use crate::watch::NotTaken;
 /// How long a file waits whose folder is not there.
 const OFFLINE_WAIT: Duration = Duration::from_secs(5);
 
-/// Carries one file as far as it gets. Every end is in the ledger, unless that
-/// can't record: then `false`, and nothing new should be begun for a while.
-pub async fn carry(job: Job, slot: Slot) -> bool {
+/// Carries one file as far as it gets.
+pub async fn carry(job: Job, slot: Slot) -> Carried {
     let carried = job.carry(slot).await;
     recorded(&job, carried)
 }
@@ -50,32 +49,10 @@ pub async fn carry_on(
     prepared: Prepared,
     slot: Slot,
     picked: Instant,
-) -> bool {
+) -> Carried {
     let carried = job.carry_on(begun, prepared, slot, Turn::default(), picked);
     let carried = carried.await;
     recorded(&job, carried)
-}
-
-/// Whether the ledger could record how far it got.
-fn recorded(job: &Job, carried: Result<(), LedgerError>) -> bool {
-    let carried = match carried {
-        Err(LedgerError::NoSuchFile(id)) if id == job.file.id => {
-            tracing::debug!(%id, "picked, but forgotten by an operator since");
-            Ok(())
-        }
-        carried => carried,
-    };
-    if let Err(error) = &carried {
-        // The row is as it was at the last commit: queued, or uploading and
-        // picked up by the recovery at the next start.
-        tracing::debug!(
-            file = %naming::shown(&job.file.version.path),
-            folder = %job.folder.name,
-            "this upload goes no further for now"
-        );
-        report::ledger_trouble(error, "the ledger could not record an upload's progress");
-    }
-    carried.is_ok()
 }
 
 /// An attempt that is on record.
@@ -91,12 +68,7 @@ struct OnRecord {
 impl Job {
     async fn carry(&self, slot: Slot) -> Result<(), LedgerError> {
         let picked = Instant::now();
-        let first = if self.skips() {
-            Hashing::WhatIsRead
-        } else {
-            Hashing::Nothing
-        };
-        let mut prepared = match self.prepare(first).await {
+        let mut prepared = match self.prepare(Hashing::WhatIsRead).await {
             Ok(prepared) => prepared,
             Err(not_ready) => return self.not_ready(None, not_ready).await,
         };
@@ -175,11 +147,15 @@ impl Job {
         self.folder.duplicates == Duplicates::Skip
     }
 
-    /// What it is compared by before its content is known.
+    /// What it is compared by before its content is known. Copies that are sent
+    /// all the same need not wait for each other.
     fn looks(&self, prepared: &Prepared) -> Option<Looks> {
         let Content::Large(large) = &prepared.content else {
             return None;
         };
+        if !self.skips() {
+            return None;
+        }
         Some(Looks {
             dataset: self.dataset.name.clone(),
             size: self.file.version.size,
@@ -491,7 +467,7 @@ impl Job {
             Content::Large(large) => {
                 let release = release::check(self, Some(attempt), held_back.clone(), turn);
                 let (size, lanes) = (self.file.version.size, self.lanes.clone());
-                body::from_file(large.file, size, self.skips(), lanes, release)
+                body::from_file(large.file, size, lanes, release)
             }
         };
         let progress = body.progress.clone();
@@ -509,7 +485,7 @@ impl Job {
     /// has not been given all of it: the hash that the body would have taken.
     async fn missed(&self, judgement: &Judgement, progress: &Progress) -> Option<ContentHash> {
         let may_be_there = matches!(judgement.verdict, Verdict::Done(_) | Verdict::Unconfirmed);
-        if progress.last_byte_sent() || !may_be_there || !self.skips() {
+        if progress.last_byte_sent() || !may_be_there {
             return None;
         }
         self.prepare(Hashing::Everything).await.ok()?.hash

@@ -8,7 +8,7 @@ async fn begin_unread(bench: &Bench, id: FileId) -> Begun {
         dataset: dataset(),
         hash: None,
         options: [9; 16],
-        skip_duplicates: true,
+        duplicates: DuplicateRule::SameContent,
         one_chunk: false,
         endpoint: "/file-task".into(),
     };
@@ -29,7 +29,14 @@ async fn on_the_wire(bench: &Bench, id: FileId) -> AttemptId {
 async fn last_byte(bench: &Bench, id: FileId, attempt: AttemptId, hash: u8) -> LastByte {
     bench
         .ledger
-        .last_byte(id, attempt, Some([hash; 32]), at(1), &bench.policies)
+        .last_byte(
+            id,
+            attempt,
+            Some([hash; 32]),
+            DuplicateRule::SameContent,
+            at(1),
+            &bench.policies,
+        )
         .await
         .unwrap()
 }
@@ -150,7 +157,7 @@ async fn a_size_that_is_known_asks_for_the_hash_first() {
     assert_eq!(bench.begin_with(d, 1, 0).await, Begun::Duplicate(a));
 }
 
-/// Of folders with `duplicates = "upload"`, or of an older ledger.
+/// Of an older ledger, where `duplicates = "upload"` hashed nothing.
 #[tokio::test]
 async fn what_was_sent_without_a_hash_is_compared_with_nothing() {
     let bench = Bench::new(policy());
@@ -158,7 +165,14 @@ async fn what_was_sent_without_a_hash_is_compared_with_nothing() {
     let attempt = on_the_wire(&bench, a).await;
     let sent = bench
         .ledger
-        .last_byte(a, attempt, None, at(1), &bench.policies)
+        .last_byte(
+            a,
+            attempt,
+            None,
+            DuplicateRule::SameContent,
+            at(1),
+            &bench.policies,
+        )
         .await
         .unwrap();
     assert_eq!(sent, LastByte::Recorded);

@@ -110,7 +110,7 @@ fn intent() -> Begin {
         dataset: dataset(),
         hash: Some([1; 32]),
         options: [9; 16],
-        skip_duplicates: true,
+        duplicates: DuplicateRule::SameContent,
         one_chunk: true,
         endpoint: "/file-task".into(),
     }

@@ -31,3 +31,150 @@ async fn an_inode_that_was_given_again_is_a_new_version() {
     assert_ne!(newer, id);
     assert_eq!(bench.kind(id).await, StateKind::Superseded);
 }
+
+#[tokio::test]
+async fn a_mount_under_another_device_number_changes_nothing_where_births_are_known() {
+    let bench = Bench::new(policy());
+    let on = |dev, born_ns| FileVersion {
+        dev,
+        born_ns,
+        ..version("a", 1)
+    };
+    let first = NewFile {
+        version: on(1, Some(10)),
+        ..file("a", 1)
+    };
+    let id = bench.enqueue(first).await;
+    let asked = vec![on(2, Some(10)), on(2, None), on(1, None)];
+    let known = bench.ledger.known(inbox(), asked).await.unwrap();
+    assert_eq!(known, [true, false, true]);
+    let again = NewFile {
+        version: on(2, Some(10)),
+        ..file("a", 1)
+    };
+    assert_eq!(bench.enqueue(again).await, id);
+}
+
+/// A file system without birth times gives the inode, size and time of a file
+/// that we deleted to the next one.
+#[tokio::test]
+async fn what_comes_to_a_path_whose_file_was_taken_away_is_new() {
+    for (after, end) in [
+        (AfterSuccess::Delete, SourceEnd::Deleted),
+        (AfterSuccess::Move, SourceEnd::Moved),
+    ] {
+        let bench = Bench::new(Policy { after, ..policy() });
+        let day = |n: u8| {
+            let (bench, end) = (&bench, end.clone());
+            async move {
+                let id = bench.enqueue(file("report", 1)).await;
+                let begun = bench.begin_with(id, n, 0).await;
+                let Begun::Attempt { attempt, .. } = begun else {
+                    return (id, begun);
+                };
+                let _ = bench.finish(id, attempt, taken("t"), 1).await;
+                let _ = bench.polled(id, task_is(TaskState::Success)).await;
+                bench.ledger.source_done(id, end).await.unwrap();
+                let known = bench.ledger.known(inbox(), vec![version("report", 1)]);
+                assert_eq!(known.await.unwrap(), [false]);
+                (id, begun)
+            }
+        };
+        let (first, _) = day(1).await;
+        let (second, begun) = day(2).await;
+        assert_ne!(first, second);
+        assert!(matches!(begun, Begun::Attempt { .. }), "{begun:?}");
+        // Its content decides whether it is a duplicate.
+        let (third, begun) = day(1).await;
+        assert_eq!(begun, Begun::Duplicate(first));
+        let known = bench.ledger.known(inbox(), vec![version("report", 1)]);
+        assert_eq!(known.await.unwrap(), [true]);
+        assert_eq!(bench.kind(third).await, StateKind::Duplicate);
+        assert_eq!(bench.kind(first).await, StateKind::Succeeded);
+    }
+}
+
+/// `duplicates = "upload"` is about other files with the same content.
+#[tokio::test]
+async fn the_same_file_is_sent_once_whatever_becomes_of_its_name_and_time() {
+    for births in [true, false] {
+        let bench = Bench::new(policy());
+        let seen = |path: &str, inode: u64, mtime_ns| NewFile {
+            version: FileVersion {
+                mtime_ns,
+                born_ns: births.then_some(inode.cast_signed() * 100),
+                ..version(path, inode)
+            },
+            ..file(path, inode)
+        };
+        let begin = |new: NewFile| {
+            let bench = &bench;
+            async move {
+                let id = bench.enqueue(new).await;
+                (id, bench.begin_by(DuplicateRule::SameFile, id, 7, 0).await)
+            }
+        };
+        let first = bench.enqueue(seen("A/d", 1, 10)).await;
+        let begun = bench.begin_by(DuplicateRule::SameFile, first, 7, 0).await;
+        let Begun::Attempt { attempt, .. } = begun else {
+            panic!("{begun:?}");
+        };
+        let _ = bench.finish(first, attempt, taken("t"), 1).await;
+        let _ = bench.polled(first, task_is(TaskState::Success)).await;
+        // Renamed; touched there; another name of it; written anew, with the
+        // same bytes, where it was and where it is now.
+        for again in [
+            seen("B/d", 1, 10),
+            seen("B/d", 1, 11),
+            seen("link", 1, 10),
+            seen("A/d", 2, 12),
+            seen("B/d", 3, 13),
+        ] {
+            let what = format!("{births} {again:?}");
+            assert_eq!(begin(again).await.1, Begun::Duplicate(first), "{what}");
+        }
+        let (_, copied) = begin(seen("copy", 4, 10)).await;
+        assert!(matches!(copied, Begun::Attempt { .. }), "{copied:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_moved_on_stays_as_it_is_and_is_no_trouble() {
+    let bench = Bench::new(policy());
+    let old = bench.enqueue(file("a", 1)).await;
+    let new = bench.enqueue(file("a", 2)).await;
+    let superseded = State::Superseded { by: new };
+    let (at, policies) = (at(1), &bench.policies);
+    let changed = bench.ledger.changed(old, None, at, policies).await;
+    assert_eq!(changed, Ok(superseded.clone()));
+    let vanished = bench.ledger.vanished(old, None, at, policies).await;
+    assert_eq!(vanished, Ok(superseded));
+    let release = bench.ledger.release(old, AttemptId(9), at, policies).await;
+    assert_eq!(release.unwrap_err().concerns(), Concern::Row(old));
+}
+
+#[tokio::test]
+async fn a_version_is_taken_once() {
+    let bench = Bench::new(policy());
+    let id = bench.enqueue(file("a", 1)).await;
+    let again = bench
+        .ledger
+        .enqueue(vec![file("a", 1)], at(9), &bench.policies)
+        .await
+        .unwrap();
+    assert_eq!(again, [Enqueued { id, new: false }]);
+    let asked = vec![version("a", 1), version("a", 2), version("b", 1)];
+    assert_eq!(
+        bench.ledger.known(inbox(), asked.clone()).await.unwrap(),
+        [true, false, false]
+    );
+    let elsewhere = FolderName("other".into());
+    assert_eq!(
+        bench.ledger.known(elsewhere, asked).await.unwrap(),
+        [false; 3]
+    );
+    let picked = bench.pick(0).await;
+    assert_eq!(picked.len(), 1);
+    assert_eq!(picked[0].version, version("a", 1), "every bit of it");
+    assert!(bench.pick(-1).await.is_empty(), "not yet due");
+}

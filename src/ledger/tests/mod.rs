@@ -26,6 +26,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::domain::answer::{Answer, Body, Call, Outcome, TaskState};
 use crate::domain::backoff::Backoff;
+use crate::domain::duplicates::DuplicateRule;
 use crate::domain::error_table::{ErrorTable, Judgement, Trail};
 use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName, Route, TaskId};
 use crate::domain::lifecycle::{AfterSuccess, OnReject, OnUnconfirmed, Policy, PollPace};
@@ -199,11 +200,16 @@ impl Bench {
     }
 
     async fn begin_with(&self, id: FileId, hash: u8, ms: i64) -> Begun {
+        self.begin_by(DuplicateRule::SameContent, id, hash, ms)
+            .await
+    }
+
+    async fn begin_by(&self, duplicates: DuplicateRule, id: FileId, hash: u8, ms: i64) -> Begun {
         let begin = Begin {
             dataset: dataset(),
             hash: Some([hash; 32]),
             options: [9; 16],
-            skip_duplicates: true,
+            duplicates,
             one_chunk: false,
             endpoint: "/file-task".into(),
         };

@@ -219,6 +219,10 @@ VALUES (3, x'61', 1, 1, 7, -5, 2, 'text', 'queued', 0, 0, 0, 0, 0, 0, 0, 0);
 INSERT INTO files (folder, path, dev, inode, size, mtime_ns, dataset, media, state, task,
     seen_at, changed_at)
 VALUES (3, x'62', 1, 2, 5, -5, 2, 'text', 'succeeded', 't-1', 0, 0);
+INSERT INTO files (folder, path, dev, inode, size, mtime_ns, dataset, media, state, code,
+    source_action, source_due, source_target, source_done, seen_at, changed_at)
+VALUES (3, x'6d', 1, 9, 5, -5, 2, 'text', 'rejected', '413', 'move-rejected', 0, x'72', 'moved',
+    0, 0);
 INSERT INTO attempts (file, endpoint, probe, started_at, verdict)
 VALUES (2, 'text', 0, 0, 'accepted');
 INSERT INTO history VALUES (2, 1, 9, 'queued', 'succeeded', NULL, 'it was taken');
@@ -290,12 +294,15 @@ async fn a_rebuild_carries_a_ledger_of_before_the_first_release_over() {
             shown,
             [
                 (StateKind::Queued, 1, 7),
+                (StateKind::Rejected, 1, 5),
                 (StateKind::Succeeded, 1, 5),
                 (StateKind::Unconfirmed, 1, 5)
             ]
         );
-        let known = ledger.known(folder, lie_there.to_vec()).await.unwrap();
-        assert_eq!(known, [true; 3]);
+        let asked = [lie_there.to_vec(), vec![seen("m", 9, 5)]].concat();
+        let known = ledger.known(folder, asked).await.unwrap();
+        // The last one was moved away, and is put back.
+        assert_eq!(known, [true, true, true, false]);
         let story = ledger.show(FileId(2)).await.unwrap().unwrap();
         assert_eq!(story.file.state.kind(), StateKind::Succeeded);
         assert_eq!((story.attempts.len(), story.history.len()), (1, 1));

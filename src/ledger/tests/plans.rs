@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::ledger::{
-    clock, due, enqueue, erase, intake, notices, operator, questions, recovery, rows, sources,
-    tasks, uploads, work,
+    clock, copies, due, enqueue, erase, intake, notices, operator, questions, recovery, rows,
+    sources, tasks, uploads, work,
 };
 
 /// Each step of the plan, as SQLite words it.
@@ -36,10 +36,10 @@ async fn no_hot_query_looks_through_a_table() {
     );
     let (pick, sources_due) = (intake::pick_sql(), sources::due_sql());
     let versions = operator::versions_sql();
-    let hot: [(&str, &str); 25] = [
+    let hot: [(&str, &str); 27] = [
         (
             intake::KNOWN,
-            "sqlite_autoindex_files_1 (folder=? AND path=? AND dev=? AND inode=? AND size=? AND mtime_ns=?)",
+            "sqlite_autoindex_files_1 (folder=? AND path=? AND inode=? AND size=? AND mtime_ns=? AND away=?)",
         ),
         (
             enqueue::ANY,
@@ -49,7 +49,7 @@ async fn no_hot_query_looks_through_a_table() {
         (&one, "USING INTEGER PRIMARY KEY"),
         (
             intake::IDENTIFY,
-            "USING COVERING INDEX sqlite_autoindex_files_1 (folder=? AND path=? AND dev=? AND inode=? AND size=? AND mtime_ns=?)",
+            "USING COVERING INDEX sqlite_autoindex_files_1 (folder=? AND path=? AND inode=? AND size=? AND mtime_ns=? AND away=?)",
         ),
         (intake::AGAIN, "files_again (id=?"),
         (
@@ -62,8 +62,16 @@ async fn no_hot_query_looks_through_a_table() {
             "files_queue (folder=? AND media=? AND big=? AND not_before<?)",
         ),
         (
-            uploads::SAME_CONTENT,
+            copies::SAME_CONTENT,
             "files_content (dataset=? AND size=? AND hash=?)",
+        ),
+        (
+            copies::SAME_INODE,
+            "files_content (dataset=? AND size=? AND hash=? AND inode=?)",
+        ),
+        (
+            copies::SAME_PATH,
+            "sqlite_autoindex_files_1 (folder=? AND path=?)",
         ),
         (
             erase::TAKEN,
@@ -71,7 +79,7 @@ async fn no_hot_query_looks_through_a_table() {
         ),
         (erase::TAKEN_SIZE, "PRIMARY KEY (dataset=? AND size=?)"),
         (
-            uploads::SAME_SIZE,
+            copies::SAME_SIZE,
             "files_content (dataset=? AND size=? AND hash>?)",
         ),
         (
@@ -91,7 +99,7 @@ async fn no_hot_query_looks_through_a_table() {
         ),
         (
             questions::STATE_OF,
-            "sqlite_autoindex_files_1 (folder=? AND path=? AND dev=? AND inode=? AND size=? AND mtime_ns=?)",
+            "sqlite_autoindex_files_1 (folder=? AND path=? AND inode=? AND size=? AND mtime_ns=? AND away=?)",
         ),
         (due::NEXT_SOURCE, "files_sources (source_due>?)"),
         (&versions, "sqlite_autoindex_files_1 (folder=? AND path=?)"),

@@ -5,32 +5,6 @@ use crate::domain::answer::Code;
 use crate::domain::gate::{GateKey, Status};
 
 #[tokio::test]
-async fn a_version_is_taken_once() {
-    let bench = Bench::new(policy());
-    let id = bench.enqueue(file("a", 1)).await;
-    let again = bench
-        .ledger
-        .enqueue(vec![file("a", 1)], at(9), &bench.policies)
-        .await
-        .unwrap();
-    assert_eq!(again, [Enqueued { id, new: false }]);
-    let asked = vec![version("a", 1), version("a", 2), version("b", 1)];
-    assert_eq!(
-        bench.ledger.known(inbox(), asked.clone()).await.unwrap(),
-        [true, false, false]
-    );
-    let elsewhere = FolderName("other".into());
-    assert_eq!(
-        bench.ledger.known(elsewhere, asked).await.unwrap(),
-        [false; 3]
-    );
-    let picked = bench.pick(0).await;
-    assert_eq!(picked.len(), 1);
-    assert_eq!(picked[0].version, version("a", 1), "every bit of it");
-    assert!(bench.pick(-1).await.is_empty(), "not yet due");
-}
-
-#[tokio::test]
 async fn a_newer_version_takes_the_place_of_one_that_waits() {
     let bench = Bench::new(policy());
     let old = bench.enqueue(file("a", 1)).await;
@@ -132,12 +106,26 @@ async fn from_the_queue_to_the_end_everything_is_on_record() {
         .unwrap();
     let late = bench
         .ledger
-        .last_byte(id, first, None, at(21), &bench.policies)
+        .last_byte(
+            id,
+            first,
+            None,
+            DuplicateRule::SameContent,
+            at(21),
+            &bench.policies,
+        )
         .await;
     assert!(matches!(late, Err(LedgerError::Refused { .. })), "{late:?}");
     bench
         .ledger
-        .last_byte(id, second, Some([7; 32]), at(30), &bench.policies)
+        .last_byte(
+            id,
+            second,
+            Some([7; 32]),
+            DuplicateRule::SameContent,
+            at(30),
+            &bench.policies,
+        )
         .await
         .unwrap();
     let finished = bench.finish(id, second, taken("t-1"), 40).await;
@@ -298,7 +286,14 @@ async fn a_copy_waits_for_an_original_in_doubt() {
     };
     bench
         .ledger
-        .last_byte(original, attempt, None, at(1), &bench.policies)
+        .last_byte(
+            original,
+            attempt,
+            None,
+            DuplicateRule::SameContent,
+            at(1),
+            &bench.policies,
+        )
         .await
         .unwrap();
     let bench = bench.reopened().await;
@@ -553,7 +548,14 @@ async fn a_crash_is_settled_by_what_was_sent_and_by_policy() {
         if last_byte {
             bench
                 .ledger
-                .last_byte(id, attempt, None, at(1), &bench.policies)
+                .last_byte(
+                    id,
+                    attempt,
+                    None,
+                    DuplicateRule::SameContent,
+                    at(1),
+                    &bench.policies,
+                )
                 .await
                 .unwrap();
         }
