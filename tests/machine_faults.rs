@@ -53,7 +53,10 @@ async fn a_full_disk_under_the_ledger_stops_uploads_and_they_go_on_by_themselves
     });
     fs::create_dir(stage.path("state")).unwrap();
     let state = stage.path("state");
-    let mount = format!("mount -t tmpfs -o size=4m none {}", state.display());
+    let mount = format!(
+        "mount -t tmpfs -o size=4m,mode=700 none {}",
+        state.display()
+    );
     let Some(mounts) = Mounts::made_by(&mount) else {
         return;
     };
@@ -168,7 +171,7 @@ async fn a_ledger_on_a_read_only_disk_is_refused_with_what_to_do() {
     });
     let state = stage.path("state");
     fs::create_dir(&state).unwrap();
-    let mount = format!("mount -t tmpfs -o ro none {}", state.display());
+    let mount = format!("mount -t tmpfs -o ro,mode=700 none {}", state.display());
     let Some(mounts) = Mounts::made_by(&mount) else {
         return;
     };

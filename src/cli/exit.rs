@@ -23,6 +23,8 @@ pub enum Exit {
     Locked,
     /// What was asked for is not in the ledger.
     NotFound,
+    /// The ledger is gone, and was there before: nothing was begun.
+    LedgerLost,
 }
 
 impl From<Exit> for ExitCode {
@@ -34,6 +36,7 @@ impl From<Exit> for ExitCode {
             Exit::Attention => 3,
             Exit::Locked => 4,
             Exit::NotFound => 5,
+            Exit::LedgerLost => 6,
         })
     }
 }

@@ -86,6 +86,8 @@ Exit codes:
      --attention`), some are still waiting, or a folder could not be reached
   4  another supametas-sync works on this ledger
   5  what was asked for is not in the ledger
+  6  the ledger is gone or empty, and was there before: nothing was begun, since
+     a new one would have all files sent again (`rebuild`)
   130  stopped by a second signal, without finishing what was on the wire
 
 Signals, while it runs: SIGTERM and SIGINT stop it, finishing what is on the
@@ -211,8 +213,10 @@ fn exit_for(error: &anyhow::Error) -> Exit {
             Some(DaemonError::Ledger(ledger)) => Some(ledger),
             _ => cause.downcast_ref::<LedgerError>(),
         };
-        if let Some(LedgerError::LockedByAnother { .. }) = ledger {
-            exit = Exit::Locked;
+        match ledger {
+            Some(LedgerError::LockedByAnother { .. }) => exit = Exit::Locked,
+            Some(LedgerError::Lost { .. }) => exit = Exit::LedgerLost,
+            _ => {}
         }
         if cause.is::<ConfigErrors>() || cause.is::<FaultError>() || cause.is::<LogError>() {
             exit = Exit::Usage;

@@ -165,6 +165,12 @@ fn folders(config: &Config) -> Vec<Finding> {
 /// The ledger itself: whether a daemon can open it.
 fn content(path: &Path) -> Option<Finding> {
     let note = |text: String| Some(Finding::new(Severity::Note, text, ""));
+    let signs = ledger::signs_of_a_lost_ledger(path);
+    if !signs.is_empty() {
+        let path = path.to_owned();
+        let lost = LedgerError::Lost { path, signs };
+        return Some(Finding::new(Severity::Error, lost.to_string(), ""));
+    }
     match Ledger::open_visitor(path) {
         Ok(_) => match ledger::is_owned(path) {
             Ok(true) => note(format!(

@@ -14,7 +14,7 @@ use super::{Failed, Outcome, files, out};
 use crate::config::valid::{Config, Folder};
 use crate::daemon::folders::watched;
 use crate::domain::version::FileVersion;
-use crate::ledger::{Rebuild, Rebuilt, Salvaged};
+use crate::ledger::{IfLost, Ledger, Rebuild, Rebuilt, Salvaged};
 use crate::ports::World;
 use crate::watch::rules::TakeRules;
 use crate::watch::scan::{Go, Visit, walk};
@@ -40,6 +40,7 @@ use crate::watch::{FolderRoot, Offline};
 ///   supametas-sync rebuild --dry-run
 ///   supametas-sync rebuild
 ///   supametas-sync rebuild --from /var/backups/ledger.sqlite
+///   supametas-sync rebuild --new-ledger
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -49,6 +50,10 @@ pub struct Args {
     /// Let files be sent whose fate is not known.
     #[arg(long)]
     send_unknown: bool,
+    /// Begin a new ledger where the former is gone and no backup is there: what
+    /// lies in the folders is sent again. What is left of it is moved aside.
+    #[arg(long, conflicts_with_all = ["from", "send_unknown", "dry_run", "json"])]
+    new_ledger: bool,
     /// Say what would be done, and change nothing.
     #[arg(long)]
     dry_run: bool,
@@ -66,12 +71,15 @@ type NotScanned = Vec<(String, String)>;
 /// Makes it.
 pub fn main(config: &Path, args: Args) -> Outcome {
     let config = files::config(config)?;
+    if args.new_ledger {
+        return begin(&config);
+    }
     let now = World::real().clock.now();
     if !config.ledger.exists() && args.from.is_none() {
         return Err(Failed::with(
             Exit::Usage,
             anyhow::anyhow!(
-                "there is no ledger at {}, and no backup is named: name one with --from, or start the daemon, which makes an empty ledger and sends all that lies in the folders",
+                "there is no ledger at {}, and no backup is named: name one with --from, or begin a new one with --new-ledger, after which all that lies in the folders is sent",
                 config.ledger.display()
             ),
         ));
@@ -113,6 +121,29 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             "folder {folder} was not looked through ({why}): what lies there and is in neither will be sent when it is back. Mount it and rebuild again if that must not be"
         ));
     }
+    Ok(Exit::Success)
+}
+
+/// Makes an empty ledger where none is left.
+fn begin(config: &Config) -> Outcome {
+    if config.ledger.metadata().is_ok_and(|meta| meta.len() > 0) {
+        return Err(Failed::with(
+            Exit::Usage,
+            anyhow::anyhow!(
+                "there is a ledger at {}: it is left as it is; move it away if a new one is wanted in its place",
+                config.ledger.display()
+            ),
+        ));
+    }
+    super::runtime()?.block_on(async {
+        let ledger = Ledger::own(&config.ledger, IfLost::Begin)?;
+        ledger.close().await;
+        Ok::<_, Failed>(())
+    })?;
+    out::print(&format!(
+        "new ledger        {}\nstart the daemon: what lies in the folders is sent",
+        config.ledger.display()
+    ));
     Ok(Exit::Success)
 }
 

@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::{Failed, Outcome, logging, runtime};
 use crate::config::{Config, Loaded, Severity};
 use crate::daemon::{self, Options};
+use crate::ledger::IfLost;
 
 /// Run the daemon: watch the folders, upload, follow the tasks
 ///
@@ -22,17 +23,32 @@ use crate::daemon::{self, Options};
 ///   SUPAMETAS_LOG=debug supametas-sync run
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Args {}
+pub struct Args {
+    /// Begin a new ledger where the former is gone: what lies in the folders is
+    /// sent again. Say it once, by hand, and not in a unit.
+    #[arg(long)]
+    new_ledger: bool,
+}
 
 /// Runs until a signal.
-pub fn main(config: &Path, _: Args) -> Outcome {
+pub fn main(config: &Path, args: Args) -> Outcome {
     let loaded = load(config)?;
     let options = Options {
         config_path: Some(config.to_owned()),
+        if_lost: if_lost(args.new_ledger),
         ..Options::default()
     };
     daemon(loaded.config, options)?;
     Ok(Exit::Success)
+}
+
+/// What `--new-ledger` means.
+pub fn if_lost(new_ledger: bool) -> IfLost {
+    if new_ledger {
+        IfLost::Begin
+    } else {
+        IfLost::Refuse
+    }
 }
 
 /// Loads the configuration, starts logging as it says, and logs its warnings.

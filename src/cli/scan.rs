@@ -57,6 +57,10 @@ pub struct Args {
     /// Say what would be sent and what not, and why; do nothing.
     #[arg(long, conflicts_with = "patience")]
     dry_run: bool,
+    /// Begin a new ledger where the former is gone: what lies in the folders is
+    /// sent again. Say it once, by hand, and not in a crontab.
+    #[arg(long, conflicts_with = "dry_run")]
+    new_ledger: bool,
     #[command(flatten)]
     dry: dry_run::DryRun,
 }
@@ -75,6 +79,7 @@ pub fn main(path: &Path, args: Args) -> Outcome {
     let options = Options {
         config_path: Some(path.to_owned()),
         until_idle: Some(args.patience),
+        if_lost: run::if_lost(args.new_ledger),
         ..Options::default()
     };
     let following = Following::begin(&config.ledger);

@@ -49,7 +49,7 @@ use self::upload::job::Stop;
 use self::upload::room::Room;
 use crate::api::client::{HttpApi, Settings, SetupError};
 use crate::config::valid::{Config, Service};
-use crate::ledger::LedgerError;
+use crate::ledger::{IfLost, LedgerError};
 use crate::ports::{ImportApi, World};
 use crate::watch::{CannotStart, Outlets};
 use crate::web::{self, opening::Doors};
@@ -61,6 +61,8 @@ pub struct Options {
     pub config_path: Option<PathBuf>,
     /// End when nothing is due or waiting for longer than this.
     pub until_idle: Option<Duration>,
+    /// What is done where the ledger is gone and was there before.
+    pub if_lost: IfLost,
     /// Ends it from within the process, as SIGTERM does.
     pub stop: CancellationToken,
     /// Told where the page is, once the port is open.
@@ -99,15 +101,28 @@ const AFTER_GRACE: Duration = Duration::from_secs(3);
 pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     let mut listener = signals::listen().map_err(DaemonError::Signals)?;
     let world = World::real();
-    let Some((ledger, minder)) = starting::open(&config.ledger, &world, &mut listener).await?
-    else {
+    let mut waiting = starting::Waiting::new(&mut listener);
+    let opened = waiting
+        .until(async || starting::open(&config.ledger, options.if_lost, &world).await)
+        .await?;
+    let Some((ledger, minder)) = opened else {
         return Ok(());
     };
     let api = api(&config.service, &world)?;
     let running = Running::new(config, api);
 
-    report::recovered(ledger.recover(world.moment(), &running.policies).await?);
-    for gate in ledger.settings_are(running.all_fingerprints()).await? {
+    let looked_through = waiting
+        .until(async || {
+            let recovered = ledger.recover(world.moment(), &running.policies).await?;
+            report::recovered(recovered);
+            ledger.settings_are(running.all_fingerprints()).await
+        })
+        .await?;
+    let Some(opened) = looked_through else {
+        ledger.close().await;
+        return Ok(());
+    };
+    for gate in opened {
         tracing::info!(%gate, "gate opened: its settings have changed");
     }
 

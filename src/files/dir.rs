@@ -215,13 +215,21 @@ impl Dir {
         Ok(Dir { fd, path })
     }
 
-    /// Nobody but root and this user owns the directory or may write to it. A
+    /// Nobody but root and this user owns the directory or may write to it.
+    fn only_ours(&self) -> Result<(), FileError> {
+        self.owned_by(&[0, rustix::process::geteuid().as_raw()])
+    }
+
+    /// One of the users owns the directory, and nobody else may write to it. A
     /// write right of the group counts as one of others: this program can't
     /// know who is in the group.
-    fn only_ours(&self) -> Result<(), FileError> {
+    ///
+    /// # Errors
+    /// Somebody else does.
+    pub fn owned_by(&self, users: &[u32]) -> Result<(), FileError> {
         let seen = self.seen()?;
-        let (owner, me) = (seen.owner(), rustix::process::geteuid().as_raw());
-        if owner != 0 && owner != me {
+        let owner = seen.owner();
+        if !users.contains(&owner) {
             let path = self.path.clone();
             return Err(FileError::ForeignOwner { path, owner });
         }

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::error::{Fail, LedgerError};
-use super::{open, schema};
+use super::file_checks::{self, By};
+use super::{lock, open, schema};
 use crate::files::{Dir, FileError};
 
 /// Why there is no backup. Nothing is left of it.
@@ -86,6 +87,7 @@ pub fn backup(ledger: &Path, to: &Path, replace: bool) -> Result<u64, BackupErro
         name: hidden,
     };
     let path = dir.at(&partial.name);
+    file_checks::check(ledger, By::Visitor)?;
     let conn = open::reader(ledger)?;
     schema::check_kind(&conn, ledger)?;
     let target = path.to_str().ok_or_else(|| {
@@ -157,7 +159,8 @@ pub fn unused(ledger: &Path) -> Result<u64, LedgerError> {
 /// # Errors
 /// A daemon has the ledger, or there is no room.
 pub fn compact(ledger: &Path) -> Result<(), LedgerError> {
-    let _lock = open::lock(ledger)?;
+    file_checks::check(ledger, By::Visitor)?;
+    let _lock = lock::take(ledger)?;
     let conn = open::writer(ledger, false)?;
     conn.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
         .map_err(|error| Fail::from(error).at(ledger))

@@ -3,10 +3,12 @@
 //!
 //! Must not: retry, or decide whether the program goes on.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use super::file_checks::Suspect;
 use crate::domain::ids::FileId;
 
 /// Why the ledger did not do what it was asked. Cloned, since a commit that
@@ -29,6 +31,28 @@ pub enum LedgerError {
         path: PathBuf,
         /// What is wrong with its directory.
         why: String,
+    },
+    /// A file at its path, or beside it, can't be this program's.
+    #[error(
+        "{} can't be a file of this program ({why}), and was not read: move it away (`mv`), find out who put it there, and start again; if the ledger does not go on from there, restore a backup: `supametas-sync rebuild --from BACKUP`",
+        path.display()
+    )]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What shows it.
+        why: Suspect,
+    },
+    /// The ledger is gone or empty, and was there before.
+    #[error(
+        "there is no ledger at {}, or it is empty, but there was one: {} shows it. A new ledger would send again all that lies in the folders, so nothing was begun. Restore a backup with `supametas-sync rebuild --from BACKUP`; if a new ledger is wanted all the same: `supametas-sync rebuild --new-ledger`, as the daemon's user",
+        path.display(), listed(signs)
+    )]
+    Lost {
+        /// The ledger's file.
+        path: PathBuf,
+        /// What is left of the earlier one.
+        signs: Vec<PathBuf>,
     },
     /// The file is something else.
     #[error(
@@ -202,6 +226,34 @@ impl LedgerError {
             LedgerError::Refused { file, .. } => Concern::Row(*file),
             LedgerError::NoSuchFile(file) => Concern::Row(*file),
             _ => Concern::Ledger,
+        }
+    }
+}
+
+fn listed(signs: &[PathBuf]) -> String {
+    let signs: Vec<_> = signs
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    signs.join(", ")
+}
+
+impl LedgerError {
+    /// The directory of the ledger at `path` can't hold it.
+    pub(super) fn no_directory(path: &Path, why: &dyn std::fmt::Display) -> LedgerError {
+        LedgerError::Directory {
+            path: path.to_owned(),
+            why: why.to_string(),
+        }
+    }
+
+    /// What the system said of a file beside the ledger at `path`.
+    pub(super) fn of_io(path: &Path, error: &io::Error) -> LedgerError {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                LedgerError::DiskFull(path.to_owned())
+            }
+            _ => LedgerError::no_directory(path, error),
         }
     }
 

@@ -27,10 +27,13 @@ mod due;
 mod enqueue;
 mod erase;
 mod error;
+mod file_checks;
+mod foreign;
 mod gates;
 mod halts;
 mod intake;
 mod last_byte;
+mod lock;
 mod notices;
 mod open;
 mod operator;
@@ -66,14 +69,15 @@ pub use backup::{BackupError, backup, compact, unused};
 pub use due::Pending;
 pub use erase::{Erased, Memory};
 pub use error::{Concern, LedgerError};
+pub use file_checks::Suspect;
 pub use gates::{Fingerprints, Gates};
 pub use halts::Resumed;
 pub use intake::{
     Enqueued, NewFile, NewSorted, PickRequest, Queued, UNREADABLE, UNREADABLE_WAIT, Unsorted,
 };
 pub use last_byte::LastByte;
+pub use lock::{is_owned, lock_path, owner};
 pub use notices::{About, Notice};
-pub use open::{is_owned, lock_path, owner};
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
 pub use place::{Outside, Seen};
 pub use policies::Policies;
@@ -91,6 +95,8 @@ pub use work::STREAK_GRACE;
 
 use crate::domain::halt::Halts;
 use error::Fail;
+use file_checks::{By, There};
+use lock::Lock;
 use place::Place;
 use thread::{Read, Request, Waiting, Write, Writer};
 use work::{Kept, Work};
@@ -119,6 +125,27 @@ pub struct Ledger {
     halts: watch::Receiver<Arc<Halts>>,
 }
 
+/// What shows that a ledger was at `path`, where none is now; empty: nothing
+/// does, or one is there.
+pub fn signs_of_a_lost_ledger(path: &Path) -> Vec<std::path::PathBuf> {
+    let there = path.metadata().is_ok_and(|meta| meta.len() > 0);
+    if there || place::rescued(path).exists() {
+        return Vec::new();
+    }
+    file_checks::signs_of_an_earlier_life(path, lock::is_of_an_earlier_life(path))
+}
+
+/// What the owner does where the ledger is gone, or empty, and was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IfLost {
+    /// Nothing is begun: a new ledger would have all files sent again.
+    #[default]
+    Refuse,
+    /// What is left of the former is moved aside, and a new one is made: an
+    /// operator has said so.
+    Begin,
+}
+
 /// Which reader is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lane {
@@ -143,11 +170,38 @@ impl Ledger {
     /// Another daemon has it, its directory can't hold it, or the file is not
     /// a ledger that this program knows.
     pub fn open_owner(path: &Path) -> Result<Ledger, LedgerError> {
+        Ledger::own(path, IfLost::Refuse)
+    }
+
+    /// The same, where the operator says what is done if the ledger is gone.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn own(path: &Path, if_lost: IfLost) -> Result<Ledger, LedgerError> {
         schema::check_sqlite()?;
-        let lock = open::lock(path)?;
+        Ledger::own_as_it_is(path, if_lost).map_err(|error| open::or_full_disk(path, error))
+    }
+
+    fn own_as_it_is(path: &Path, if_lost: IfLost) -> Result<Ledger, LedgerError> {
+        file_checks::check(path, By::Owner)?;
+        let mut lock = lock::take(path)?;
         place::take_up_rescued(path)?;
-        open::make_file(path)?;
+        if file_checks::check(path, By::Owner)? != There::File {
+            let signs = file_checks::signs_of_an_earlier_life(path, lock.earlier);
+            match if_lost {
+                IfLost::Refuse if !signs.is_empty() => {
+                    let path = path.to_owned();
+                    return Err(LedgerError::Lost { path, signs });
+                }
+                IfLost::Refuse => {}
+                IfLost::Begin => open::set_remains_aside(path)?,
+            }
+            open::begin(path)?;
+        }
+        open::close_to_others(path)?;
         let conn = open::writer(path, true)?;
+        lock.ledger_is_there()
+            .map_err(|error| LedgerError::of_io(path, &error))?;
         Ledger::start(path, conn, Some(lock), open::reader)
     }
 
@@ -161,6 +215,7 @@ impl Ledger {
         if !path.exists() {
             return Err(LedgerError::Missing(path.to_owned()));
         }
+        file_checks::check(path, By::Visitor)?;
         let conn = open::writer(path, false)?;
         Ledger::start(path, conn, None, open::reader)
     }
@@ -176,13 +231,14 @@ impl Ledger {
         if !path.exists() {
             return Err(LedgerError::Missing(path.to_owned()));
         }
+        file_checks::check(path, By::Visitor)?;
         Ledger::start(path, open::onlooker(path)?, None, open::onlooker)
     }
 
     fn start(
         path: &Path,
         conn: Connection,
-        lock: Option<std::fs::File>,
+        lock: Option<Lock>,
         reader: fn(&Path) -> Result<Connection, LedgerError>,
     ) -> Result<Ledger, LedgerError> {
         let wrong = |fail: Fail| fail.at(path);

@@ -1,149 +1,136 @@
-//! Opening: the lock that keeps a second daemon off, the checks of what the
-//! file is, and the settings of each connection.
+//! Opening: a ledger that is made, the checks of what the file is, and the
+//! settings of each connection.
 //!
 //! Must not: know what is in the tables.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use rustix::fs::OFlags;
 
 use super::error::{Fail, LedgerError};
+use super::file_checks::above;
+use super::lock::is_owned;
+use super::place::{named, remove};
 use super::schema;
 
 /// How long another process may hold the ledger before a request fails.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Takes the lock file beside the ledger for as long as the file is kept.
-pub(super) fn lock(path: &Path) -> Result<File, LedgerError> {
-    let lock = lock_path(path);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&lock)
-        .map_err(|error| directory(path, &error))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let _ = (&mut file).take(32).read_to_string(&mut text);
-            return Err(LedgerError::LockedByAnother {
-                path: path.to_owned(),
-                lock,
-                pid: text.trim().parse().ok(),
-            });
-        }
-        Err(TryLockError::Error(error)) => return Err(directory(path, &error)),
-    }
-    // Only for the message that another daemon gives: the lock itself counts.
-    let _ = file
-        .set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(file)
-}
-
-/// Whether a daemon works on the ledger at `path` now.
-///
-/// # Errors
-/// The lock file is there and can't be looked at.
-pub fn is_owned(path: &Path) -> Result<bool, LedgerError> {
-    let lock = match File::open(lock_path(path)) {
-        Ok(lock) => lock,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(directory(path, &error)),
-    };
-    match lock.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(directory(path, &error)),
-    }
-}
-
-/// The number of the process that works on the ledger at `path` now, as it
-/// says itself; `None` if none does, or it can't be told. Whoever would act on
-/// it has to see for himself that this process holds the lock.
-pub fn owner(path: &Path) -> Option<u32> {
-    if !is_owned(path).ok()? {
-        return None;
-    }
-    let mut text = String::new();
-    let lock = File::open(lock_path(path)).ok()?;
-    lock.take(32).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
-}
-
-/// The lock file beside the ledger at `path`.
-pub fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
-}
-
-fn directory(path: &Path, why: &dyn std::fmt::Display) -> LedgerError {
-    LedgerError::Directory {
-        path: path.to_owned(),
-        why: why.to_string(),
-    }
-}
-
-/// The directory must be there and one; the file is made for its owner alone,
-/// since names, task IDs and answers are nobody else's business.
+/// Makes the ledger's file, for its owner alone, since names, task IDs and
+/// answers are nobody else's business. Nothing may be there.
 pub(super) fn make_file(path: &Path) -> Result<(), LedgerError> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    match fs::metadata(parent) {
-        Ok(meta) if !meta.is_dir() => {
-            return Err(directory(path, &"what should hold it is not a directory"));
-        }
-        Ok(_) => {}
-        Err(error) => return Err(directory(path, &error)),
-    }
-    let made = OpenOptions::new()
+    OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path);
-    match made {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => close_to_others(path),
-        Err(error) => Err(directory(path, &error)),
+        .open(path)
+        .map(drop)
+        .map_err(|error| LedgerError::of_io(path, &error))
+}
+
+/// Makes a new ledger at `path`: whole, under another name, and only then
+/// renamed. So what is at the path is never half a ledger, and a rollback
+/// journal beside it is never this program's.
+pub(super) fn begin(path: &Path) -> Result<(), LedgerError> {
+    let new = named(path, ".new");
+    let failed = |error: io::Error| LedgerError::of_io(path, &error);
+    for end in ["", "-wal", "-shm", "-journal"] {
+        // Of a start that was cut short.
+        remove(&named(&new, end)).map_err(failed)?;
+    }
+    make_file(&new)?;
+    let conn = writer(&new, true)?;
+    // All of it into the file: its log would not be renamed with it.
+    let closed = conn
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .and_then(|()| conn.close().map_err(|(_, error)| error));
+    closed.map_err(|error| Fail::Sql(error).at(path))?;
+    let file = File::open(&new).map_err(failed)?;
+    file.sync_all()
+        .and_then(|()| fs::rename(&new, path))
+        .and_then(|()| File::open(above(path))?.sync_all())
+        .map_err(failed)
+}
+
+/// SQLite and the system have many words for a disk without room, such as that
+/// a file can't be opened.
+pub(super) fn or_full_disk(path: &Path, error: LedgerError) -> LedgerError {
+    let may_be = matches!(
+        error,
+        LedgerError::ReadOnly { .. } | LedgerError::Disk { .. } | LedgerError::Directory { .. }
+    );
+    let full = || {
+        rustix::fs::statvfs(&above(path))
+            .is_ok_and(|disk| disk.f_bavail == 0 || (disk.f_files > 0 && disk.f_favail == 0))
+    };
+    if may_be && full() {
+        LedgerError::DiskFull(path.to_owned())
+    } else {
+        error
     }
 }
 
-/// An existing ledger that others may read or write is closed to them.
-fn close_to_others(path: &Path) -> Result<(), LedgerError> {
-    let meta = fs::metadata(path).map_err(|error| directory(path, &error))?;
-    if !meta.is_file() {
-        return Err(LedgerError::NotALedger(path.to_owned()));
-    }
-    let mode = meta.permissions().mode();
-    if mode & 0o077 != 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)).map_err(|error| {
-            LedgerError::ReadOnly {
-                path: path.to_owned(),
-                why: format!("others may read it, and that can't be changed: {error}"),
+/// Moves what is left of an earlier ledger aside, under the first free number.
+/// Nothing is deleted.
+pub(super) fn set_remains_aside(path: &Path) -> Result<(), LedgerError> {
+    let ends = ["", "-wal", "-shm", "-journal"];
+    let free = (1..)
+        .map(|n| named(path, &format!(".before-new-{n}")))
+        .find(|aside| {
+            ends.iter()
+                .all(|end| named(aside, end).symlink_metadata().is_err())
+        });
+    let Some(aside) = free else { return Ok(()) };
+    for end in ends {
+        match fs::rename(named(path, end), named(&aside, end)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(LedgerError::of_io(path, &error));
             }
-        })?;
+            _ => {}
+        }
     }
     Ok(())
+}
+
+/// An existing ledger that others may read or write is closed to them, if it is
+/// this user's.
+pub(super) fn close_to_others(path: &Path) -> Result<(), LedgerError> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(|error| LedgerError::of_io(path, &error))?;
+    let meta = file
+        .metadata()
+        .map_err(|error| LedgerError::of_io(path, &error))?;
+    let me = rustix::process::geteuid().as_raw();
+    if !meta.is_file() || meta.uid() != me || meta.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let closed = fs::Permissions::from_mode(meta.mode() & 0o700);
+    file.set_permissions(closed).map_err(|error| {
+        let path = path.to_owned();
+        let why = format!("others may read it, and that can't be changed: {error}");
+        LedgerError::ReadOnly { path, why }
+    })
 }
 
 /// The connection that writes. `migrating`: brings the schema up to date;
 /// otherwise an older one is refused.
 pub(super) fn writer(path: &Path, migrating: bool) -> Result<Connection, LedgerError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let wrong = |fail: Fail| fail.at(path);
-    let mut conn = Connection::open_with_flags(path, flags).map_err(|e| wrong(e.into()))?;
+    let mut conn =
+        Connection::open_with_flags(without_links(path), flags).map_err(|e| wrong(e.into()))?;
     conn.busy_timeout(BUSY).map_err(|e| wrong(e.into()))?;
     let found = schema::check_kind(&conn, path)?;
     if !migrating {
@@ -183,7 +170,17 @@ fn settle_writer(conn: &Connection) -> Result<(), Fail> {
 /// A connection that only reads: it sees what is committed, and waits for
 /// nobody.
 pub(super) fn reader(path: &Path) -> Result<Connection, LedgerError> {
-    read_only(path, path, OpenFlags::empty())
+    let real = without_links(path);
+    read_only(path, &real, OpenFlags::SQLITE_OPEN_NOFOLLOW)
+}
+
+/// SQLite follows no link at all then, also none above the directory.
+fn without_links(path: &Path) -> PathBuf {
+    let above = fs::canonicalize(above(path));
+    match (above, path.file_name()) {
+        (Ok(above), Some(name)) => above.join(name),
+        _ => path.to_owned(),
+    }
 }
 
 /// A connection that only reads, and leaves nothing behind: also no `-wal` and

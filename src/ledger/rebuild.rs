@@ -12,16 +12,19 @@
 //! Must not: look into a folder, or decide what becomes of a file later.
 
 use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
+use rustix::fs::OFlags;
 
 use super::error::{Fail, LedgerError};
 use super::intake::identify;
+use super::lock::Lock;
 use super::place::{BESIDE, named, rescued};
 use super::rows::{birth, bits, length};
 use super::salvage::{self, Salvaged};
-use super::{open, schema};
+use super::{file_checks, foreign, lock, open, schema};
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
@@ -34,7 +37,7 @@ pub struct Rebuild {
     backup: Option<PathBuf>,
     conn: Option<Connection>,
     /// Keeps daemons off.
-    _lock: File,
+    lock: Lock,
     now: Timestamp,
     report: Rebuilt,
 }
@@ -76,7 +79,8 @@ impl Rebuild {
         now: Timestamp,
     ) -> Result<Rebuild, LedgerError> {
         schema::check_sqlite()?;
-        let lock = open::lock(path)?;
+        file_checks::check_place(path)?;
+        let lock = lock::take(path)?;
         let work = named(path, ".rebuild");
         let dir = |error: std::io::Error| LedgerError::Directory {
             path: path.to_owned(),
@@ -97,7 +101,7 @@ impl Rebuild {
             work,
             backup: backup.map(Path::to_owned),
             conn: None,
-            _lock: lock,
+            lock,
             now,
             report: Rebuilt::default(),
         };
@@ -206,40 +210,66 @@ impl Rebuild {
             let to = named(&self.path, &format!(".rescued-{stamp}"));
             fs::rename(&rescued, to).map_err(failed)?;
         }
+        self.lock.ledger_is_there().map_err(failed)?;
         if let Some(parent) = self.path.parent() {
             let _ = File::open(parent).and_then(|dir| dir.sync_all());
         }
         Ok(self.report.clone())
     }
 
+    /// The file may be anybody's: only a regular one is read, and only the log
+    /// of the same owner, since SQLite replays it.
     fn copied(&self, from: &Path, name: &str) -> std::io::Result<PathBuf> {
         let to = self.work.join(name);
-        fs::copy(from, &to)?;
+        let owner = copy_file(from, &to)?;
         let log = named(from, "-wal");
-        if log.exists() {
-            fs::copy(log, named(&to, "-wal"))?;
+        match fs::symlink_metadata(&log) {
+            Ok(meta) if meta.uid() == owner => {
+                copy_file(&log, &named(&to, "-wal"))?;
+            }
+            Ok(meta) => {
+                return Err(std::io::Error::other(format!(
+                    "{} belongs to uid {} and the file itself to uid {owner}: move it away",
+                    log.display(),
+                    meta.uid()
+                )));
+            }
+            Err(_) => {}
         }
         Ok(to)
     }
 
     /// `None`: it is no ledger, or nothing of it can be read.
     fn read(&self, new: &Connection, copied: &Path) -> Result<Option<Salvaged>, Fail> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let Ok(old) = Connection::open_with_flags(copied, flags) else {
+        let bytes = fs::metadata(copied).map_or(0, |meta| meta.len());
+        let Ok(old) = foreign::open(copied, bytes) else {
             return Ok(None);
         };
-        // Else a file that is shorter than it says is refused as a whole.
-        let _ = old.pragma_update(None, "writable_schema", true);
-        let tables: Result<i64, _> = old.query_row(
-            "SELECT count(*) FROM sqlite_schema WHERE name IN ('files', 'folders')",
-            [],
-            |row| row.get(0),
-        );
-        match tables {
-            Ok(2) => Ok(Some(salvage::copy(&old, new)?)),
-            _ => Ok(None),
+        match old.has_tables(&["files", "folders"]) {
+            true => Ok(Some(salvage::copy(&old, new)?)),
+            false => Ok(None),
         }
     }
+}
+
+/// Copies a regular file that is not waited for; says whose it is.
+fn copy_file(from: &Path, to: &Path) -> std::io::Result<u32> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut source = File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(from)?;
+    let meta = source.metadata()?;
+    if !meta.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    let mut target = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)?;
+    std::io::copy(&mut source, &mut target)?;
+    Ok(meta.uid())
 }
 
 impl Drop for Rebuild {

@@ -12,12 +12,18 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter};
 
 use super::error::Fail;
+use super::foreign::Foreign;
 use super::{gates, halts, operator, rows};
 use crate::domain::ids::FileId;
 
 /// How far beyond the last number that was read the search goes, where nothing
 /// says how many there are.
 const BEYOND: i64 = 10_000;
+
+/// Numbers in a row that are tried one by one behind a row that can't be read.
+/// A page of the tree above the rows leads to some 4,500 of them. Beyond that
+/// the steps double: what says how far the numbers go may be damaged, too.
+const ONE_BY_ONE: i64 = 10_000;
 
 /// What was read of one ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,7 +38,7 @@ pub struct Salvaged {
 
 /// The old ledger, and the one that is written in one transaction.
 struct Copy<'a> {
-    old: &'a Connection,
+    old: &'a Foreign,
     new: &'a Connection,
     done: Salvaged,
 }
@@ -41,7 +47,7 @@ struct Copy<'a> {
 ///
 /// # Errors
 /// `new` can't be written.
-pub(super) fn copy(old: &Connection, new: &Connection) -> Result<Salvaged, Fail> {
+pub(super) fn copy(old: &Foreign, new: &Connection) -> Result<Salvaged, Fail> {
     let tx = new.unchecked_transaction()?;
     let mut copy = Copy {
         old,
@@ -76,6 +82,9 @@ impl Copy<'_> {
         let mut numbers = HashMap::new();
         let old: Vec<(i64, String)> = {
             let read = || -> rusqlite::Result<Vec<_>> {
+                if !self.old.is_table(table) {
+                    return Ok(Vec::new());
+                }
                 let sql = format!("SELECT id, name FROM {table} NOT INDEXED");
                 let mut statement = self.old.prepare(&sql)?;
                 let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -205,6 +214,9 @@ impl Copy<'_> {
 
     /// A table without numbers, as far as it can be read from its beginning.
     fn plain(&mut self, table: &str, datasets: &HashMap<i64, i64>) {
+        if !self.old.is_table(table) {
+            return;
+        }
         let columns = self.columns(table);
         let insert = insert_sql(table, &columns);
         let sql = format!("SELECT {} FROM {table}", columns.join(", "));
@@ -309,12 +321,17 @@ impl Copy<'_> {
         sql: &str,
         mut each: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), Fail> {
-        let Ok(mut statement) = self.old.prepare(sql) else {
+        let prepared = match self.old.is_table(table) {
+            true => self.old.prepare(sql).ok(),
+            false => None,
+        };
+        let Some(mut statement) = prepared else {
             self.done.lost += 1;
             return Ok(());
         };
         let mut last = None;
-        let mut at = 1_i64;
+        // The next number that is asked for, and the last that was read.
+        let (mut at, mut read) = (1_i64, 0_i64);
         loop {
             let mut rows = statement.query([at])?;
             let broke = loop {
@@ -325,7 +342,7 @@ impl Copy<'_> {
                         let Ok(number) = row.get::<_, i64>(0) else {
                             break true;
                         };
-                        at = at.max(number);
+                        (at, read) = (at.max(number), at.max(number));
                         match each(row) {
                             Ok(()) => {}
                             Err(e) if e.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
@@ -338,11 +355,13 @@ impl Copy<'_> {
                     Err(_) => break true,
                 }
             };
-            if !broke {
+            if !broke || self.old.is_spent() {
                 return Ok(());
             }
             let end = *last.get_or_insert_with(|| self.last(table).unwrap_or(at + BEYOND));
-            at = at.saturating_add(1);
+            let tried = at.saturating_sub(read);
+            let step = if tried < ONE_BY_ONE { 1 } else { tried };
+            at = at.saturating_add(step);
             if at > end || at == i64::MAX {
                 return Ok(());
             }

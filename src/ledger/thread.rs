@@ -11,7 +11,6 @@
 //! Must not: know what a request does.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +23,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Gates};
 use super::halts;
+use super::lock::Lock;
 use super::place::Place;
 use super::work::{Kept, Untold, Work};
 use crate::domain::halt::Halts;
@@ -81,7 +81,7 @@ pub(super) struct Writer {
     pub conn: Connection,
     pub path: PathBuf,
     /// Held as long as the thread lives; `None` for a visitor.
-    pub lock: Option<File>,
+    pub lock: Option<Lock>,
     pub commits: Arc<AtomicU64>,
     pub commit_times: Arc<Histogram>,
     pub gates: watch::Sender<Arc<Gates>>,

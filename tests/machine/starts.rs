@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use super::Mounts;
 use crate::support::{Daemon, MAIN_KEY, PROGRAM, SOON, Stage, http, states, words};
 
 /// The sandbox as a process of its own, which can be killed.
@@ -160,6 +161,65 @@ impl Manager {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_at_the_start_is_waited_for() {
+    // Once where there is no ledger yet, and once where there is one.
+    for there in [false, true] {
+        let mut stage = Stage::new().await.set(|s| {
+            s.ledger = "state/ledger.sqlite".into();
+        });
+        let state = stage.path("state");
+        std::fs::create_dir(&state).unwrap();
+        let mount = format!(
+            "mount -t tmpfs -o size=2m,mode=700 none {}",
+            state.display()
+        );
+        let Some(mounts) = Mounts::made_by(&mount) else {
+            return;
+        };
+        stage.behind = mounts.behind();
+        if there {
+            assert!(stage.cli(&["scan"]).status.success());
+        }
+        let filler = format!("{}/filler", state.display());
+        mounts.run(&format!("cat /dev/zero > {filler} 2>/dev/null || true"));
+        let (manager, daemon) = Manager::of(&stage);
+        manager.hears("EXTEND_TIMEOUT_USEC=");
+        daemon.until("it says why it waits", || {
+            daemon
+                .log()
+                .contains("waiting with the start: the disk under the ledger")
+        });
+        mounts.run(&format!("rm {filler}"));
+        manager.hears("READY=1");
+        stage.drop_file("a.txt", &words(1, 100));
+        daemon.until("it works", || stage.states() == states(&[("succeeded", 1)]));
+        assert!(daemon.terminate().success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_was_emptied_is_not_begun_anew() {
+    let stage = Stage::new().await;
+    stage.drop_file("a.txt", &words(1, 100));
+    assert!(stage.cli(&["scan"]).status.success());
+    let ledger = stage.path("ledger.sqlite");
+    std::fs::write(&ledger, "").unwrap();
+    for command in ["run", "scan"] {
+        let refused = stage.cli(&[command]);
+        assert_eq!(refused.status.code(), Some(6), "{refused:?}");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains("rebuild --from"), "{said}");
+    }
+    let checked = stage.cli(&["check"]);
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(said.contains("but there was one"), "{said}");
+    assert_eq!(stage.sandbox.uploads().len(), 1, "nothing goes again");
+    assert!(stage.cli(&["rebuild", "--new-ledger"]).status.success());
+    assert!(stage.cli(&["scan"]).status.success());
+    assert_eq!(stage.sandbox.uploads().len(), 2, "now it was asked for");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,6 +12,7 @@ mod opening;
 mod people;
 mod plans;
 mod polling;
+mod provenance;
 mod sources;
 mod storing;
 mod uploads;
