@@ -14,8 +14,12 @@ const ROOM: &str = "src/files/";
 const MAY: &[(&str, &str)] = &[
     (
         "src/ledger/open.rs",
-        "the ledger, its lock and what SQLite lays beside them: in the ledger's own directory, \
-         which is looked at before",
+        "the ledger and what SQLite lays beside it: in the ledger's own directory, which is \
+         looked at before",
+    ),
+    (
+        "src/ledger/lock.rs",
+        "the ledger's lock: in the ledger's own directory, which is looked at before",
     ),
     (
         "src/ledger/place.rs",
