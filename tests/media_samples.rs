@@ -23,7 +23,7 @@ fn look(path: &Path) -> (Content, Sorted) {
     let name = path.file_name().unwrap().as_bytes();
     let mut file = File::open(path).unwrap();
     let size = file.metadata().unwrap().len();
-    let content = detect(&mut file, name, size).unwrap();
+    let content = detect(&mut file, name, size).unwrap().content;
     let sorted = sort(&content, name, &default_lists());
     (content, sorted)
 }
@@ -64,7 +64,7 @@ fn every_sample_is_sorted_as_the_table_says() {
                     media: got,
                     extension_fix,
                 },
-            ) => media == got && upload_name(name.as_bytes(), *extension_fix) == *sent,
+            ) => media == got && upload_name(name.as_bytes(), extension_fix.as_deref()) == *sent,
             (
                 Page(page),
                 Sorted::Route {
@@ -114,7 +114,10 @@ fn cut_and_damaged_samples_are_survived() {
     for (name, _) in TABLE {
         let bytes = fs::read(folder().join(name)).unwrap();
         let look = |bytes: &[u8]| {
-            detect(&mut Cursor::new(bytes), name.as_bytes(), bytes.len() as u64).unwrap()
+            let size = bytes.len() as u64;
+            detect(&mut Cursor::new(bytes), name.as_bytes(), size)
+                .unwrap()
+                .content
         };
         // Some 150 places in every file, the ends closely.
         let step = (bytes.len() / 100).max(1);

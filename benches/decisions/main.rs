@@ -185,7 +185,9 @@ fn sorting(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 let mut file = Cursor::new(&bytes);
-                let content = detect(&mut file, name.as_bytes(), size).expect("read");
+                let content = detect(&mut file, name.as_bytes(), size)
+                    .expect("read")
+                    .content;
                 black_box(sort(&content, name.as_bytes(), &lists));
             });
         });

@@ -206,10 +206,14 @@ fn take(
     let sorting = sorting::sort_file(folder, &mut opened.file, &opened.version)
         .map_err(|error| format!("it can't be read: {error}"))?;
     let media = match sorting.found {
-        Found::New(NewSorted::Media(media)) => media,
+        Found::New(NewSorted::Media(media) | NewSorted::Incomplete(media)) => media,
+        Found::New(NewSorted::Unsupported(refusal))
+        | Found::Incomplete(NewSorted::Unsupported(refusal)) => return Err(refusal.why),
+        Found::New(NewSorted::Unreadable(why)) | Found::Incomplete(NewSorted::Unreadable(why)) => {
+            return Err(why);
+        }
         // Cut off: no answer of the service would be about the whole file.
-        Found::New(NewSorted::Unsupported(why) | NewSorted::Unreadable(why))
-        | Found::Incomplete(why) => return Err(why),
+        Found::Incomplete(_) => return Err(INCOMPLETE.to_owned()),
     };
     match root.look(&rel) {
         Ok(now) if now == opened.version => {}
@@ -222,6 +226,8 @@ fn take(
         sorted: NewSorted::Media(media),
     })
 }
+
+const INCOMPLETE: &str = "its end seems to be missing: copy it into the folder again; or leave it there, and it is sent after `incomplete_wait` and marked as maybe incomplete";
 
 const OPEN: &str =
     "a program has it open for writing: import it when that is done, or say --even-if-open";

@@ -113,6 +113,9 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
     if file.possible_duplicate {
         line("note", "it was sent again though an earlier body may have been taken: look for a duplicate in the console".into());
     }
+    if file.may_be_incomplete {
+        line("note", "its end seemed to be missing, and no more came while it was waited for: it may be incomplete".into());
+    }
     if let Some(source) = view::source(file) {
         line("source", source);
     }

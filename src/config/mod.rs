@@ -23,6 +23,8 @@ mod keys;
 mod load;
 #[cfg(test)]
 mod override_tests;
+#[cfg(test)]
+mod patterns_tests;
 mod place;
 mod problem;
 mod raw;

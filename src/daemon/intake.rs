@@ -23,6 +23,7 @@ use super::supervise::TaskFailure;
 use crate::config::valid::Folder;
 use crate::domain::ids::FolderName;
 use crate::domain::settle::{Decision, Look, SteadyClock};
+use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
 use crate::domain::writers::{Heard, Openness};
 use crate::failpoint::failpoint;
@@ -330,7 +331,7 @@ impl Intake {
                 {
                     continue;
                 }
-                Found::Incomplete(reason) => NewSorted::Unsupported(reason),
+                Found::Incomplete(otherwise) => otherwise,
             };
             let file = NewFile {
                 folder: folder.name.clone(),
@@ -421,6 +422,7 @@ impl Intake {
             return Ok(());
         };
         let id = file.id;
+        let (mtime, wait) = (file.version.mtime_ns, folder.incomplete_wait);
         let name = folder.name.clone();
         let looked = self.ctx.folders.ask(&name, move || {
             let mut opened = match root.open_file(&file.version.path) {
@@ -439,15 +441,26 @@ impl Intake {
         let policies = &running.policies;
         match looked.await.and_then(Result::ok).unwrap_or(Again::Wait) {
             Again::Found(Found::New(sorted)) => ledger.sorted(id, sorted, at, policies).await,
-            Again::Found(Found::Incomplete(reason)) => {
-                let sorted = NewSorted::Unsupported(reason);
-                ledger.sorted(id, sorted, at, policies).await
+            // It could not be read until now: its end may still come.
+            Again::Found(Found::Incomplete(_)) if incomplete_for(mtime, at.now) < wait => Ok(()),
+            Again::Found(Found::Incomplete(otherwise)) => {
+                ledger.sorted(id, otherwise, at, policies).await
             }
             Again::Changed => ledger.changed(id, None, at, policies).await.map(drop),
             Again::Gone => ledger.vanished(id, None, at, policies).await.map(drop),
             Again::Wait => Ok(()),
         }
     }
+}
+
+/// How long ago a file was last written. A time to come says nothing, and is not
+/// waited for.
+fn incomplete_for(mtime_ns: i64, now: Timestamp) -> Duration {
+    let written = Timestamp(mtime_ns.div_euclid(1_000_000));
+    if written > now {
+        return Duration::MAX;
+    }
+    now.since(written)
 }
 
 /// What a queued file that is not sorted turned out to be.

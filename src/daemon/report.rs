@@ -14,6 +14,7 @@ use crate::domain::answer::TaskState;
 use crate::domain::error_table::Verdict;
 use crate::domain::ids::{AttemptId, FileId, FolderName};
 use crate::domain::naming::{shown, shown_text};
+use crate::domain::refusal::Refusal;
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
 use crate::ledger::{DuePoll, Finished, LedgerError, NewFile, NewSorted, Recovered};
@@ -36,8 +37,12 @@ pub fn queued(ctx: &Context, id: FileId, file: &NewFile) {
             file = %shown(&file.version.path), %id, %folder, %dataset, route = %format_args!("{folder}/{media}"),
             state = "queued", "queued"
         ),
+        NewSorted::Incomplete(media) => tracing::warn!(
+            file = %shown(&file.version.path), %id, %folder, %dataset, route = %format_args!("{folder}/{media}"),
+            state = "queued", "queued, though its end seems to be missing: it may be incomplete"
+        ),
         NewSorted::Unsupported(reason) => grouped!(
-            lines, now, Subject::of(folder, Cause::not_taken(reason)), warn,
+            lines, now, Subject::of(folder, Cause::not_taken(&reason.why)), warn,
             file = %shown(&file.version.path), %id, %folder, %dataset, state = "unsupported", "not taken: {reason}"
         ),
         NewSorted::Unreadable(why) => grouped!(
@@ -57,9 +62,9 @@ pub fn not_taken(ctx: &Context, folder: &FolderName, path: &[u8], why: &dyn Disp
 }
 
 /// Nothing takes the file, as its content shows now.
-pub fn unsupported(job: &Job, reason: &str) {
+pub fn unsupported(job: &Job, reason: &Refusal) {
     let (folder, id) = (&job.folder.name, job.file.id);
-    let subject = Subject::of(folder, Cause::not_taken(reason));
+    let subject = Subject::of(folder, Cause::not_taken(&reason.why));
     grouped!(
         job.ctx.lines, job.ctx.world.clock.now(), subject, warn,
         file = %shown(&job.file.version.path), %id, %folder, state = "unsupported",

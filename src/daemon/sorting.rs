@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 
 use crate::config::valid::Folder;
-use crate::domain::media::{Content, Sorted, sort, still_incomplete};
+use crate::domain::media::{Content, Sorted, UnsupportedReason, sort, still_incomplete};
 use crate::domain::version::FileVersion;
 use crate::ledger::NewSorted;
 use crate::media;
@@ -18,7 +18,7 @@ pub struct Sorting {
     /// What its bytes are; `None`: it is too large to be looked into.
     pub content: Option<Content>,
     /// What is appended to its name when it is sent, without the dot.
-    pub extension_fix: Option<&'static str>,
+    pub extension_fix: Option<String>,
     /// What follows.
     pub found: Found,
 }
@@ -28,8 +28,8 @@ pub struct Sorting {
 pub enum Found {
     /// It can be recorded.
     New(NewSorted),
-    /// Its end seems to be missing; what to say if it never comes.
-    Incomplete(String),
+    /// Its end seems to be missing; what is recorded if it never comes.
+    Incomplete(NewSorted),
 }
 
 /// Looks into an open file.
@@ -38,31 +38,37 @@ pub enum Found {
 /// Those of reading.
 pub fn sort_file(folder: &Folder, file: &mut File, version: &FileVersion) -> io::Result<Sorting> {
     if version.size > folder.max_size {
-        let reason = format!(
-            "it is larger than `max_size` ({} bytes over {}): split it, or raise `max_size` and `retry` it",
-            version.size, folder.max_size
-        );
+        let reason = UnsupportedReason::TooLarge {
+            size: version.size,
+            max: folder.max_size,
+        };
         return Ok(Sorting {
             content: None,
             extension_fix: None,
-            found: Found::New(NewSorted::Unsupported(reason)),
+            found: Found::New(NewSorted::Unsupported(reason.into())),
         });
     }
-    let content = media::detect(file, version.name(), version.size)?;
+    let detected = media::detect(file, version.name(), version.size)?;
     let mut fix = None;
-    let found = match sort(&content, version.name(), &folder.types) {
+    let found = match sort(&detected.content, version.name(), &folder.types) {
         Sorted::Route {
             media,
             extension_fix,
         } => {
             fix = extension_fix;
-            Found::New(NewSorted::Media(media))
+            if detected.is_cut {
+                Found::Incomplete(NewSorted::Incomplete(media))
+            } else {
+                Found::New(NewSorted::Media(media))
+            }
         }
-        Sorted::Unsupported(reason) => Found::New(NewSorted::Unsupported(reason.to_string())),
-        Sorted::Incomplete => Found::Incomplete(still_incomplete(&content).to_string()),
+        Sorted::Unsupported(reason) => Found::New(NewSorted::Unsupported(reason.into())),
+        Sorted::Incomplete => Found::Incomplete(NewSorted::Unsupported(
+            still_incomplete(&detected.content).into(),
+        )),
     };
     Ok(Sorting {
-        content: Some(content),
+        content: Some(detected.content),
         extension_fix: fix,
         found,
     })

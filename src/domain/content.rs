@@ -15,6 +15,8 @@ use super::kind::Media;
 pub enum Content {
     /// No bytes at all.
     Empty,
+    /// Bytes that hold nothing: blanks, or a header without its content.
+    Hollow(Hollow),
     /// Text that people read. Which *type* of text is left to the extension.
     Text {
         /// What the text starts with.
@@ -83,8 +85,12 @@ pub struct Named {
 /// What a text starts with. Only looked at where the extension doesn't say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TextKind {
-    /// Nothing special: prose, Markdown, JSON, CSV, a log.
+    /// Nothing special: prose, Markdown, CSV, a log.
     Plain,
+    /// The same, and it begins as JSON does.
+    Json,
+    /// `[]`, `{}`, `null` or `""`: JSON without a content.
+    EmptyJson,
     /// A web page.
     Html,
     /// XML, not a web page and not a drawing.
@@ -93,8 +99,42 @@ pub enum TextKind {
     Svg,
     /// A script: its first line names the program that runs it.
     Script,
-    /// A private key. Never guessed to be a document.
+    /// A private key stands in its first 4 KiB.
     PrivateKey,
+}
+
+/// What bytes without a content are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hollow {
+    /// White space, or the mark of an encoding.
+    Text,
+    /// JSON without a value in it.
+    Json,
+    /// A PDF header.
+    Pdf,
+    /// The mark of a PNG, or that and its first header.
+    Png,
+    /// The mark of a JPEG, or that and its first header.
+    Jpeg,
+    /// A header of a wave file.
+    Wav,
+    /// An ID3 tag.
+    Tag,
+}
+
+impl Hollow {
+    /// How a person would call it, with its article.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Hollow::Text => "a text of blanks",
+            Hollow::Json => "JSON without a value in it",
+            Hollow::Pdf => "the header of a PDF without a page",
+            Hollow::Png => "the header of a PNG without a picture",
+            Hollow::Jpeg => "the header of a JPEG without a picture",
+            Hollow::Wav => "the header of a wave file without a sound",
+            Hollow::Tag => "an ID3 tag without a sound",
+        }
+    }
 }
 
 /// How the characters of a text are written.
@@ -102,7 +142,7 @@ pub enum TextKind {
 pub enum TextEncoding {
     /// ASCII or UTF-8, with or without a byte order mark.
     Utf8,
-    /// UTF-16 in either order.
+    /// UTF-16 or UTF-32 in either order.
     Utf16,
     /// One of the old encodings (Latin-1, GBK, Big5, Shift-JIS, …). Which one
     /// can't be told for sure, nor can it be told for sure to be text.
@@ -137,7 +177,11 @@ macro_rules! named {
 
 named! {
     /// A Word document with macros: services refuse these under `.docx`.
-    DOCM = OtherDocument "a Word document with macros" ["docm", "dotm"];
+    DOCM = OtherDocument "a Word document with macros" ["docm"];
+    /// A Word template, with macros or without: programs refuse these as a document.
+    DOTX = OtherDocument "a Word template" ["dotx", "dotm"];
+    /// A PDF that only opens with a password.
+    LOCKED_PDF = OtherDocument "a PDF locked with a password" ["pdf"];
     /// Excel.
     XLSX = OtherDocument "an Excel workbook" ["xlsx", "xlsm", "xltx"];
     /// PowerPoint.
@@ -178,6 +222,8 @@ named! {
     TIFF = OtherImage "a TIFF or camera raw image" ["tiff", "tif", "dng", "nef", "cr2", "cr3", "arw"];
     /// Windows icon.
     ICON = OtherImage "an icon" ["ico", "cur"];
+    /// JPEG-LS: another compression behind the same mark.
+    JPEG_LS = OtherImage "a JPEG-LS image" ["jls"];
     /// Photoshop.
     PSD = OtherImage "a Photoshop image" ["psd", "psb"];
     /// JPEG 2000.
@@ -190,6 +236,8 @@ named! {
     FLAC = OtherAudio "a FLAC sound" ["flac"];
     /// Ogg without video.
     OGG = OtherAudio "an Ogg sound" ["ogg", "oga", "opus", "spx"];
+    /// A sound behind an ID3 tag that is no MPEG audio.
+    TAGGED = OtherAudio "a sound behind an ID3 tag that is no MP3" ["tta", "wv", "ac3", "ape", "mpc", "dsf", "tak", "ofr"];
     /// Raw AAC.
     AAC = OtherAudio "an AAC sound" ["aac"];
     /// MPEG audio layer I or II.
@@ -251,9 +299,9 @@ named! {
 /// Extensions whose bytes we can tell surely, beside those of the named ones:
 /// under such a name, other bytes are a contradiction.
 const SURE: &[&str] = &[
-    "pdf", "docx", "dotx", "jpg", "jpeg", "jpe", "jfif", "png", "apng", "mp3", "wav", "wave",
-    "rf64", "mp4", "m4v", "mov", "qt", "mpg", "mpeg", "m1v", "m2v", "vob", "mpv", "exe", "dll",
-    "elf", "so",
+    "pdf", "docx", "jpg", "jpeg", "jpe", "jfif", "png", "apng", "mp3", "wav", "wave", "rf64",
+    "mp4", "m4v", "mov", "qt", "mpg", "mpeg", "m1v", "m2v", "vob", "mpv", "exe", "dll", "elf",
+    "so",
 ];
 
 /// Extensions of texts: under such a name, bytes that aren't text are a
@@ -314,14 +362,15 @@ impl Content {
     pub fn what(&self) -> Cow<'_, str> {
         Cow::Borrowed(match self {
             Content::Empty => "an empty file",
+            Content::Hollow(hollow) => hollow.what(),
             Content::Text { kind, encoding } => match (kind, encoding) {
                 (TextKind::Html, _) => "a web page (HTML)",
                 (TextKind::Xml, _) => "an XML file",
                 (TextKind::Svg, _) => "an SVG drawing",
                 (TextKind::Script, _) => "a script",
                 (TextKind::PrivateKey, _) => "a private key",
-                (TextKind::Plain, TextEncoding::Legacy) => "probably text, not in UTF-8",
-                (TextKind::Plain, _) => "plain text",
+                (_, TextEncoding::Legacy) => "probably text, not in UTF-8",
+                (TextKind::Plain | TextKind::Json | TextKind::EmptyJson, _) => "plain text",
             },
             Content::Link(_) => "a link file",
             Content::Pdf => "a PDF document",
@@ -361,6 +410,7 @@ impl Content {
             Content::Link(_) => Some(Media::Web),
             Content::Other { media, .. } => *media,
             Content::Empty
+            | Content::Hollow(_)
             | Content::Text { .. }
             | Content::Executable
             | Content::Archive(_)
@@ -374,7 +424,7 @@ impl Content {
     pub fn extensions(&self) -> &'static [&'static str] {
         match self {
             Content::Pdf => &["pdf"],
-            Content::Docx => &["docx", "dotx"],
+            Content::Docx => &["docx"],
             Content::Jpeg => &["jpg", "jpeg", "jpe", "jfif"],
             Content::Png => &["png", "apng"],
             Content::Mp3 => &["mp3"],
@@ -395,17 +445,23 @@ impl Content {
             Content::IncompleteZip => &[
                 "docx", "docm", "dotx", "xlsx", "pptx", "odt", "ods", "odp", "epub", "zip",
             ],
-            Content::Empty | Content::Text { .. } | Content::Other { .. } | Content::Unknown => &[],
+            Content::Empty
+            | Content::Hollow(_)
+            | Content::Text { .. }
+            | Content::Other { .. }
+            | Content::Unknown => &[],
         }
     }
 
     /// Whether a file of this content may be called `….extension`.
     ///
     /// `.mpv` stands in the service's guide and nowhere else: presumably MPEG
-    /// video, so any video may be called so.
+    /// video, so any video may be called so. Phones write 3GP as `.mp4` or `.mov`,
+    /// and every player takes it; it is not renamed to that.
     pub fn may_carry(&self, extension: &str) -> bool {
         self.extensions().contains(&extension)
             || (extension == "mpv" && self.sure_media() == Some(Media::Video))
+            || (*self == Content::THREE_GP && matches!(extension, "mp4" | "m4v" | "mov"))
             || matches!(self, Content::Other { extension: e, .. } if e == extension)
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::answer::TaskState;
 use super::error_table::{Judgement, Limit, Then, Verdict};
 use super::ids::{AttemptId, TaskId};
+use super::refusal::Refusal;
 use super::state::{Polls, State, Tries};
 use super::time::{Moment, Timestamp};
 
@@ -158,9 +159,10 @@ fn queued(tries: Tries, event: &Event, at: Moment, policy: &Policy) -> Step {
         // Not the version that was settled: left alone until the new one is.
         Event::Changed { newer: None } => requeue(at.now.plus(policy.quiet), tries),
         Event::Vanished => go(State::Gone),
-        Event::Unsupported(reason) => go_rejected(
+        Event::Unsupported(Refusal { kind, why }) => go_rejected(
             State::Unsupported {
-                reason: reason.clone(),
+                kind: *kind,
+                reason: why.clone(),
             },
             policy,
         ),

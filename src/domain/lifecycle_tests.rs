@@ -7,6 +7,7 @@ use crate::domain::answer::{Call, Code};
 use crate::domain::backoff::Backoff;
 use crate::domain::error_table::Pause;
 use crate::domain::ids::FileId;
+use crate::domain::refusal::ReasonKind;
 use crate::domain::state::StateKind;
 
 #[path = "lifecycle_tests/data.rs"]
@@ -135,6 +136,7 @@ fn states() -> Vec<(&'static str, State)> {
         (
             "unsupported",
             State::Unsupported {
+                kind: ReasonKind::Unlisted,
                 reason: "r".to_owned(),
             },
         ),
@@ -175,7 +177,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("changed", Event::Changed { newer: None }),
         ("vanished", Event::Vanished),
         ("replaced", Event::Replaced { by: FileId(6) }),
-        ("unsupported", Event::Unsupported("why".to_owned())),
+        ("unsupported", Event::Unsupported("why".into())),
         ("same:done", same(true)),
         ("same:way", same(false)),
         ("orig:done", ended(OriginalEnd::Imported)),

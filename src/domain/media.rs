@@ -5,10 +5,12 @@
 //! out. Must not: read files, or know a library's type names.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-pub use super::content::{Content, LinkKind, Named, Nature, TextEncoding, TextKind, nature};
+pub use super::content::{
+    Content, Hollow, LinkKind, Named, Nature, TextEncoding, TextKind, nature,
+};
 pub use super::kind::{Media, UnknownMedia};
+pub use super::refusal::{ReasonKind, Refusal, Remedy, UnsupportedReason};
 
 /// Which file name extensions each import takes: lower case, no dot. The
 /// defaults are what the service documents; the configuration extends them.
@@ -38,107 +40,13 @@ pub enum Sorted {
         /// bytes: upload under the name with this one *appended*
         /// (`photo.jpg` holding a PNG → `photo.jpg.png`; appended and not
         /// replaced, so that the operator still finds the file by its name).
-        extension_fix: Option<&'static str>,
+        extension_fix: Option<String>,
     },
     /// Nowhere, for good: no request is made.
     Unsupported(UnsupportedReason),
     /// Nowhere yet: the end of the file seems to be missing. Wait for it; when
     /// it does not come, give up with [`still_incomplete`].
     Incomplete,
-}
-
-/// Why a file goes nowhere. Its `Display` is a sentence or two for the
-/// operator: what the file is, why it is not taken, what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UnsupportedReason {
-    /// No bytes.
-    Empty,
-    /// Its bytes are of a type that no list has.
-    NotTaken {
-        /// What it is.
-        what: String,
-        /// What to add to a list, and to which, if the service takes it.
-        add: Option<(String, Media)>,
-    },
-    /// Its bytes contradict its name, and no list has their own type.
-    Mismatch {
-        /// What it is.
-        what: String,
-        /// What its name says.
-        extension: String,
-    },
-    /// Text under an extension that no list has.
-    UnlistedText {
-        /// The extension.
-        extension: String,
-    },
-    /// A name without an extension, and bytes that don't settle it.
-    Nameless {
-        /// What it is.
-        what: String,
-    },
-    /// Called a link file, but it holds no link.
-    NotALink {
-        /// What its name says.
-        extension: String,
-    },
-    /// A link file whose address can't be taken; the text says why.
-    BadLink(String),
-    /// It stayed incomplete for as long as was waited.
-    StillIncomplete {
-        /// What it is.
-        what: String,
-    },
-}
-
-impl fmt::Display for UnsupportedReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str(
-                "the file is empty, so there is nothing to import; write its content, and it is \
-                 looked at again",
-            ),
-            Self::NotTaken { what, add } => {
-                write!(f, "it is {what}, and no configured type list takes that; ")?;
-                match add {
-                    Some((extension, media)) => write!(
-                        f,
-                        "convert it, or, if your service takes it, add {extension:?} to the \
-                         {media} types in the configuration",
-                    ),
-                    None => {
-                        f.write_str("convert or unpack it to a type that is taken, or leave it out")
-                    }
-                }
-            }
-            Self::Mismatch { what, extension } => write!(
-                f,
-                "its name ends in .{extension}, but its content is {what}; give it the name it \
-                 should have, or put the right file in its place",
-            ),
-            Self::UnlistedText { extension } => write!(
-                f,
-                "it is text, but .{extension} is on no configured type list; rename it to .txt \
-                 or, if your service takes it, add {extension:?} to the text types in the \
-                 configuration",
-            ),
-            Self::Nameless { what } => write!(
-                f,
-                "its name has no extension and its content is {what}, so its type is not sure; \
-                 add the right extension to its name",
-            ),
-            Self::NotALink { extension } => write!(
-                f,
-                "its name ends in .{extension}, but it is not a link to a web page; a link file \
-                 holds one https:// address",
-            ),
-            Self::BadLink(why) => write!(f, "its link can't be imported: {why}"),
-            Self::StillIncomplete { what } => write!(
-                f,
-                "it is {what}, and no more of it came; copy the file into the folder again",
-            ),
-        }
-    }
 }
 
 /// What to say when a file that was [`Sorted::Incomplete`] stayed so.
@@ -161,6 +69,90 @@ pub fn extension(name: &[u8]) -> Option<String> {
     fits.then(|| String::from_utf8_lossy(rest).to_ascii_lowercase())
 }
 
+/// Words that people and programs put behind an extension: of a rotation, of an
+/// older version, of an environment.
+const SUFFIX_WORDS: &[&str] = &[
+    "old",
+    "bak",
+    "backup",
+    "orig",
+    "original",
+    "save",
+    "saved",
+    "copy",
+    "new",
+    "prev",
+    "previous",
+    "prod",
+    "production",
+    "live",
+    "dev",
+    "development",
+    "test",
+    "testing",
+    "qa",
+    "uat",
+    "stage",
+    "staging",
+    "local",
+    "sample",
+    "example",
+    "dist",
+    "default",
+    "template",
+    "disabled",
+];
+
+/// `name` without one suffix of rotation: `.1`, `-20240101`, `_old`, `.bak`.
+/// `None`: it has none.
+fn without_suffix(name: &[u8]) -> Option<&[u8]> {
+    let is_suffix = |word: &[u8]| {
+        let digits = (1..=14).contains(&word.len()) && word.iter().all(u8::is_ascii_digit);
+        digits
+            || SUFFIX_WORDS
+                .iter()
+                .any(|w| word.eq_ignore_ascii_case(w.as_bytes()))
+    };
+    let dot = name.iter().rposition(|b| *b == b'.').filter(|at| *at > 0)?;
+    let last = name.get(dot + 1..)?;
+    if is_suffix(last) {
+        return name.get(..dot);
+    }
+    let dash = last.iter().rposition(|b| matches!(b, b'-' | b'_'))?;
+    let word = last.get(dash + 1..)?;
+    (dash > 0 && is_suffix(word)).then_some(name.get(..dot + 1 + dash)?)
+}
+
+/// The extension by which a name is judged, and whether something stands behind
+/// it: `access.log.1` and `data.csv_old` are judged as `access.log` and `data.csv`
+/// are. `is_listed` says of an extension that it is taken as it is.
+fn judged_extension(name: &[u8], is_listed: impl Fn(&str) -> bool) -> (Option<String>, bool) {
+    let own = extension(name);
+    if own
+        .as_deref()
+        .is_some_and(|e| nature(e) != Nature::Unheard || is_listed(e))
+    {
+        return (own, false);
+    }
+    let mut rest = name;
+    while let Some(shorter) = without_suffix(rest) {
+        rest = shorter;
+        if let Some(found) = extension(rest)
+            && without_suffix(rest).is_none()
+        {
+            return (Some(found), true);
+        }
+    }
+    (own, false)
+}
+
+/// Whether a name promises a text: such a file is read with more patience than
+/// one whose name says nothing.
+pub fn promises_text(name: &[u8]) -> bool {
+    let (extension, _) = judged_extension(name, |_| false);
+    extension.is_some_and(|e| nature(&e) == Nature::Textual)
+}
+
 /// Sorts one file: what it holds, what it is called, what the lists take.
 ///
 /// - Bytes that are surely of one type win over the name. If the service can
@@ -169,11 +161,27 @@ pub fn extension(name: &[u8]) -> Option<String> {
 ///   With no extension at all, clear plain text goes as `.txt`.
 /// - An extension that the operator lists and that nothing is known about here
 ///   is believed, unless the bytes are surely of another media type.
+/// - An extension that no list has is judged without suffixes of rotation.
 pub fn sort(content: &Content, name: &[u8], lists: &TypeLists) -> Sorted {
-    let extension = extension(name);
-    let ext = extension.as_deref();
+    let is_listed = |e: &str| Media::ALL.into_iter().any(|media| has(lists, media, e));
+    let (extension, is_suffixed) = judged_extension(name, is_listed);
+    match sort_as(content, extension.as_deref(), lists) {
+        // Sent under a name that ends as it was judged.
+        Sorted::Route {
+            media,
+            extension_fix: None,
+        } if is_suffixed && media != Media::Web => Sorted::Route {
+            media,
+            extension_fix: extension,
+        },
+        sorted => sorted,
+    }
+}
+
+fn sort_as(content: &Content, ext: Option<&str>, lists: &TypeLists) -> Sorted {
     match content {
         Content::Empty => Sorted::Unsupported(UnsupportedReason::Empty),
+        Content::Hollow(hollow) => hollow_is(*hollow),
         Content::Text { kind, encoding } => sort_text(content, *kind, *encoding, ext, lists),
         Content::Link(kind) => sort_link(content, *kind, ext, lists),
         Content::IncompleteZip | Content::IncompleteMovie => match ext {
@@ -181,19 +189,25 @@ pub fn sort(content: &Content, name: &[u8], lists: &TypeLists) -> Sorted {
             Some(e) if content.may_carry(e) && listed(lists, e, None).is_some() => {
                 Sorted::Incomplete
             }
-            _ => refuse(content, ext),
+            _ => refuse(content, ext, lists),
         },
         Content::Other { .. } | Content::Unknown => match ext {
             Some(e) if nature(e) == Nature::Unheard || content.may_carry(e) => {
                 match listed(lists, e, content.sure_media()) {
                     Some(media) => as_is(media),
-                    None => refuse(content, ext),
+                    None => refuse(content, ext, lists),
                 }
             }
-            _ => refuse(content, ext),
+            _ => refuse(content, ext, lists),
         },
         _ => sort_sure(content, ext, lists),
     }
+}
+
+fn hollow_is(hollow: Hollow) -> Sorted {
+    Sorted::Unsupported(UnsupportedReason::Hollow {
+        what: hollow.what().to_owned(),
+    })
 }
 
 const fn as_is(media: Media) -> Sorted {
@@ -221,9 +235,13 @@ fn has(lists: &TypeLists, media: Media, extension: &str) -> bool {
 /// Bytes of one sure format.
 fn sort_sure(content: &Content, ext: Option<&str>, lists: &TypeLists) -> Sorted {
     let sure = content.sure_media();
+    if is_locked(content) {
+        return Sorted::Unsupported(UnsupportedReason::Locked {
+            what: content.what().into_owned(),
+        });
+    }
     if let Some(e) = ext {
         if content.may_carry(e)
-            && !is_locked(content)
             && let Some(media) = listed(lists, e, sure)
         {
             return as_is(media);
@@ -236,22 +254,22 @@ fn sort_sure(content: &Content, ext: Option<&str>, lists: &TypeLists) -> Sorted 
             return as_is(media);
         }
     }
-    let own = sure.filter(|_| !is_locked(content)).and_then(|media| {
+    let own = sure.and_then(|media| {
         let fix = content.extensions().iter().find(|e| has(lists, media, e))?;
         Some((media, *fix))
     });
     match own {
         Some((media, fix)) => Sorted::Route {
             media,
-            extension_fix: Some(fix),
+            extension_fix: Some(fix.to_owned()),
         },
-        None => refuse(content, ext),
+        None => refuse(content, ext, lists),
     }
 }
 
-/// A locked document has the right name, but nobody can read it.
+/// A locked document may have the right name, but nobody can read it.
 fn is_locked(content: &Content) -> bool {
-    *content == Content::LOCKED_OFFICE
+    *content == Content::LOCKED_OFFICE || *content == Content::LOCKED_PDF
 }
 
 fn sort_text(
@@ -261,29 +279,39 @@ fn sort_text(
     ext: Option<&str>,
     lists: &TypeLists,
 ) -> Sorted {
+    if kind == TextKind::PrivateKey {
+        return Sorted::Unsupported(UnsupportedReason::PrivateKey);
+    }
     let Some(e) = ext else {
         // A guess only where nothing is lost by it.
-        let clear = kind == TextKind::Plain && encoding != TextEncoding::Legacy;
-        return if clear && has(lists, Media::Text, "txt") {
+        let plain = matches!(kind, TextKind::Plain | TextKind::Json | TextKind::EmptyJson);
+        return if plain && encoding != TextEncoding::Legacy && has(lists, Media::Text, "txt") {
             Sorted::Route {
                 media: Media::Text,
-                extension_fix: Some("txt"),
+                extension_fix: Some("txt".to_owned()),
             }
         } else {
-            refuse(content, None)
+            refuse(content, None, lists)
         };
     };
     match (nature(e), listed(lists, e, Some(Media::Text))) {
+        (_, Some(_)) if e == "json" && kind == TextKind::EmptyJson => hollow_is(Hollow::Json),
+        (_, Some(_)) if e == "json" && kind != TextKind::Json => {
+            Sorted::Unsupported(UnsupportedReason::NotJson {
+                what: content.what().into_owned(),
+            })
+        }
         (Nature::Textual | Nature::Unheard, Some(media)) => as_is(media),
         (Nature::Textual | Nature::Unheard, None) => {
             Sorted::Unsupported(UnsupportedReason::UnlistedText {
                 extension: e.to_owned(),
+                rename: text_extension(e, lists),
             })
         }
         (Nature::Link, _) => Sorted::Unsupported(UnsupportedReason::NotALink {
             extension: e.to_owned(),
         }),
-        (Nature::Binary, _) => refuse(content, ext),
+        (Nature::Binary, _) => refuse(content, ext, lists),
     }
 }
 
@@ -303,21 +331,82 @@ fn sort_link(content: &Content, kind: LinkKind, ext: Option<&str>, lists: &TypeL
             Some(e),
             lists,
         ),
-        _ => refuse(content, ext),
+        _ => refuse(content, ext, lists),
+    }
+}
+
+/// The extension under which a text called `….extension` is taken: Markdown by its
+/// other names is Markdown, everything else is plain text.
+fn text_extension(extension: &str, lists: &TypeLists) -> Option<String> {
+    let own = match extension {
+        "markdown" | "mdown" | "mkd" | "mdwn" => "md",
+        _ => "txt",
+    };
+    [own, "txt", "md"]
+        .into_iter()
+        .find(|e| *e != extension && has(lists, Media::Text, e))
+        .map(str::to_owned)
+}
+
+/// What makes a file of this content one that is taken.
+fn remedy(content: &Content, lists: &TypeLists) -> Remedy {
+    let to = |media: Media, usual: &[&str]| {
+        let listed = usual.iter().filter(|e| has(lists, media, e));
+        Remedy::Convert(listed.map(|e| (*e).to_owned()).collect())
+    };
+    match content {
+        Content::Text { .. } => text_extension("", lists).map_or(Remedy::LeaveOut, Remedy::Rename),
+        c if *c == Content::DOCM || *c == Content::DOTX => {
+            if has(lists, Media::Text, "docx") {
+                Remedy::SaveAs("docx".to_owned())
+            } else {
+                to(Media::Text, &["pdf"])
+            }
+        }
+        c if *c == Content::THREE_GP && has(lists, Media::Video, "mp4") => {
+            Remedy::Rename("mp4".to_owned())
+        }
+        Content::Archive(_) => Remedy::Unpack,
+        Content::Executable
+        | Content::Link(_)
+        | Content::Unknown
+        | Content::IncompleteZip
+        | Content::IncompleteMovie => Remedy::LeaveOut,
+        c => match c.sure_media() {
+            // A table or slides make no sense as a Word document.
+            Some(Media::Text)
+                if c.extensions()
+                    .iter()
+                    .any(|e| matches!(*e, "xlsx" | "ods" | "xls" | "pptx" | "odp" | "ppt")) =>
+            {
+                to(Media::Text, &["pdf"])
+            }
+            Some(Media::Text) => to(Media::Text, &["docx", "pdf"]),
+            Some(Media::Image) => to(Media::Image, &["jpg", "png"]),
+            Some(Media::Audio) => to(Media::Audio, &["mp3", "wav"]),
+            Some(Media::Video) => to(Media::Video, &["mp4", "mov"]),
+            Some(Media::Web) | None => Remedy::Convert(Vec::new()),
+        },
     }
 }
 
 /// Why this content under this extension is not taken.
-fn refuse(content: &Content, ext: Option<&str>) -> Sorted {
+fn refuse(content: &Content, ext: Option<&str>, lists: &TypeLists) -> Sorted {
     let what = content.what().into_owned();
-    let usual = || match content {
-        Content::Other { extension, .. } => Some(extension.as_str()),
-        _ => content.extensions().first().copied(),
-    };
+    let remedy = remedy(content, lists);
     Sorted::Unsupported(match ext {
         Some(e) if nature(e) == Nature::Link && !matches!(content, Content::Link(_)) => {
             UnsupportedReason::NotALink {
                 extension: e.to_owned(),
+            }
+        }
+        Some(e) if nature(e) == Nature::Textual && *content == Content::Unknown => {
+            UnsupportedReason::NotReadable {
+                extension: e.to_owned(),
+                rename: match listed(lists, e, Some(Media::Text)) {
+                    Some(_) => None,
+                    None => text_extension(e, lists),
+                },
             }
         }
         // Right name and wrong bytes: say so. An unheard extension promises
@@ -326,27 +415,38 @@ fn refuse(content: &Content, ext: Option<&str>) -> Sorted {
             UnsupportedReason::Mismatch {
                 what,
                 extension: e.to_owned(),
+                remedy,
             }
         }
         None if matches!(content, Content::Text { .. } | Content::Unknown) => {
             UnsupportedReason::Nameless { what }
         }
-        _ => {
-            let add = match content {
-                Content::Unknown => ext.map(|e| (e, Media::Text)),
-                // Programs and half files are never worth adding.
-                Content::Executable | Content::IncompleteZip | Content::IncompleteMovie => None,
-                c if is_locked(c) => None,
-                _ => content
-                    .sure_media()
-                    .and_then(|m| Some((ext.filter(|e| content.may_carry(e)).or(usual())?, m))),
-            };
-            UnsupportedReason::NotTaken {
-                what,
-                add: add.map(|(e, m)| (e.to_owned(), m)),
-            }
-        }
+        _ => UnsupportedReason::NotTaken {
+            what,
+            remedy,
+            add: worth_adding(content, ext),
+        },
     })
+}
+
+/// What an operator may add to a list, and to which: a type that a service could
+/// take. Bytes that nothing is known about are of no type.
+fn worth_adding(content: &Content, ext: Option<&str>) -> Option<(String, Media)> {
+    match content {
+        Content::Executable
+        | Content::Unknown
+        | Content::IncompleteZip
+        | Content::IncompleteMovie => None,
+        c if *c == Content::DOCM || *c == Content::DOTX => None,
+        c => {
+            let usual = match c {
+                Content::Other { extension, .. } => Some(extension.as_str()),
+                _ => c.extensions().first().copied(),
+            };
+            let own = ext.filter(|e| c.may_carry(e)).or(usual)?;
+            Some((own.to_owned(), c.sure_media()?))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ fn route(media: Media) -> Sorted {
 fn fixed(media: Media, fix: &'static str) -> Sorted {
     Sorted::Route {
         media,
-        extension_fix: Some(fix),
+        extension_fix: Some(fix.to_owned()),
     }
 }
 
@@ -39,7 +39,10 @@ fn what_the_service_takes_is_routed() {
         (&Content::Docx, "a.docx", route(Text)),
         (&Content::PLAIN, "a.txt", route(Text)),
         (&Content::PLAIN, "a.md", route(Text)),
-        (&Content::PLAIN, "a.json", route(Text)),
+        (&text(TextKind::Json), "a.json", route(Text)),
+        (&text(TextKind::Json), "a.txt", route(Text)),
+        (&text(TextKind::EmptyJson), "a.txt", route(Text)),
+        (&text(TextKind::Json), "README", fixed(Text, "txt")),
         (&LEGACY, "a.txt", route(Text)),
         (&text(TextKind::Html), "a.md", route(Text)),
         (&Content::PLAIN, "README", fixed(Text, "txt")),
@@ -63,6 +66,17 @@ fn what_the_service_takes_is_routed() {
         (&Content::QuickTime, "a.mp3", fixed(Video, "mov")),
         (&Content::MpegVideo, "a.mpv", route(Video)),
         (&Content::MKV, "a.mpv", route(Video)),
+        (&Content::THREE_GP, "a.mp4", route(Video)),
+        (&Content::THREE_GP, "a.mov", route(Video)),
+        // Behind an extension stands what a rotation or a copy puts there.
+        (&Content::PLAIN, "notes.txt.1", fixed(Text, "txt")),
+        (&Content::PLAIN, "notes.md-20240101", fixed(Text, "md")),
+        (&Content::PLAIN, "notes.md_old", fixed(Text, "md")),
+        (&Content::Pdf, "a.pdf.bak", fixed(Text, "pdf")),
+        (&Content::Pdf, "a.pdf-2024-01-31.2", fixed(Text, "pdf")),
+        (&Content::PLAIN, "release-1.2-rc1", fixed(Text, "txt")),
+        (&Content::PLAIN, "README.1", fixed(Text, "txt")),
+        (&url, "a.url.1", route(Web)),
         (&url, "a.url", route(Web)),
         (&url, "a", route(Web)),
         (&url, "a.txt", route(Text)),
@@ -94,7 +108,11 @@ fn what_it_does_not_take_says_what_it_is_and_what_to_do() {
         (
             Content::OLD_WORD,
             "a.doc",
-            &["an old Word document", "add \"doc\" to the text types"],
+            &[
+                "an old Word document",
+                "convert it to .docx or .pdf",
+                "add \"doc\" to the text types",
+            ],
         ),
         (
             Content::OLD_WORD,
@@ -104,7 +122,54 @@ fn what_it_does_not_take_says_what_it_is_and_what_to_do() {
         (
             Content::LOCKED_OFFICE,
             "a.docx",
-            &["password", "or leave it out"],
+            &["password", "save it without a password"],
+        ),
+        (
+            Content::LOCKED_PDF,
+            "a.pdf",
+            &["save it without a password"],
+        ),
+        (Content::LOCKED_PDF, "a", &["save it without a password"]),
+        (Content::DOCM, "a.docm", &["macros", "save it as .docx"]),
+        (Content::DOCM, "a.docx", &["macros", "save it as .docx"]),
+        (Content::DOTX, "a.dotx", &["template", "save it as .docx"]),
+        (Content::DOTX, "a.docx", &["template", "save it as .docx"]),
+        (Content::JPEG_LS, "a.jls", &["convert it to .jpg or .png"]),
+        (Content::WEBP, "a.jpg", &["convert it to .jpg or .png"]),
+        (Content::M4A, "a.m4a", &["convert it to .mp3 or .wav"]),
+        (Content::XLSX, "a.xlsx", &["convert it to .pdf"]),
+        (Content::THREE_GP, "a.3gp", &["rename it to .mp4"]),
+        (Content::TAGGED, "a.tta", &["convert it to .mp3 or .wav"]),
+        (Content::PLAIN, "a.markdown", &["rename it to .md"]),
+        (Content::PLAIN, "access.log.1", &[".log is on no"]),
+        (Content::PLAIN, "access.log-20240101", &[".log is on no"]),
+        (Content::PLAIN, "data.csv_old", &[".csv is on no"]),
+        (Content::PLAIN, "data.csv.bak.2", &[".csv is on no"]),
+        (Content::PLAIN, "app.env-prod", &[".env is on no"]),
+        (Content::PLAIN, "a.json", &["no JSON begins with"]),
+        (
+            text(TextKind::Html),
+            "a.json",
+            &["a web page", "no JSON begins with"],
+        ),
+        (text(TextKind::EmptyJson), "a.json", &["nothing to import"]),
+        (
+            Content::Hollow(Hollow::Png),
+            "a.png",
+            &["nothing to import"],
+        ),
+        (
+            text(TextKind::PrivateKey),
+            "notes.txt",
+            &["private key", "move it out"],
+        ),
+        (
+            Content::Unknown,
+            "a.csv",
+            &[
+                "not readable as text: save it as UTF-8",
+                "under the extension .txt",
+            ],
         ),
         (Content::ZIP, "a.zip", &["a zip archive", "unpack"]),
         (Content::ZIP, "a", &["a zip archive", "unpack"]),
@@ -130,25 +195,33 @@ fn what_it_does_not_take_says_what_it_is_and_what_to_do() {
             &["rename it to .txt", "add \"log\" to the text types"],
         ),
         (Content::PLAIN, "a.csv", &["add \"csv\""]),
-        (Content::PLAIN, "a.pdf", &["ends in .pdf", "plain text"]),
+        (
+            Content::PLAIN,
+            "a.pdf",
+            &["ends in .pdf", "plain text", "rename it to .txt"],
+        ),
         (
             text(TextKind::Html),
             "a.pdf",
             &["ends in .pdf", "a web page"],
         ),
         (text(TextKind::Html), "a", &["no extension", "a web page"]),
-        (
-            text(TextKind::PrivateKey),
-            "id_rsa",
-            &["no extension", "a private key"],
-        ),
+        (text(TextKind::PrivateKey), "id_rsa", &["a private key"]),
         (LEGACY, "a", &["no extension"]),
         (Content::PLAIN, "a.url", &["not a link"]),
         (webloc, "a.txt", &["ends in .txt", "a link file"]),
-        (Content::Unknown, "a.txt", &["ends in .txt"]),
+        (
+            Content::Unknown,
+            "a.txt",
+            &["ends in .txt", "not readable as text: save it as UTF-8"],
+        ),
         (Content::Unknown, "a.mp4", &["ends in .mp4"]),
         (Content::Unknown, "a", &["no extension"]),
-        (Content::Unknown, "a.xyz", &["add \"xyz\""]),
+        (
+            Content::Unknown,
+            "a.xyz",
+            &["no format that is known", "leave it out"],
+        ),
         (Content::Unknown, "a.desktop", &["not a link"]),
         (other(None), "a.blend", &["Blender"]),
         (
@@ -162,7 +235,7 @@ fn what_it_does_not_take_says_what_it_is_and_what_to_do() {
             &["add \"blend\" to the image types"],
         ),
         // Half a movie is no type that could be added.
-        (Content::IncompleteMovie, "a.qt", &["or leave it out"]),
+        (Content::IncompleteMovie, "a.qt", &["; leave it out"]),
         (
             Content::IncompleteZip,
             "a.pdf",
@@ -180,6 +253,18 @@ fn what_it_does_not_take_says_what_it_is_and_what_to_do() {
         for word in *words {
             assert!(why.contains(word), "{content:?} as {name}: {why}");
         }
+    }
+    for (content, name) in [
+        (Content::Unknown, "a.bin"),
+        (Content::HEIC, "a.jpg"),
+        (Content::Executable, "a.pdf"),
+    ] {
+        let Sorted::Unsupported(why) = sort(&content, name.as_bytes(), &lists) else {
+            panic!("{name} is taken");
+        };
+        let why = why.to_string();
+        assert!(!why.contains("to the text types"), "{why}");
+        assert!(!why.contains("give it the name"), "{why}");
     }
     let why = still_incomplete(&Content::IncompleteZip).to_string();
     assert!(
@@ -294,6 +379,8 @@ fn any_content() -> impl Strategy<Value = Content> {
         IncompleteZip,
         IncompleteMovie,
         Unknown,
+        Hollow(super::Hollow::Text),
+        Hollow(super::Hollow::Pdf),
     ]);
     all.extend(
         [
@@ -306,6 +393,8 @@ fn any_content() -> impl Strategy<Value = Content> {
     );
     for kind in [
         TextKind::Plain,
+        TextKind::Json,
+        TextKind::EmptyJson,
         TextKind::Html,
         TextKind::Xml,
         TextKind::Svg,
@@ -368,9 +457,9 @@ proptest! {
                 prop_assert_eq!(extension_fix, None);
             }
             Sorted::Route { media, extension_fix } => {
-                let sent = extension_fix.map(str::to_owned).or(extension(&name)).unwrap();
+                let sent = extension_fix.or(extension(&name)).unwrap();
                 prop_assert!(lists[&media].contains(&sent));
-                prop_assert_ne!(content, Content::Empty);
+                prop_assert!(!matches!(content, Content::Empty | Content::Hollow(_)));
             }
             Sorted::Unsupported(why) => {
                 let why = why.to_string();

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Code;
 use super::ids::{AttemptId, FileId, TaskId};
+use super::refusal::ReasonKind;
 use super::time::Timestamp;
 
 /// What a file has behind it on its way to a task. It travels with the states
@@ -126,6 +127,8 @@ pub enum State {
     },
     /// Not something the service takes; nothing was sent.
     Unsupported {
+        /// Why not, in a word that stays.
+        kind: ReasonKind,
         /// What it is, why not, and what to do; in words.
         reason: String,
     },

@@ -156,7 +156,11 @@ fn opened_checks(opened: &Opened) -> Vec<Check> {
             } else {
                 Said::No
             };
-            check("type", said, format!("{found}: {}", shown_text(why, 600)))
+            check(
+                "type",
+                said,
+                format!("{found}: {}", shown_text(&why.why, 600)),
+            )
         }
     });
     all

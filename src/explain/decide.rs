@@ -260,7 +260,10 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
                 "incomplete",
                 format!("not taken yet: {}", WaitReason::Incomplete),
             )
-            .advised("if its writer is done, copy it into the folder again: its end is missing");
+            .advised(match &sorted.import {
+                Ok(_) => "if its writer is done, copy it into the folder again: its end is missing; if no more of it comes for `incomplete_wait`, it is sent and marked as maybe incomplete",
+                Err(_) => "if its writer is done, copy it into the folder again: its end is missing",
+            });
         }
         // What still settles may become something else; without a daemon it
         // does not settle.
@@ -270,7 +273,7 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
             return Explanation::new(
                 Answer::NotTaken,
                 "unsupported",
-                format!("will end as `unsupported`: {}", shown_text(why, 600)),
+                format!("will end as `unsupported`: {}", shown_text(&why.why, 600)),
             );
         }
     }

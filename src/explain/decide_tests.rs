@@ -1,6 +1,7 @@
 //! Facts and what is made of them, as a table.
 #![allow(clippy::unwrap_used)]
 
+use crate::domain::refusal::ReasonKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -201,7 +202,7 @@ fn what_the_ledger_has_of_the_version_outweighs_the_rest() {
         (State::Exhausted { code: code() }, true, Attention, "exhausted", "given up"),
         (State::Unconfirmed { attempt: AttemptId(4) }, true, Attention, "unconfirmed", "attempt 4"),
         (State::Lost { task: task() }, true, Attention, "lost", "does not know"),
-        (State::Unsupported { reason: "a zip".into() }, true, Attention, "unsupported", "a zip"),
+        (State::Unsupported { kind: ReasonKind::Unlisted, reason: "a zip".into() }, true, Attention, "unsupported", "a zip"),
         (State::Duplicate { of: FileId(3) }, true, Done, "duplicate", "number 3"),
         // Back again: it counts as new.
         (State::Gone, true, Waiting, "unseen", "nothing stands"),

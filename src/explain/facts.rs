@@ -10,6 +10,7 @@ use crate::domain::answer::Code;
 use crate::domain::gate::{Closed, GateKey};
 use crate::domain::ids::{DatasetName, FileId, FolderName, TaskId};
 use crate::domain::media::Media;
+use crate::domain::refusal::Refusal;
 use crate::domain::settle::{Openness, WaitReason};
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
@@ -175,7 +176,7 @@ pub struct Sorted {
     /// What its name says.
     pub extension: Option<String>,
     /// Which import takes it, and under what name; or why none does.
-    pub import: Result<(Media, String), String>,
+    pub import: Result<(Media, String), Refusal>,
     /// Its end seems to be missing.
     pub incomplete: bool,
 }

@@ -9,6 +9,7 @@ use crate::domain::gate::GateKey;
 use crate::domain::ids::{DatasetName, FileId, FolderName};
 use crate::domain::media::Media;
 use crate::domain::naming::shown_text;
+use crate::domain::refusal::Refusal;
 use crate::domain::settle::WaitReason;
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
@@ -62,7 +63,7 @@ pub enum Fate {
     /// It would end as the duplicate of this file.
     Duplicate(FileId),
     /// It would end as unsupported, for this reason.
-    Unsupported(String),
+    Unsupported(Refusal),
     /// It is not taken, for this reason; with the patterns that it is for.
     NotTaken(NotTaken, Vec<String>),
 }
@@ -191,7 +192,7 @@ impl Fate {
             Fate::Wait(Hold::Paused(None)) => "paused by an operator until `resume`".to_owned(),
             Fate::Known(state) => format!("the ledger has it as {state}"),
             Fate::Duplicate(of) => format!("the same content was sent before, as file {of}"),
-            Fate::Unsupported(why) => shown_text(why, 600),
+            Fate::Unsupported(refusal) => shown_text(&refusal.why, 600),
             Fate::NotTaken(why, patterns) => in_words(why, patterns),
         })
     }

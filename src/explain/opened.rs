@@ -11,7 +11,7 @@ use super::facts::{Opened, Sorted};
 use super::process;
 use crate::config::valid::Folder;
 use crate::daemon::sorting::{self, Found};
-use crate::domain::media::{Media, UnsupportedReason, extension};
+use crate::domain::media::{Media, ReasonKind, Refusal, UnsupportedReason, extension};
 use crate::domain::naming::upload_name;
 use crate::domain::settle::{Decision, Look, Openness, Settling, Sighted, WaitReason};
 use crate::domain::time::Timestamp;
@@ -83,14 +83,17 @@ pub(super) fn sorted(
     version: &FileVersion,
 ) -> io::Result<Sorted> {
     let sorting = sorting::sort_file(folder, file, version)?;
-    let (import, incomplete) = match sorting.found {
-        Found::New(NewSorted::Media(media)) => {
-            let name = upload_name(version.name(), sorting.extension_fix);
-            let sent = address(media, file, version.name())?.map(|()| (media, name));
-            (sent, false)
+    let (sorted, incomplete) = match sorting.found {
+        Found::New(sorted) => (sorted, false),
+        Found::Incomplete(otherwise) => (otherwise, true),
+    };
+    let import = match sorted {
+        NewSorted::Media(media) | NewSorted::Incomplete(media) => {
+            let name = upload_name(version.name(), sorting.extension_fix.as_deref());
+            address(media, file, version.name())?.map(|()| (media, name))
         }
-        Found::New(NewSorted::Unsupported(why) | NewSorted::Unreadable(why)) => (Err(why), false),
-        Found::Incomplete(why) => (Err(why), true),
+        NewSorted::Unsupported(refusal) => Err(refusal),
+        NewSorted::Unreadable(why) => Err(Refusal::new(ReasonKind::Unlisted, why)),
     };
     Ok(Sorted {
         content: sorting.content.map(|content| content.what().into_owned()),
@@ -101,7 +104,7 @@ pub(super) fn sorted(
 }
 
 /// Of a link file, whether its address can be sent.
-fn address(media: Media, file: &mut File, name: &[u8]) -> io::Result<Result<(), String>> {
+fn address(media: Media, file: &mut File, name: &[u8]) -> io::Result<Result<(), Refusal>> {
     if media != Media::Web {
         return Ok(Ok(()));
     }
@@ -111,6 +114,6 @@ fn address(media: Media, file: &mut File, name: &[u8]) -> io::Result<Result<(), 
         .read_to_end(&mut bytes)?;
     Ok(match link::read_link(&bytes, name) {
         Ok(_) => Ok(()),
-        Err(why) => Err(UnsupportedReason::BadLink(why.to_string()).to_string()),
+        Err(why) => Err(UnsupportedReason::BadLink(why.to_string()).into()),
     })
 }

@@ -223,7 +223,7 @@ fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
             format!("was taken, but the service does not know its task {task} any more"),
         )
         .advised(format!("look in the service's console; if it is not there: {retry}")),
-        State::Unsupported { reason } => Explanation::new(
+        State::Unsupported { reason, .. } => Explanation::new(
             Answer::Attention,
             "unsupported",
             format!("not taken: {}", shown_text(reason, 600)),

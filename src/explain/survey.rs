@@ -288,8 +288,11 @@ impl<A: Audience> Walker<'_, '_, A> {
         }
         match opened::sorted(self.folder, &mut file, version) {
             Ok(sorted) => match sorted.import {
+                // What is in the queue was waited for.
+                _ if sorted.incomplete && since != Since::Queued => {
+                    Err(settling(WaitReason::Incomplete))
+                }
                 Ok(import) => Ok(Some(import)),
-                Err(_) if sorted.incomplete => Err(settling(WaitReason::Incomplete)),
                 Err(why) => Err(Fate::Unsupported(why)),
             },
             Err(error) => Err(unreadable(format!("it can't be read: {error}"))),

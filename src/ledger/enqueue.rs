@@ -139,10 +139,7 @@ fn enqueue(
     policies: &Arc<Policies>,
 ) -> Result<Enqueued, Fail> {
     let folder = work.folder(&new.folder)?;
-    let media = match &new.sorted {
-        NewSorted::Media(media) => Some(*media),
-        NewSorted::Unsupported(_) | NewSorted::Unreadable(_) => None,
-    };
+    let media = new.sorted.media();
     let id = match identify(work.conn, folder, &new.version)? {
         Some(id) => {
             let again = work.conn.prepare_cached(AGAIN)?.exists([id])?;
@@ -164,6 +161,11 @@ fn enqueue(
     };
     match &new.sorted {
         NewSorted::Media(_) => {}
+        NewSorted::Incomplete(_) => {
+            let mut file = rows::load(work.conn, id)?;
+            file.may_be_incomplete = true;
+            work.store(&file)?;
+        }
         NewSorted::Unsupported(reason) => {
             let mut file = rows::load(work.conn, id)?;
             let event = Event::Unsupported(reason.clone());
@@ -308,6 +310,7 @@ fn come_back(
     let mut file = rows::load(work.conn, id)?;
     file.dataset = new.dataset.clone();
     file.media = media;
+    file.may_be_incomplete = false;
     if matches!(file.state, State::Gone | State::Superseded { .. }) {
         // A sighting, like the first: the row is a new one in all but number.
         file.changes += 1;

@@ -17,6 +17,7 @@ use crate::domain::answer::Code;
 use crate::domain::ids::{DatasetName, FileId, FolderName, Route};
 use crate::domain::lifecycle::Event;
 use crate::domain::media::Media;
+use crate::domain::refusal::Refusal;
 use crate::domain::state::{State, Tries};
 use crate::domain::time::{Moment, Timestamp};
 use crate::domain::version::FileVersion;
@@ -39,11 +40,23 @@ pub struct NewFile {
 pub enum NewSorted {
     /// It goes to this import.
     Media(Media),
-    /// No import takes it; in words.
-    Unsupported(String),
+    /// The same, though its end seems to be missing: it was waited for.
+    Incomplete(Media),
+    /// No import takes it.
+    Unsupported(Refusal),
     /// It can't be read, and so not be sorted either; in words. It is queued
     /// all the same, so that it is seen and tried again.
     Unreadable(String),
+}
+
+impl NewSorted {
+    /// The import that it goes to, if there is one.
+    pub fn media(&self) -> Option<Media> {
+        match self {
+            NewSorted::Media(media) | NewSorted::Incomplete(media) => Some(*media),
+            NewSorted::Unsupported(_) | NewSorted::Unreadable(_) => None,
+        }
+    }
 }
 
 /// What became of a [`NewFile`].
@@ -261,8 +274,9 @@ impl Ledger {
                 return Ok(());
             }
             match sorted {
-                NewSorted::Media(media) => {
+                NewSorted::Media(media) | NewSorted::Incomplete(media) => {
                     file.media = Some(media);
+                    file.may_be_incomplete = matches!(sorted, NewSorted::Incomplete(_));
                     if file
                         .last_code
                         .as_ref()

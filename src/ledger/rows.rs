@@ -11,6 +11,7 @@ use crate::domain::answer::Code;
 use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName, TaskId};
 use crate::domain::lifecycle::SourceAction;
 use crate::domain::media::Media;
+use crate::domain::refusal::ReasonKind;
 use crate::domain::state::{Polls, State, StateKind, Tries};
 use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
@@ -45,6 +46,8 @@ pub struct FileRecord {
     pub state: State,
     /// It was sent again though an earlier body may have been taken.
     pub possible_duplicate: bool,
+    /// It was sorted though its end seems to be missing.
+    pub may_be_incomplete: bool,
     /// The code of the service's latest answer about it.
     pub last_code: Option<Code>,
     /// The same in words; may hold whatever characters the service sent.
@@ -129,6 +132,7 @@ pub(super) struct StateColumns {
     pub polls: Option<Polls>,
     pub tries: Option<Tries>,
     pub reason: Option<String>,
+    pub reason_kind: Option<ReasonKind>,
     pub code: Option<String>,
     pub duplicate_of: Option<i64>,
     pub superseded_by: Option<i64>,
@@ -184,8 +188,9 @@ pub(super) fn columns_of(state: &State) -> StateColumns {
             attempt: Some(attempt.0),
             ..none
         },
-        State::Unsupported { reason } => StateColumns {
+        State::Unsupported { kind, reason } => StateColumns {
             reason: Some(bounded(reason).to_owned()),
+            reason_kind: Some(*kind),
             ..none
         },
         State::Duplicate { of } => StateColumns {
@@ -251,6 +256,8 @@ pub(super) fn state_of(kind: StateKind, c: StateColumns) -> Result<State, Fail> 
             task: task(c.task)?,
         },
         StateKind::Unsupported => State::Unsupported {
+            // A ledger of an earlier program has no word for it.
+            kind: c.reason_kind.unwrap_or(ReasonKind::Unlisted),
             reason: has(kind, "reason", c.reason)?,
         },
         StateKind::Duplicate => State::Duplicate {
@@ -310,7 +317,8 @@ pub(super) const COLUMNS: &str = "f.id, fo.name, da.name, f.path, f.dev, f.inode
     f.tries_strikes, f.tries_failures, f.tries_resends, f.tries_resubmits, f.reason, f.code, \
     f.duplicate_of, f.superseded_by, f.awaiting, f.possible_duplicate, f.last_code, f.last_why, \
     f.poll_at, f.poll_code, f.poll_message, f.poll_count, f.source_action, f.source_due, \
-    f.source_target, f.source_done, f.source_note, f.seen_at, f.changed_at, f.changes";
+    f.source_target, f.source_done, f.source_note, f.seen_at, f.changed_at, f.changes, \
+    f.reason_kind, f.may_be_incomplete";
 
 /// Behind `FROM files AS f …`. CROSS, so that SQLite never begins with these.
 pub(super) const NAMES: &str = "CROSS JOIN folders AS fo ON fo.id = f.folder \
@@ -356,6 +364,7 @@ pub(super) fn record(row: &Row<'_>) -> Result<FileRecord, Fail> {
         polls,
         tries,
         reason: row.get(26)?,
+        reason_kind: reason_kind(row, 46)?,
         code: row.get(27)?,
         duplicate_of: row.get(28)?,
         superseded_by: row.get(29)?,
@@ -389,7 +398,14 @@ pub(super) fn record(row: &Row<'_>) -> Result<FileRecord, Fail> {
         seen_at: Timestamp(row.get(43)?),
         changed_at: Timestamp(row.get(44)?),
         changes: row.get(45)?,
+        may_be_incomplete: row.get(47)?,
     })
+}
+
+fn reason_kind(row: &Row<'_>, at: usize) -> Result<Option<ReasonKind>, Fail> {
+    let text: Option<String> = row.get(at)?;
+    let kind = text.map(|text| text.parse().map_err(|_| bad("reason_kind", &text)));
+    Ok(kind.transpose()?)
 }
 
 /// Path, device, inode, size, mtime and birth, from column `at` on.
@@ -482,7 +498,8 @@ pub(super) fn store(conn: &Connection, file: &FileRecord, dataset: i64) -> Resul
          possible_duplicate = ?25, last_code = ?26, last_why = ?27, poll_at = ?28, \
          poll_code = ?29, poll_message = ?30, poll_count = ?31, source_action = ?32, \
          source_due = ?33, source_target = ?34, source_done = ?35, source_note = ?36, \
-         seen_at = ?37, changed_at = ?38, changes = ?39, away = ?40 WHERE id = ?1",
+         seen_at = ?37, changed_at = ?38, changes = ?39, away = ?40, reason_kind = ?41, \
+         may_be_incomplete = ?42 WHERE id = ?1",
     )?;
     statement.execute(params![
         file.id.0,
@@ -525,6 +542,8 @@ pub(super) fn store(conn: &Connection, file: &FileRecord, dataset: i64) -> Resul
         file.changed_at.0,
         file.changes,
         if file.source_taken() { file.id.0 } else { 0 },
+        c.reason_kind.map(ReasonKind::as_str),
+        file.may_be_incomplete,
     ])?;
     Ok(())
 }

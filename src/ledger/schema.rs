@@ -88,12 +88,16 @@ CREATE TABLE files (
     tries_resends INTEGER,
     tries_resubmits INTEGER,
     reason TEXT,
+    -- of what is unsupported: the word that stays
+    reason_kind TEXT CHECK (reason_kind IS NULL OR state = 'unsupported'),
     code TEXT,
     duplicate_of INTEGER,
     superseded_by INTEGER,
     -- what is to be known beside it
     awaiting INTEGER NOT NULL DEFAULT 0 CHECK (awaiting IN (0, 1)),
     possible_duplicate INTEGER NOT NULL DEFAULT 0 CHECK (possible_duplicate IN (0, 1)),
+    -- sorted though its end seems to be missing
+    may_be_incomplete INTEGER NOT NULL DEFAULT 0 CHECK (may_be_incomplete IN (0, 1)),
     last_code TEXT,
     last_why TEXT,
     poll_at INTEGER,

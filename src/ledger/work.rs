@@ -339,7 +339,7 @@ fn reason(event: &Event) -> (Option<&Code>, &str) {
         Event::Changed { .. } => (None, "the file changed after it was settled"),
         Event::Vanished => (None, "the file is not there any more"),
         Event::Replaced { .. } => (None, "a newer version was queued"),
-        Event::Unsupported(reason) => (None, bounded(reason)),
+        Event::Unsupported(refusal) => (None, bounded(&refusal.why)),
         Event::SameAs { .. } => (None, "its content is another file's"),
         Event::OriginalEnded { .. } => (None, "the file with the same content has ended"),
         Event::Returned => (None, "the route was to blame, not the file"),

@@ -10,10 +10,14 @@ use file_format::{FileFormat, Kind};
 use crate::domain::media::{Content, LinkKind, Media, Nature, nature};
 
 use super::window::Window;
-use super::{find, le, movie, sound, zip};
+use super::{find, le, movie, riff, sound, zip};
 
-/// What the file is by our own checks; `None` if they don't know it.
-pub(super) fn look<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<Option<Content>> {
+/// What the file is by our own checks; `None` if they don't know it. `extension` is
+/// what its name says.
+pub(super) fn look<F: Read + Seek>(
+    window: &mut Window<'_, F>,
+    extension: Option<&str>,
+) -> io::Result<Option<Content>> {
     let head = window.head();
     if [&b"PK\x03\x04"[..], b"PK\x05\x06", b"PK\x07\x08"]
         .iter()
@@ -32,27 +36,18 @@ pub(super) fn look<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<Opt
         return old_office(window).map(Some);
     }
     if head.starts_with(b"ID3") {
-        return sound::tagged(window).map(Some);
+        return sound::tagged(window, extension == Some("mp3")).map(Some);
     }
     if let Some(content) = movie::boxes(window)? {
         return Ok(Some(content));
     }
+    if let Some(content) = riff::look(window)? {
+        return Ok(Some(content));
+    }
     let head = window.head();
-    Ok(riff(head)
-        .or_else(|| by_mark(head))
+    Ok(by_mark(head)
         .or_else(|| mpeg_video(head))
         .or_else(|| sound::frames(head)))
-}
-
-/// RIFF and its kin: what they hold is said at offset 8.
-fn riff(head: &[u8]) -> Option<Content> {
-    match (head.get(..4)?, head.get(8..12)?) {
-        (b"RIFF" | b"RIFX" | b"RF64" | b"BW64", b"WAVE") => Some(Content::Wav),
-        (b"RIFF", b"AVI ") => Some(Content::AVI),
-        (b"RIFF", b"WEBP") => Some(Content::WEBP),
-        (b"FORM", b"AIFF" | b"AIFC") => Some(Content::AIFF),
-        _ => None,
-    }
 }
 
 fn by_mark(head: &[u8]) -> Option<Content> {

@@ -22,27 +22,90 @@ struct Tracks {
     sound: bool,
 }
 
+/// The most boxes that may stand before the one that tells the kind of movie.
+const LEADING: usize = 16;
+
+/// A box: what it is called, and where it lies.
+struct Box {
+    kind: [u8; 4],
+    /// Of its header.
+    start: u64,
+    /// Of what is in it.
+    body: u64,
+    /// Behind it; it may be beyond the end of the file.
+    end: u64,
+}
+
+/// The box at `at`; `None`: there is no whole header of one.
+fn box_at<F: Read + Seek>(window: &mut Window<'_, F>, at: u64) -> io::Result<Option<Box>> {
+    let header = window.at(at, 16)?;
+    let (Some(short), Some(kind)) = (be(&header, 0, 4), header.get(4..8)) else {
+        return Ok(None);
+    };
+    let (len, body) = match short {
+        0 => (window.size().saturating_sub(at), 8),
+        1 => (be(&header, 8, 8).unwrap_or(0), 16),
+        n => (n, 8),
+    };
+    let mut name = [0; 4];
+    name.copy_from_slice(kind);
+    Ok((len >= body).then(|| Box {
+        kind: name,
+        start: at,
+        body: at + body,
+        end: at.saturating_add(len),
+    }))
+}
+
+/// What the first boxes say a movie is.
+enum First {
+    /// Its brands.
+    Brands(Vec<u8>),
+    /// The file ends before one that tells.
+    Cut,
+    /// It is none.
+    Other,
+}
+
+/// Programs put room for later changes, and cameras their own notes, in front.
+fn first<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<First> {
+    let mut at = 0;
+    for _ in 0..LEADING {
+        let Some(found) = box_at(window, at)? else {
+            return Ok(First::Other);
+        };
+        match &found.kind {
+            b"ftyp" => {
+                let len = (found.end - found.body).clamp(4, 504);
+                let len = usize::try_from(len).unwrap_or(4);
+                return Ok(First::Brands(window.at(found.body, len)?));
+            }
+            // QuickTime from before brands.
+            b"moov" | b"mdat" | b"pnot" => return Ok(First::Brands(b"qt  ".to_vec())),
+            b"free" | b"skip" | b"wide" | b"uuid" => at = found.end,
+            _ => return Ok(First::Other),
+        }
+        if at >= window.size() {
+            return Ok(First::Cut);
+        }
+    }
+    Ok(First::Other)
+}
+
 /// MP4, QuickTime, HEIC and their kin, if the head starts with a box of theirs.
 pub(super) fn boxes<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<Option<Content>> {
     let head = window.head();
-    let Some(kind) = head.get(4..8) else {
-        return Ok(None);
-    };
-    let brands = match kind {
-        b"ftyp" => {
-            let end = be(head, 0, 4).unwrap_or(0).clamp(12, 512) as usize;
-            head.get(8..end.min(head.len()))
-                .unwrap_or_default()
-                .to_vec()
+    match head.get(4..8) {
+        Some(b"jP  ") if head.get(8..12) == Some(b"\r\n\x87\n") => {
+            return Ok(Some(Content::JPEG_2000));
         }
-        // QuickTime from before brands.
-        b"moov" | b"mdat" | b"wide" | b"pnot" => b"qt  ".to_vec(),
-        b"free" | b"skip" if matches!(head.get(12..16), Some(b"moov" | b"mdat")) => {
-            b"qt  ".to_vec()
-        }
-        b"jP  " if head.get(8..12) == Some(b"\r\n\x87\n") => return Ok(Some(Content::JPEG_2000)),
-        b"JXL " => return Ok(Some(Content::JPEG_XL)),
-        _ => return Ok(None),
+        Some(b"JXL ") => return Ok(Some(Content::JPEG_XL)),
+        _ => {}
+    }
+    let brands = match first(window)? {
+        First::Brands(brands) => brands,
+        First::Cut => return Ok(Some(Content::IncompleteMovie)),
+        First::Other => return Ok(None),
     };
     // The major brand, then (after a version) those it is compatible with.
     let major = brands.get(..4).unwrap_or_default();
@@ -82,59 +145,81 @@ pub(super) fn boxes<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<Op
 /// What became of looking for the tracks.
 enum Walk {
     Found(Tracks),
-    /// The file ends within a box, and no track list came before.
+    /// The file ends before the list of tracks, or within it: nothing plays it.
     Cut,
     Nothing,
 }
 
 fn tracks<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<Walk> {
-    let mut tracks = Tracks::default();
-    let mut listed = false;
-    let mut at = 0_u64;
+    let mut at = 0;
     for _ in 0..STEPS {
-        let header = window.at(at, 20)?;
-        let (Some(short), Some(kind)) = (be(&header, 0, 4), header.get(4..8)) else {
-            break;
+        let Some(found) = box_at(window, at)? else {
+            return Ok(Walk::Nothing);
         };
-        let len = match short {
-            0 => window.size() - at,
-            1 => be(&header, 8, 8).unwrap_or(0),
-            n => n,
-        };
-        if len < 8 {
-            break;
+        if found.end > window.size() {
+            return Ok(Walk::Cut);
         }
-        match kind {
-            // These hold the boxes that are looked for: step in.
-            b"moov" | b"trak" | b"mdia" => {
-                listed = true;
-                at += if short == 1 { 16 } else { 8 };
-                continue;
-            }
-            b"hdlr" => match header.get(16..20) {
-                Some(b"vide") => tracks.picture = true,
-                Some(b"soun") => tracks.sound = true,
-                _ => {}
-            },
-            _ => {}
+        if found.kind == *b"moov" {
+            return Ok(Walk::Found(listed(window, &found)?));
         }
-        at = match at.checked_add(len) {
-            Some(next) if next <= window.size() => next,
-            // With its list of tracks in front, a cut movie still plays.
-            _ if listed => break,
-            _ => return Ok(Walk::Cut),
-        };
+        at = found.end;
+        // Whole boxes and no list: it may come yet, as it is written last.
         if at == window.size() {
-            break;
+            return Ok(Walk::Cut);
         }
     }
-    // Whole boxes and no list: it may come yet, as it is written last.
-    let ends_early = !listed && at == window.size();
-    Ok(match (listed, ends_early) {
-        (true, _) => Walk::Found(tracks),
-        (false, true) => Walk::Cut,
-        (false, false) => Walk::Nothing,
-    })
+    Ok(Walk::Nothing)
+}
+
+/// The tracks that the list of them names.
+fn listed<F: Read + Seek>(window: &mut Window<'_, F>, moov: &Box) -> io::Result<Tracks> {
+    let mut tracks = Tracks::default();
+    let mut at = moov.body;
+    for _ in 0..STEPS {
+        if at >= moov.end {
+            break;
+        }
+        let Some(found) = box_at(window, at)? else {
+            break;
+        };
+        at = match &found.kind {
+            // These hold the boxes that are looked for: step in.
+            b"trak" | b"mdia" => found.body,
+            b"hdlr" => {
+                match window.at(found.body + 8, 4)?.as_slice() {
+                    b"vide" => tracks.picture = true,
+                    b"soun" => tracks.sound = true,
+                    _ => {}
+                }
+                found.end
+            }
+            _ => found.end,
+        };
+    }
+    Ok(tracks)
+}
+
+/// Whether a box of a movie goes on beyond the end of the file. What is there may
+/// well play: the list of tracks was found.
+pub(super) fn is_cut<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<bool> {
+    const KNOWN: [&[u8; 4]; 14] = [
+        b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"udta", b"meta",
+        b"sidx", b"styp", b"mfra", b"emsg",
+    ];
+    let mut at = 0;
+    for _ in 0..STEPS {
+        match box_at(window, at)? {
+            // Bytes behind the last box are no box.
+            Some(found) if KNOWN.contains(&&found.kind) => {
+                if found.end > window.size() {
+                    return Ok(true);
+                }
+                at = found.end.max(found.start + 8);
+            }
+            _ => break,
+        }
+    }
+    Ok(false)
 }
 
 /// WebM or Matroska, with or without a picture.

@@ -4,7 +4,7 @@
 
 use std::io::{self, Read, Seek};
 
-use crate::domain::media::Content;
+use crate::domain::media::{Content, Hollow};
 
 use super::window::Window;
 use super::{be, find};
@@ -13,8 +13,12 @@ use super::{be, find};
 /// recorders put padding in front.
 const JUNK: usize = 4096;
 
-/// What follows an ID3 tag.
-pub(super) fn tagged<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<Content> {
+/// What follows an ID3 tag. Such a tag stands before other sounds, too; a file that
+/// is called an MP3 is believed.
+pub(super) fn tagged<F: Read + Seek>(
+    window: &mut Window<'_, F>,
+    is_called_mp3: bool,
+) -> io::Result<Content> {
     let head = window.head();
     let len = head
         .get(6..10)
@@ -26,16 +30,34 @@ pub(super) fn tagged<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<C
     } else {
         0
     };
-    let body = window.at(10 + len + footer, JUNK)?;
+    let start = 10 + len + footer;
+    let body = window.at(start, JUNK)?;
+    if let Some(content) = frames(&body) {
+        return Ok(content);
+    }
+    if is_all(&body, start, window.size()) {
+        // Nothing follows, or the tag lies about its length.
+        let within = window.head().get(10..).unwrap_or_default();
+        return Ok(frames(within).unwrap_or(Content::Hollow(Hollow::Tag)));
+    }
     Ok(if body.starts_with(b"fLaC") {
         Content::FLAC
     } else if body.starts_with(b"FORM") {
         Content::AIFF
+    } else if body.starts_with(b"OggS") {
+        ogg(&body)
+    } else if is_called_mp3 {
+        Content::Mp3
     } else {
-        // A tag is itself the sign of an MP3, even where the frames aren't
-        // found because the tag lies about its length.
-        frames(&body).unwrap_or(Content::Mp3)
+        Content::TAGGED
     })
+}
+
+/// Whether nothing but padding or an old tag stands in the rest of a file, which
+/// begins at `start`.
+fn is_all(rest: &[u8], start: u64, size: u64) -> bool {
+    let is_old_tag = rest.len() == 128 && rest.starts_with(b"TAG");
+    start.saturating_add(rest.len() as u64) >= size && (is_old_tag || rest.iter().all(|b| *b == 0))
 }
 
 /// Frames at or soon after the start of `bytes`.

@@ -4,9 +4,13 @@ use std::io::{Cursor, SeekFrom};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::media::{LinkKind, Media, TextEncoding, TextKind};
+use crate::domain::media::{Hollow, LinkKind, Media, TextEncoding, TextKind};
 
 fn of(bytes: &[u8], name: &str) -> Content {
+    look(bytes, name).content
+}
+
+fn look(bytes: &[u8], name: &str) -> Detected {
     detect(&mut Cursor::new(bytes), name.as_bytes(), bytes.len() as u64).unwrap()
 }
 
@@ -24,7 +28,7 @@ fn text_in_every_dress() {
     let table: &[(&[u8], Content)] = &[
         (b"x", Content::PLAIN),
         (b"P", Content::PLAIN),
-        (b"\n", Content::PLAIN),
+        (b"\n", Content::Hollow(Hollow::Text)),
         (long_line.as_bytes(), Content::PLAIN),
         (b"BM is not always a bitmap", Content::PLAIN),
         (b"MZ was his monogram", Content::PLAIN),
@@ -58,6 +62,21 @@ fn text_in_every_dress() {
             b"-----BEGIN OPENSSH PRIVATE KEY-----\n",
             text(PrivateKey, Utf8),
         ),
+        (
+            b"Bag Attributes\n  friendlyName: x\n-----BEGIN PRIVATE KEY-----\nMIIE",
+            text(PrivateKey, Utf8),
+        ),
+        (
+            b"{\"private_key\": \"-----BEGIN RSA PRIVATE KEY-----\\nMII\"}",
+            text(PrivateKey, Utf8),
+        ),
+        (
+            b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n",
+            text(PrivateKey, Utf8),
+        ),
+        (b"PuTTY-User-Key-File-2: ssh-rsa\n", text(PrivateKey, Utf8)),
+        (b"-----BEGIN PUBLIC KEY-----\nMII", Content::PLAIN),
+        (b"BEGIN your PRIVATE KEY lessons", Content::PLAIN),
         (b"--- a list\n", Content::PLAIN),
         (b"[InternetShortcut]\nURL=x", Content::Link(LinkKind::Url)),
         (
@@ -68,8 +87,13 @@ fn text_in_every_dress() {
             b"# c\n[Desktop Entry]\nType=Link\n",
             Content::Link(LinkKind::Desktop),
         ),
-        (b"[Desktop Entry]\nType=Application\n", Content::PLAIN),
-        (b"[a](b)", Content::PLAIN),
+        (b"[Desktop Entry]\nType=Application\n", text(Json, Utf8)),
+        (b"[a](b)", text(Json, Utf8)),
+        (b" -1.5 degrees", text(Json, Utf8)),
+        (b"nullify", text(Json, Utf8)),
+        (b"{\"a\": 1}", text(Json, Utf8)),
+        (b"{}", text(EmptyJson, Utf8)),
+        (b" [ ]\n", text(EmptyJson, Utf8)),
         (b"{\\rtf1 x}", Content::RTF),
     ];
     for (bytes, want) in table {
@@ -106,17 +130,33 @@ fn a_character_cut_by_the_end_of_the_head_is_still_text() {
 #[test]
 fn pdf_in_the_first_kib_decides() {
     let junk = b"\0\x01\x02junk\r\n";
-    let body = b"%PDF-1.7\n1 0 obj\n";
+    let body = b"%PDF-1.7\n1 0 obj\nstartxref\n0\n%%EOF\n";
     let behind = |n: usize| [&vec![0; n][..], body].concat();
     assert_eq!(of(body, "x"), Content::Pdf);
     assert_eq!(of(&[&junk[..], body].concat(), "x"), Content::Pdf);
-    assert_eq!(of(&behind(1024), "x.bin"), Content::Pdf);
-    assert_eq!(of(&behind(1025), "x.bin"), Content::Unknown);
+    assert_eq!(of(&behind(1024), "x.pdf"), Content::Pdf);
+    assert_eq!(of(&behind(1024), "x"), Content::Pdf);
+    assert_eq!(of(&behind(1024), "x.bin"), Content::Unknown);
+    assert_eq!(of(&behind(1025), "x.pdf"), Content::Unknown);
+    // Part of a signed message, or of a drawing.
+    let der = [&b"\x30\x82\x07\x47\x06\x09"[..], body].concat();
+    let mut emf = vec![0; 100];
+    emf[0] = 1;
+    emf[40..44].copy_from_slice(b" EMF");
+    emf.extend(body);
+    for (bytes, name) in [
+        (&der, "a.p7m"),
+        (&der, "a"),
+        (&emf, "a.emf"),
+        (&emf, "a.pdf"),
+    ] {
+        assert_ne!(of(bytes, name), Content::Pdf, "{name}");
+    }
     // A zip with a PDF in front of it, or hidden in its extra field.
     let zip = b"PK\x03\x04\x14\0\0\0\0\0aaaaaaaaaaaaaaaa\x01\0\x10\0n%PDF-1.7\n......data";
     let end = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
     assert_eq!(of(&[&body[..], zip, end].concat(), "x.zip"), Content::Pdf);
-    assert_eq!(of(&[&zip[..], end].concat(), "x.zip"), Content::Pdf);
+    assert_eq!(of(&[&zip[..], end].concat(), "x.zip"), Content::ZIP);
     // Quoted in a text, it is a text; called .pdf and with objects, a PDF.
     let note = b"The header is `%PDF-1.7`.";
     assert_eq!(of(note, "x.md"), Content::PLAIN);
@@ -331,12 +371,12 @@ fn the_library_names_the_rest() {
 
 #[test]
 fn a_file_that_shrank_is_what_is_left_of_it() {
-    let mut short = Cursor::new(b"%PDF-1.7".to_vec());
-    assert_eq!(detect(&mut short, b"a.pdf", 1 << 40).unwrap(), Content::Pdf);
-    assert_eq!(
-        detect(&mut Cursor::new(b""), b"a.pdf", 5000).unwrap(),
-        Content::Empty
-    );
+    let of = |bytes: &[u8], size| {
+        let detected = detect(&mut Cursor::new(bytes), b"a.pdf", size);
+        detected.unwrap().content
+    };
+    assert_eq!(of(b"%PDF-1.7 1 0 obj", 1 << 40), Content::Pdf);
+    assert_eq!(of(b"", 5000), Content::Empty);
 }
 
 #[test]
@@ -400,20 +440,20 @@ fn counted(head: &[u8], size: u64) -> (Content, Counted) {
         read: 0,
         calls: 0,
     };
-    let content = detect(&mut file, b"x", size).unwrap();
+    let content = detect(&mut file, b"x", size).unwrap().content;
     (content, file)
 }
 
 #[test]
-fn common_types_take_one_read() {
-    for head in [
-        &b"%PDF-1.7\n"[..],
-        b"\x89PNG\r\n\x1a\n",
-        b"\xff\xd8\xff\xe0",
-        b"some text\n",
+fn common_types_take_one_read_and_one_of_their_end() {
+    for (head, calls, beside) in [
+        (&b"%PDF-1.7 obj startxref %%EOF\n"[..], 2, 4096),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\0IEND", 2, 4096),
+        (b"\xff\xd8\xff\xe0\xff\xd9", 2, 1024),
+        (b"some text\n", 1, 0),
     ] {
         let (_, file) = counted(head, 1 << 33);
-        assert_eq!((file.calls, file.read), (1, HEAD), "{head:?}");
+        assert_eq!((file.calls, file.read), (calls, HEAD + beside), "{head:?}");
     }
 }
 
@@ -495,7 +535,7 @@ proptest! {
     }
 
     #[test]
-    fn what_people_write_is_text(words in "[a-zA-Zà-ž报告数据\n ,.]{1,200}") {
+    fn what_people_write_is_text(words in "[a-zA-Z报][a-zA-Zà-ž报告数据\n ,.]{0,199}") {
         prop_assert_eq!(of(words.as_bytes(), "x.txt"), Content::PLAIN);
     }
 

@@ -1,53 +1,111 @@
 //! Is it text, in which kind of encoding, and what does it start with?
 //!
-//! Looks at the head only. A NUL byte (outside UTF-16) or a control character
-//! that no text has means "not text"; terminal colours and form feeds are text.
+//! Looks at the head only. How much is asked of the bytes depends on the name: a
+//! file that is called a text is one unless it holds what no text can hold; a file
+//! whose name says nothing has to look like one.
 //!
 //! Must not: say which language or legacy encoding it is, or read on past what it
 //! is given: one look must be cheap.
 
 use std::borrow::Cow;
 
-use crate::domain::media::{Content, LinkKind, TextEncoding, TextKind};
+use crate::domain::media::{Content, Hollow, LinkKind, TextEncoding, TextKind};
+
+use super::wide;
 
 /// How much of the text is decoded to see what it starts with, in bytes.
-const START: usize = 4096;
+pub(super) const START: usize = 4096;
 
 /// A head that is text.
 pub(super) struct Text<'a> {
-    encoding: TextEncoding,
-    start: Cow<'a, str>,
+    pub(super) encoding: TextEncoding,
+    pub(super) start: Cow<'a, str>,
+    /// It is the whole file, and holds white space only.
+    pub(super) is_blank: bool,
+    /// `start` is the whole file.
+    pub(super) is_whole: bool,
+}
+
+/// How much is asked of bytes to be a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// The name promises a text: refused is only what text cannot hold.
+    Named,
+    /// The name says nothing: no control characters, and high bytes as a known
+    /// way of writing has them.
+    Strict,
 }
 
 /// Text, or `None` for anything else. `whole` says that the head is the whole
 /// file, so that no character can be cut at its end.
-pub(super) fn look(head: &[u8], whole: bool) -> Option<Text<'_>> {
-    if let Some(rest) = head.strip_prefix(b"\xff\xfe") {
-        return utf16(rest, u16::from_le_bytes, false);
-    }
-    if let Some(rest) = head.strip_prefix(b"\xfe\xff") {
-        return utf16(rest, u16::from_be_bytes, false);
+pub(super) fn look(head: &[u8], whole: bool, rule: Rule) -> Option<Text<'_>> {
+    if let Some(text) = wide::marked(head, whole, rule) {
+        return text;
     }
     let body = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     if body.contains(&0) {
-        return utf16(body, u16::from_le_bytes, true)
-            .or_else(|| utf16(body, u16::from_be_bytes, true));
+        return wide::guessed(body, whole, rule);
     }
-    if has_odd(body) {
-        return None;
+    match rule {
+        Rule::Strict if has_odd(body) => return None,
+        Rule::Named if has_odd(body) && !is_rarely_odd(body) => {
+            return wide::guessed(body, whole, rule);
+        }
+        _ => {}
     }
     let start = body.get(..START).unwrap_or(body);
     let start = match std::str::from_utf8(start) {
         Ok(start) => Cow::Borrowed(start),
         Err(_) => String::from_utf8_lossy(start),
     };
-    let encoding = match std::str::from_utf8(body) {
-        Ok(_) => TextEncoding::Utf8,
-        Err(e) if e.error_len().is_none() && !whole => TextEncoding::Utf8,
-        Err(_) if is_legacy(body) => TextEncoding::Legacy,
+    let (encoding, decoded) = match std::str::from_utf8(body) {
+        Ok(text) => (TextEncoding::Utf8, Some(text)),
+        Err(e) if e.error_len().is_none() && !whole => (TextEncoding::Utf8, None),
+        Err(_) if rule == Rule::Named || is_legacy(body) => (TextEncoding::Legacy, None),
         Err(_) => return None,
     };
-    Some(Text { encoding, start })
+    Some(Text {
+        encoding,
+        is_blank: whole
+            && start.chars().all(is_blank)
+            && decoded.is_some_and(|text| text.chars().all(is_blank)),
+        is_whole: whole && body.len() <= START,
+        start,
+    })
+}
+
+/// What shows nothing: white space, the mark of an encoding, an old end mark.
+pub(super) fn is_blank(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{1a}')
+}
+
+/// Control characters that a text under a text's name may hold as often as it
+/// wants: beside the usual ones the vertical tab (Office's line break), shift in
+/// and out (ISO 2022) and DEL.
+fn is_odd_under_a_text_name(c: u8) -> bool {
+    is_odd(c) && !matches!(c, 0x0b | 0x0e | 0x0f | 0x7f)
+}
+
+/// Whether at most one byte of a thousand is a control character of no text.
+fn is_rarely_odd(body: &[u8]) -> bool {
+    let odd = body
+        .iter()
+        .filter(|c| is_odd_under_a_text_name(**c))
+        .count();
+    are_rarely_odd(odd, body.len())
+}
+
+/// The same of characters.
+pub(super) fn are_rarely_odd(odd: usize, all: usize) -> bool {
+    odd * 1000 <= all
+}
+
+/// Whether a character of a wide encoding is odd under this rule.
+pub(super) fn is_odd_char(c: char, rule: Rule) -> bool {
+    u8::try_from(c).is_ok_and(|c| match rule {
+        Rule::Strict => is_odd(c),
+        Rule::Named => is_odd_under_a_text_name(c),
+    })
 }
 
 /// Control characters that no text has. Tab, line ends, form feed, backspace,
@@ -108,64 +166,60 @@ fn is_double_byte(body: &[u8]) -> bool {
     true
 }
 
-/// UTF-16 without its mark. `guess`: there was no mark, so ask for more signs.
-fn utf16(body: &[u8], unit: fn([u8; 2]) -> u16, guess: bool) -> Option<Text<'static>> {
-    let units = || body.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
-    let (mut ascii, mut all, mut broken) = (0_usize, 0_usize, 0_usize);
-    for c in char::decode_utf16(units()) {
-        all += 1;
-        match c {
-            Ok(c) if u8::try_from(c).is_ok_and(is_odd) => return None,
-            Ok(c) if c.is_ascii() => ascii += 1,
-            Ok('\u{fffe}' | '\u{ffff}') => return None,
-            Ok(_) => {}
-            Err(_) => broken += 1,
-        }
-    }
-    // The head may end within a surrogate pair, once.
-    if broken > 1 || (guess && (all < 2 || ascii * 4 < all)) {
-        return None;
-    }
-    let start = char::decode_utf16(units().take(START / 2))
-        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-        .collect::<String>()
-        .into();
-    Some(Text {
-        encoding: TextEncoding::Utf16,
-        start,
-    })
-}
-
 impl Text<'_> {
     /// What it starts with.
     pub(super) fn content(&self) -> Content {
-        let start = self.start.trim_start();
-        let kind = match start.as_bytes().first() {
-            Some(b'<') => match markup(start) {
-                Ok(kind) => kind,
-                Err(link) => return Content::Link(link),
-            },
-            Some(b'[') => match ini_link(start) {
-                Some(link) => return Content::Link(link),
-                None => TextKind::Plain,
-            },
-            Some(b'#') if start.starts_with("#!AMR") => return Content::AMR,
-            Some(b'#') if start.starts_with("#!/") || start.starts_with("#! /") => TextKind::Script,
-            // A comment may stand before the section.
-            Some(b'#' | b';') => match ini_link(start) {
-                Some(link) => return Content::Link(link),
-                None => TextKind::Plain,
-            },
-            Some(b'{') if start.starts_with("{\\rtf") => return Content::RTF,
-            Some(b'%') if start.starts_with("%!PS") => return Content::POSTSCRIPT,
-            Some(b'-') if is_private_key(start) => TextKind::PrivateKey,
-            _ => TextKind::Plain,
+        if self.is_blank {
+            return Content::Hollow(Hollow::Text);
+        }
+        let kind = match self.kind() {
+            Ok(kind) => kind,
+            Err(content) => return content,
         };
         Content::Text {
             kind,
             encoding: self.encoding,
         }
     }
+
+    /// What it starts with; an error: it is more than a text.
+    fn kind(&self) -> Result<TextKind, Content> {
+        if holds_private_key(&self.start) {
+            return Ok(TextKind::PrivateKey);
+        }
+        let start = self.start.trim_start_matches(is_blank);
+        Ok(match start.as_bytes().first() {
+            Some(b'<') => markup(start).map_err(Content::Link)?,
+            Some(b'#') if start.starts_with("#!AMR") => return Err(Content::AMR),
+            Some(b'#') if start.starts_with("#!/") || start.starts_with("#! /") => TextKind::Script,
+            // A comment may stand before the section.
+            Some(b'[' | b'#' | b';') if let Some(link) = ini_link(start) => {
+                return Err(Content::Link(link));
+            }
+            Some(b'{') if start.starts_with("{\\rtf") => return Err(Content::RTF),
+            Some(b'%') if start.starts_with("%!PS") => return Err(Content::POSTSCRIPT),
+            _ if self.is_whole && is_empty_json(start) => TextKind::EmptyJson,
+            _ if begins_as_json(start) => TextKind::Json,
+            _ => TextKind::Plain,
+        })
+    }
+}
+
+/// Whether JSON can begin so.
+fn begins_as_json(start: &str) -> bool {
+    let number = start.strip_prefix('-').unwrap_or(start);
+    start.starts_with(['{', '[', '"'])
+        || number.starts_with(|c: char| c.is_ascii_digit())
+        || ["true", "false", "null"]
+            .iter()
+            .any(|word| start.starts_with(word))
+}
+
+/// Whether all of it is a JSON value that holds nothing.
+fn is_empty_json(all: &str) -> bool {
+    let mut dense = all.chars().filter(|c| !is_blank(*c));
+    let first: String = dense.by_ref().take(5).collect();
+    matches!(first.as_str(), "[]" | "{}" | "null" | "\"\"")
 }
 
 /// HTML, SVG, XML, or an XML property list that holds an address.
@@ -210,9 +264,23 @@ fn ini_link(start: &str) -> Option<LinkKind> {
     None
 }
 
-fn is_private_key(start: &str) -> bool {
-    let line = start.lines().next().unwrap_or("");
-    line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY")
+/// Whether a private key stands anywhere in `start`: as PEM, as OpenSSH and GnuPG
+/// write it, behind a line of `openssl pkcs12`, within JSON; or as PuTTY does.
+fn holds_private_key(start: &str) -> bool {
+    if start.starts_with("PuTTY-User-Key-File-") {
+        return true;
+    }
+    // `---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----` has a space before its word.
+    let mut rest = start;
+    while let Some(at) = rest.find("BEGIN ") {
+        let before = rest[..at].trim_end();
+        rest = &rest[at + "BEGIN ".len()..];
+        let title = rest.split_once("---").map_or("", |(title, _)| title);
+        if before.ends_with("----") && title.len() < 64 && title.contains("PRIVATE KEY") {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]

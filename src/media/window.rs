@@ -24,6 +24,23 @@ pub(super) struct Window<'a, F> {
     budget: usize,
 }
 
+impl<F> Window<'_, F> {
+    /// The first [`HEAD`] bytes, or the whole file.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// The size of the file in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether the head is the whole file.
+    pub(super) fn is_whole(&self) -> bool {
+        self.head.len() as u64 == self.size
+    }
+}
+
 impl<'a, F: Read + Seek> Window<'a, F> {
     /// Reads the head.
     pub(super) fn open(file: &'a mut F, size: u64) -> io::Result<Self> {
@@ -44,19 +61,10 @@ impl<'a, F: Read + Seek> Window<'a, F> {
         })
     }
 
-    /// The first [`HEAD`] bytes, or the whole file.
-    pub(super) fn head(&self) -> &[u8] {
-        &self.head
-    }
-
-    /// The size of the file in bytes.
-    pub(super) fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Whether the head is the whole file.
-    pub(super) fn is_whole(&self) -> bool {
-        self.head.len() as u64 == self.size
+    /// The last `len` bytes, or all of them.
+    pub(super) fn tail(&mut self, len: usize) -> io::Result<Vec<u8>> {
+        let from = self.size.saturating_sub(len as u64);
+        self.at(from, len)
     }
 
     /// Up to `len` bytes at `offset`: fewer at the end of the file or of the

@@ -1,8 +1,10 @@
 //! What a zip is: a Word document, something like it, an archive, or only the
-//! beginning of one. Reads the directory at its end, nothing else.
+//! beginning of one. Reads the directory at its end, and of an Office file the
+//! entry that says what kind of document it is.
 //!
-//! Must not: unpack an entry (a small one can unpack to any size), or trust a
-//! number in the file without the bounds of what was read.
+//! Must not: unpack any other entry, or that one without a bound (a small one can
+//! unpack to any size), or trust a number in the file without the bounds of what
+//! was read.
 
 use std::io::{self, Read, Seek};
 
@@ -19,18 +21,93 @@ const DIRECTORY: usize = 256 * 1024;
 
 /// What the zip in `window` is.
 pub(super) fn look<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<Content> {
-    let Some((offset, len)) = directory(window)? else {
+    let Some(directory) = directory(window)? else {
         return Ok(Content::IncompleteZip);
     };
-    let want = usize::try_from(len).map_or(DIRECTORY, |len| len.min(DIRECTORY));
-    let bytes = window.at(offset, want)?;
+    let want = usize::try_from(directory.len).map_or(DIRECTORY, |len| len.min(DIRECTORY));
+    let bytes = window.at(directory.start, want)?;
     let mut seen = Seen::default();
+    let mut types = None;
     let mut at = 0;
-    while let Some((name, next)) = entry(&bytes, at) {
-        seen.note(name);
+    while let Some((entry, next)) = entry(&bytes, at) {
+        seen.note(entry.name);
+        if entry.name == TYPES {
+            types = Some(entry);
+        }
         at = next;
     }
-    Ok(seen.content(window.head()))
+    let main = match types.filter(|_| seen.word) {
+        Some(types) => main_part(window, &types, directory.shift)?,
+        None => None,
+    };
+    Ok(seen.content(window.head(), main))
+}
+
+/// The entry of an Office file that names the type of each part.
+const TYPES: &[u8] = b"[Content_Types].xml";
+
+/// How much of that entry is read and unpacked, in bytes. It is rarely longer than
+/// a few thousand.
+const TYPES_READ: u64 = 64 * 1024;
+const TYPES_UNPACKED: usize = 256 * 1024;
+
+/// What the main part of a Word file says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Main {
+    Document,
+    Template,
+    Macros,
+}
+
+/// The type of the main part; `None` where it can't be read.
+fn main_part<F: Read + Seek>(
+    window: &mut Window<'_, F>,
+    types: &Entry<'_>,
+    shift: u64,
+) -> io::Result<Option<Main>> {
+    let local = types.local.saturating_add(shift);
+    let header = window.at(local, 30)?;
+    let (true, Some(name), Some(extra)) = (
+        header.starts_with(b"PK\x03\x04"),
+        le(&header, 26, 2),
+        le(&header, 28, 2),
+    ) else {
+        return Ok(None);
+    };
+    let len = usize::try_from(types.packed.min(TYPES_READ)).unwrap_or(0);
+    let packed = window.at(local.saturating_add(30 + name + extra), len)?;
+    let mut text = match types.method {
+        0 => packed,
+        8 => match inflate(&packed) {
+            Some(text) => text,
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    text.make_ascii_lowercase();
+    let says = |what: &[u8]| find(&text, what).is_some();
+    Ok(
+        if says(b"ms-word.template.macroenabledtemplate.main+xml")
+            || says(b"wordprocessingml.template.main+xml")
+        {
+            Some(Main::Template)
+        } else if says(b"ms-word.document.macroenabled.main+xml") {
+            Some(Main::Macros)
+        } else if says(b"wordprocessingml.document.main+xml") {
+            Some(Main::Document)
+        } else {
+            None
+        },
+    )
+}
+
+/// Unpacked, as far as it goes within the bound.
+fn inflate(packed: &[u8]) -> Option<Vec<u8>> {
+    match miniz_oxide::inflate::decompress_to_vec_with_limit(packed, TYPES_UNPACKED) {
+        Ok(text) => Some(text),
+        Err(error) if !error.output.is_empty() => Some(error.output),
+        Err(_) => None,
+    }
 }
 
 /// The offset of the first entry's data, if it can be told: where a stored file
@@ -41,8 +118,16 @@ pub(super) fn first_data(head: &[u8]) -> Option<usize> {
     Some(30 + name + extra)
 }
 
-/// Offset and length of the directory; `None` when the zip's end is missing.
-fn directory<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<Option<(u64, u64)>> {
+/// Where the directory is.
+struct Directory {
+    start: u64,
+    len: u64,
+    /// How much further on everything is than the zip says: what stands before it.
+    shift: u64,
+}
+
+/// `None` when the zip's end is missing.
+fn directory<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<Option<Directory>> {
     // Nearly always there is no comment, so look at the last bytes first.
     for len in [1024, END] {
         let from = window.size().saturating_sub(len as u64);
@@ -68,7 +153,7 @@ fn end_record<F: Read + Seek>(
     tail: &[u8],
     from: u64,
     at: usize,
-) -> io::Result<Option<(u64, u64)>> {
+) -> io::Result<Option<Directory>> {
     let record = &tail[at..];
     let (Some(mut len), Some(mut offset), Some(comment)) =
         (le(record, 12, 4), le(record, 16, 4), le(record, 20, 2))
@@ -92,7 +177,11 @@ fn end_record<F: Read + Seek>(
         }
     }
     if len == 0 {
-        return Ok(Some((offset, 0)));
+        return Ok(Some(Directory {
+            start: offset,
+            len: 0,
+            shift: 0,
+        }));
     }
     // Where it says; or, junk in front of a zip having shifted it, right before
     // the end record.
@@ -100,21 +189,42 @@ fn end_record<F: Read + Seek>(
     for start in [Some(offset), shifted].into_iter().flatten() {
         let fits = start.checked_add(len).is_some_and(|stop| stop <= end);
         if fits && window.at(start, 4)? == b"PK\x01\x02" {
-            return Ok(Some((start, len)));
+            return Ok(Some(Directory {
+                start,
+                len,
+                shift: start - offset,
+            }));
         }
     }
     Ok(None)
 }
 
-/// The name of the directory entry at `at`, and where the next one is.
-fn entry(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
+/// An entry of the directory.
+struct Entry<'a> {
+    name: &'a [u8],
+    /// How it is packed.
+    method: u64,
+    /// How long it is, packed. Bytes.
+    packed: u64,
+    /// Where its own header is.
+    local: u64,
+}
+
+/// The directory entry at `at`, and where the next one is.
+fn entry(bytes: &[u8], at: usize) -> Option<(Entry<'_>, usize)> {
     let record = bytes.get(at..)?;
     if !record.starts_with(b"PK\x01\x02") {
         return None;
     }
     let len = |at| le(record, at, 2).map(|n| n as usize);
     let (name, extra, comment) = (len(28)?, len(30)?, len(32)?);
-    Some((record.get(46..46 + name)?, at + 46 + name + extra + comment))
+    let entry = Entry {
+        name: record.get(46..46 + name)?,
+        method: le(record, 10, 2)?,
+        packed: le(record, 20, 4)?,
+        local: le(record, 42, 4)?,
+    };
+    Some((entry, at + 46 + name + extra + comment))
 }
 
 /// The telling names among a zip's entries.
@@ -131,7 +241,7 @@ struct Seen {
 impl Seen {
     fn note(&mut self, name: &[u8]) {
         match name {
-            b"[Content_Types].xml" => self.types = true,
+            TYPES => self.types = true,
             b"mimetype" => self.mimetype = true,
             b"word/vbaProject.bin" => self.macros = true,
             _ if name.starts_with(b"word/") => self.word = true,
@@ -141,12 +251,13 @@ impl Seen {
         }
     }
 
-    fn content(&self, head: &[u8]) -> Content {
+    fn content(&self, head: &[u8], main: Option<Main>) -> Content {
         if self.types && self.word {
-            return if self.macros {
-                Content::DOCM
-            } else {
-                Content::Docx
+            return match main {
+                Some(Main::Template) => Content::DOTX,
+                Some(Main::Macros) => Content::DOCM,
+                Some(Main::Document) | None if self.macros => Content::DOCM,
+                Some(Main::Document) | None => Content::Docx,
             };
         }
         if self.types && self.excel {

@@ -58,7 +58,7 @@ pub fn detail(file: &FileRecord, now: Timestamp) -> String {
                 "the answer to attempt {attempt} was lost: look in the console, then `retry` or leave it"
             )
         }
-        State::Unsupported { reason } => shown_text(reason, 400),
+        State::Unsupported { reason, .. } => shown_text(reason, 400),
         State::Duplicate { of } => format!("same content as file {of}"),
         State::Superseded { by } => format!("replaced by file {by}"),
         State::Gone => "not there any more".to_owned(),
@@ -106,6 +106,10 @@ pub fn as_json(config: &Config, file: &FileRecord, attempts: u64, now: Timestamp
         State::Superseded { by } => Some(by),
         _ => None,
     };
+    let reason_kind = match &file.state {
+        State::Unsupported { kind, .. } => Some(kind),
+        _ => None,
+    };
     let path = path_of(config, file);
     json!({
         "id": file.id,
@@ -139,6 +143,8 @@ pub fn as_json(config: &Config, file: &FileRecord, attempts: u64, now: Timestamp
         "duplicate_of": of,
         "replaced_by": replaced_by,
         "possible_duplicate": file.possible_duplicate,
+        "may_be_incomplete": file.may_be_incomplete,
+        "reason_kind": reason_kind,
         "source": source(file),
     })
 }

@@ -83,11 +83,11 @@ pub const TABLE: &[(&str, Want)] = &[
     ("program.desktop", No("not a link")),
     ("gradient.gif", No("a GIF image")),
     ("gradient.heic", No("\"heic\" to the image types")),
-    ("heic-named.jpg", No("a HEIC image")),
+    ("heic-named.jpg", No("convert it to .jpg or .png")),
     ("tone.w64", No("a Wave64 sound")),
     ("tone.caf", No("a CAF sound")),
     ("tone.flac", No("a FLAC sound")),
-    ("tone.m4a", No("sound only")),
+    ("tone.m4a", No("convert it to .mp3 or .wav")),
     ("sound-only.mp4", No("sound only")),
     ("sound-only.webm", No("a WebM with sound only")),
     ("tone.ogg", No("an Ogg sound")),
@@ -98,7 +98,7 @@ pub const TABLE: &[(&str, Want)] = &[
 ];
 
 /// Files beside the samples that are none.
-pub const BESIDE: &[&str] = &["README.md", "make.sh"];
+pub const BESIDE: &[&str] = &["README.md", "make.sh", "sorting"];
 
 /// Where they are.
 pub fn folder() -> PathBuf {

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::config::valid::{Config, Folder, Hook};
 use crate::domain::naming::{shown, shown_text};
+use crate::domain::state::State;
 use crate::ledger::{About, Notice};
 use crate::view;
 
@@ -73,6 +74,16 @@ pub fn facts(
         (_, gate) => gate.map(|(_, _, why, _)| why.clone()),
     };
     put("SUPAMETAS_WHY", &shown_text(&text(why), WORDS));
+    let kind = file.and_then(|f| match &f.state {
+        State::Unsupported { kind, .. } => Some(kind.as_str()),
+        _ => None,
+    });
+    put("SUPAMETAS_REASON_KIND", &kind.unwrap_or_default());
+    let incomplete = file.is_some_and(|f| f.may_be_incomplete);
+    put(
+        "SUPAMETAS_MAY_BE_INCOMPLETE",
+        &if incomplete { "1" } else { "" },
+    );
     put("SUPAMETAS_GATE", &gate.map_or("", |(gate, ..)| gate));
     let until = gate.map(|(.., until)| until.to_string());
     put("SUPAMETAS_UNTIL", &text(until));

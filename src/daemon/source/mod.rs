@@ -350,8 +350,12 @@ fn note(due: &SourceWork) -> String {
         _ => None,
     };
     let reason = match &file.state {
-        State::Unsupported { reason } | State::Failed { reason, .. } => Some(reason.as_str()),
+        State::Unsupported { reason, .. } | State::Failed { reason, .. } => Some(reason.as_str()),
         _ => file.last_why.as_deref(),
+    };
+    let reason_kind = match &file.state {
+        State::Unsupported { kind, .. } => Some(kind),
+        _ => None,
     };
     let note = serde_json::json!({
         "file": shown(&file.version.path),
@@ -360,6 +364,8 @@ fn note(due: &SourceWork) -> String {
         "state": file.state.kind(),
         "code": file.last_code,
         "reason": reason.map(|reason| shown_text(reason, 2_000)),
+        "reason_kind": reason_kind,
+        "may_be_incomplete": file.may_be_incomplete,
         "task": task,
         "size": file.version.size,
         "id": file.id,

@@ -10,7 +10,9 @@ use std::io::{self, Cursor, Read, Seek};
 use bytes::Bytes;
 
 use super::body::CHUNK;
-use crate::domain::media::{Media, Sorted, TypeLists, UnsupportedReason, sort, still_incomplete};
+use crate::domain::media::{
+    Media, ReasonKind, Refusal, Sorted, TypeLists, UnsupportedReason, sort, still_incomplete,
+};
 use crate::domain::naming;
 use crate::domain::version::FileVersion;
 use crate::ledger::ContentHash;
@@ -69,7 +71,7 @@ pub enum NotReady {
     /// It can't be read.
     Unreadable(io::Error),
     /// Looked at again, it is not what it was sorted as.
-    Unsupported(String),
+    Unsupported(Refusal),
 }
 
 /// What to prepare.
@@ -185,26 +187,29 @@ fn not_taken(why: NotTaken) -> NotReady {
 }
 
 fn bad_link(error: media::link::LinkError) -> NotReady {
-    NotReady::Unsupported(UnsupportedReason::BadLink(error.to_string()).to_string())
+    NotReady::Unsupported(UnsupportedReason::BadLink(error.to_string()).into())
 }
 
 /// The name that the service is given; on the way the content is looked at
 /// once more, since the type lists may have changed since it was queued.
 fn upload_name<F: Read + Seek>(file: &mut F, wanted: &Wanted<'_>) -> Result<String, NotReady> {
     let name = wanted.version.name();
-    let content = media::detect(file, name, wanted.version.size).map_err(NotReady::Unreadable)?;
-    match sort(&content, name, wanted.types) {
+    let detected = media::detect(file, name, wanted.version.size).map_err(NotReady::Unreadable)?;
+    match sort(&detected.content, name, wanted.types) {
         Sorted::Route {
             media,
             extension_fix,
-        } if media == wanted.media => Ok(naming::upload_name(name, extension_fix)),
-        Sorted::Route { media, .. } => Err(NotReady::Unsupported(format!(
-            "it was sorted as {} and is {media} now: the type lists have changed; `retry` sorts it again",
-            wanted.media
+        } if media == wanted.media => Ok(naming::upload_name(name, extension_fix.as_deref())),
+        Sorted::Route { media, .. } => Err(NotReady::Unsupported(Refusal::new(
+            ReasonKind::ListsChanged,
+            format!(
+                "it was sorted as {} and is {media} now: the type lists have changed; `retry` sorts it again",
+                wanted.media
+            ),
         ))),
-        Sorted::Unsupported(reason) => Err(NotReady::Unsupported(reason.to_string())),
+        Sorted::Unsupported(reason) => Err(NotReady::Unsupported(reason.into())),
         Sorted::Incomplete => Err(NotReady::Unsupported(
-            still_incomplete(&content).to_string(),
+            still_incomplete(&detected.content).into(),
         )),
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::domain::error_table::Judgement;
 use crate::domain::ids::{AttemptId, FileId};
+use crate::domain::refusal::Refusal;
 
 /// What happened to a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +43,8 @@ pub enum Event {
         /// The newer version.
         by: FileId,
     },
-    /// Sorted, and not something the service takes. In words.
-    Unsupported(String),
+    /// Sorted, and not something the service takes.
+    Unsupported(Refusal),
     /// The content is another file's.
     SameAs {
         /// The file that was, or is being, sent.

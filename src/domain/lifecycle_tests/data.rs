@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::domain::error_table::{Holds, Lifts, Scope};
+use crate::domain::refusal::ReasonKind;
 
 pub(super) fn went(state: &State, event: &Event, at: Moment, policy: &Policy) -> Go {
     match step(state, event, at, policy) {
@@ -408,8 +409,9 @@ fn what_ends_without_a_request_says_why() {
     let queued = &states()[0].1;
     for (event, next) in [
         (
-            Event::Unsupported("a zip".to_owned()),
+            Event::Unsupported("a zip".into()),
             State::Unsupported {
+                kind: ReasonKind::Unlisted,
                 reason: "a zip".to_owned(),
             },
         ),

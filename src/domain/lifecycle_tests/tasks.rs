@@ -264,7 +264,7 @@ fn the_source_goes_by_policy_and_only_at_the_end() {
         (submitted(),     on_task(TaskState::Fail),            [None, Some(MoveRejected), None]),
         (uploading(true), answer(Verdict::Reject),             [None, Some(MoveRejected), None]),
         (uploading(true), retry,                               [None, Some(MoveRejected), None]),
-        (queued.clone(),  Event::Unsupported("w".to_owned()),  [None, Some(MoveRejected), None]),
+        (queued.clone(),  Event::Unsupported("w".into()),  [None, Some(MoveRejected), None]),
         (submitted(),     on_task(TaskState::Cancel),          [None, None, None]),
         (queued.clone(),  same(false),                         [None, None, None]),
         (queued,          Event::Vanished,                     [None, None, None]),

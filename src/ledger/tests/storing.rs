@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::answer::Code;
 use crate::domain::error_table::{Holds, Lifts};
 use crate::domain::gate::{Closed, Gate, GateKey, Status, Streak};
+use crate::domain::refusal::ReasonKind;
 use crate::domain::state::{Polls, Tries};
 use crate::ledger::{gates, rows};
 
@@ -61,7 +62,10 @@ fn every_state() -> Vec<State> {
             attempt: AttemptId(4),
         },
         State::Lost { task },
-        State::Unsupported { reason },
+        State::Unsupported {
+            kind: ReasonKind::Unlisted,
+            reason,
+        },
         State::Duplicate { of: FileId(77) },
         State::Superseded { by: FileId(78) },
         State::Gone,

@@ -231,6 +231,7 @@ function tell(file) {
         ["Last asked", file.polls && el("span", {}, when(file.polls.last_at), bdi(` · ${[file.polls.code, file.polls.message].filter(Boolean).join(" ")} · ${file.polls.count} times`))],
         ["Same as", file.duplicate_of && other(file.duplicate_of)],
         ["Replaced by", file.replaced_by && other(file.replaced_by)],
+        ["Complete?", file.may_be_incomplete && "maybe not: its end seemed to be missing"],
         ["Sent twice?", file.possible_duplicate && "possibly: an answer was lost, and it was sent again"],
         ["Source", file.source && bdi(file.source)],
         ["BLAKE3", file.blake3 && el("code", { textContent: file.blake3 })],
