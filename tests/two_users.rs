@@ -6,3 +6,5 @@
 #[path = "two_users/ordinary.rs"]
 mod ordinary;
 mod support;
+#[path = "two_users/writers.rs"]
+mod writers;

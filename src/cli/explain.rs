@@ -4,6 +4,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -14,10 +15,13 @@ use crate::config::valid::Config;
 use crate::config::{Machine, tidy};
 use crate::domain::ids::FolderName;
 use crate::domain::naming::shown;
-use crate::explain::{Answer, Asked, Explanation, decide, gather};
+use crate::domain::writers::{Openness, Writing};
+use crate::explain::facts::Place;
+use crate::explain::{Answer, Asked, Explanation, Facts, decide, gather};
 use crate::ledger::{Ledger, LedgerError};
 use crate::limited::Calls;
 use crate::ports::World;
+use crate::web::client;
 
 /// Why was this file not taken, and what can I do?
 ///
@@ -72,7 +76,8 @@ pub fn main(config: &Path, args: Args) -> Outcome {
                 return Ok(Exit::Success);
             }
         };
-        let facts = gather(&config, ledger.as_ref(), &asked, now).await?;
+        let mut facts = gather(&config, ledger.as_ref(), &asked, now).await?;
+        ask_daemon(&config, &mut facts).await;
         let explained = decide(&facts);
         if args.json {
             out::print_json(&as_json(&facts.path, &explained));
@@ -84,6 +89,40 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             _ => Exit::Success,
         })
     })
+}
+
+/// What the events of a running daemon say of a file's writers goes into the
+/// facts; who asks hears no events. A daemon that does not answer says nothing.
+async fn ask_daemon(config: &Config, facts: &mut Facts) {
+    let Place::File(file) = &mut facts.place else {
+        return;
+    };
+    let Ok(opened) = file.there.as_mut().map(|there| &mut there.opened) else {
+        return;
+    };
+    let (Ok(opened), Some(true)) = (opened, facts.running) else {
+        return;
+    };
+    if opened.open == Openness::Yes {
+        return;
+    }
+    let Ok(standing) = client::standing(&config.ledger).await else {
+        return;
+    };
+    let name = shown(&file.folder.rel);
+    let written = standing
+        .folders
+        .iter()
+        .filter(|folder| folder.folder == file.folder.name)
+        .filter_map(|folder| folder.live.as_ref())
+        .flat_map(|live| &live.being_written)
+        .find(|written| written.file == name);
+    if let Some(written) = written {
+        opened.open = Openness::Writing(Writing {
+            since: written.since.0,
+            still: Duration::ZERO,
+        });
+    }
 }
 
 /// What the argument means; `Err`: several files, for a person to choose from.

@@ -104,6 +104,7 @@ pub fn tell(standing: &Standing) -> String {
     for (folder, problem) in problems {
         let _ = writeln!(text, "\nfolder {folder}: {}", shown_text(problem, 400));
     }
+    text.push_str(&being_written(standing));
     for left in &standing.left_behind {
         let _ = writeln!(text, "\nLEFT BEHIND  {}", shown_text(&left.why, 1_000));
     }
@@ -196,6 +197,28 @@ fn in_flight(standing: &Standing, uploads: &[UploadView]) -> String {
         let _ = write!(text, "\n… and {more} more");
     }
     text.push('\n');
+    text
+}
+
+/// Files that their writers have not closed, a line each.
+fn being_written(standing: &Standing) -> String {
+    let all = standing.folders.iter().flat_map(|folder| {
+        let live = folder.live.iter();
+        live.flat_map(|live| &live.being_written)
+            .map(move |file| (&folder.folder, file))
+    });
+    let mut text = String::new();
+    for (folder, file) in all.clone().take(SHOWN) {
+        let name = shown_text(&file.file, 300);
+        let _ = writeln!(
+            text,
+            "\n{folder}/{name}: being written since {}",
+            file.since.0
+        );
+    }
+    if let Some(more @ 1..) = all.count().checked_sub(SHOWN) {
+        let _ = writeln!(text, "… and {more} more are being written");
+    }
     text
 }
 

@@ -14,6 +14,7 @@ use crate::config::valid::{Config, Folder, WatchMode};
 use crate::domain::ids::FolderName;
 use crate::domain::place::FolderPlace;
 use crate::domain::settle::Sighted;
+use crate::domain::time::Timestamp;
 use crate::limited::Calls;
 use crate::ports::World;
 use crate::watch::budget::{self, WatchBudget};
@@ -177,6 +178,13 @@ impl Folders {
             .iter()
             .map(|(name, entry)| (name.clone(), entry.watch.status().borrow().clone()))
             .collect()
+    }
+
+    /// Files of a folder that are being written, as its events tell, and since
+    /// when; at most `most`.
+    pub fn being_written(&self, name: &FolderName, most: usize) -> Vec<(Vec<u8>, Timestamp)> {
+        let watch = self.entries().get(name).map(|entry| entry.watch.clone());
+        watch.map_or_else(Vec::new, |watch| watch.being_written(most))
     }
 
     /// Asks for a scan of a folder.

@@ -13,6 +13,7 @@ use super::context::Context;
 use super::pushes;
 use crate::config::valid::{Config, Dataset};
 use crate::domain::ids::FolderName;
+use crate::domain::time::Timestamp;
 use crate::ledger::Ledger;
 use crate::live::{FolderFacts, Live, ScanFacts};
 use crate::ports::{BoxFuture, World};
@@ -51,7 +52,11 @@ impl Backstage for Context {
 
     fn folders(&self) -> BTreeMap<FolderName, FolderFacts> {
         let all = self.folders.status().into_iter();
-        all.map(|(name, status)| (name, facts(status))).collect()
+        all.map(|(name, status)| {
+            let being_written = self.folders.being_written(&name, WRITTEN_SHOWN);
+            (name, facts(status, being_written))
+        })
+        .collect()
     }
 
     fn watch_limit(&self) -> Option<u64> {
@@ -79,7 +84,10 @@ impl Backstage for Context {
     }
 }
 
-fn facts(status: WatchStatus) -> FolderFacts {
+/// Files of a folder that are told to be being written, at most.
+const WRITTEN_SHOWN: usize = 100;
+
+fn facts(status: WatchStatus, being_written: Vec<(Vec<u8>, Timestamp)>) -> FolderFacts {
     FolderFacts {
         checked: status.checked,
         online: status.online,
@@ -101,5 +109,6 @@ fn facts(status: WatchStatus) -> FolderFacts {
             skipped: scan.skipped,
             troubles: scan.troubles,
         }),
+        being_written,
     }
 }

@@ -52,10 +52,7 @@ pub struct Writing {
 pub enum Heard {
     /// A writer has it.
     Writing(Writing),
-    /// Its last writer closed it, but some program has it open. That may be a
-    /// reader or another writer; the events are the same.
-    Held,
-    /// Its last writer closed it, and no program has it open.
+    /// Its last writer closed it.
     Closed,
     /// Nothing: no event told of it since its directory is watched, or events
     /// were lost.
@@ -199,11 +196,9 @@ mod tests {
             (O::Yes, Heard::Unknown, O::Yes, O::Yes),
             (O::No, Heard::Unknown, O::No, O::Unknown),
             (O::No, Heard::Closed, O::No, O::Unknown),
-            (O::No, Heard::Held, O::No, O::Unknown),
             (O::No, Heard::Writing(w), O::No, O::Writing(w)),
             (O::Unknown, Heard::Writing(w), O::Writing(w), O::Writing(w)),
             (O::Unknown, Heard::Closed, O::No, O::Unknown),
-            (O::Unknown, Heard::Held, O::Unknown, O::Unknown),
             (O::Unknown, Heard::Unknown, O::Unknown, O::Unknown),
         ] {
             assert_eq!(O::told(lease, heard, true), here, "{lease:?} {heard:?}");

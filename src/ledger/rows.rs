@@ -90,6 +90,8 @@ pub struct Source {
     pub target: Option<Vec<u8>>,
     /// How it ended; `None`: still to be done.
     pub done: Option<SourceEnd>,
+    /// Why it is left alone for now, while it is still to be done.
+    pub left: Option<String>,
 }
 
 /// How the action on a source ended.
@@ -424,14 +426,17 @@ fn source(row: &Row<'_>) -> Result<Option<Source>, Fail> {
     let Some(action) = row.get::<_, Option<String>>(38)? else {
         return Ok(None);
     };
+    let note = row.get::<_, Option<String>>(42)?;
+    let mut left = None;
     let done = match row.get::<_, Option<String>>(41)?.as_deref() {
-        None => None,
+        None => {
+            left = note;
+            None
+        }
         Some("moved") => Some(SourceEnd::Moved),
         Some("deleted") => Some(SourceEnd::Deleted),
         Some("missing") => Some(SourceEnd::Missing),
-        Some("kept") => Some(SourceEnd::Kept(
-            row.get::<_, Option<String>>(42)?.unwrap_or_default(),
-        )),
+        Some("kept") => Some(SourceEnd::Kept(note.unwrap_or_default())),
         Some(other) => return Err(bad("source_done", other).into()),
     };
     Ok(Some(Source {
@@ -439,6 +444,7 @@ fn source(row: &Row<'_>) -> Result<Option<Source>, Fail> {
         due: Timestamp(row.get(39)?),
         target: row.get(40)?,
         done,
+        left,
     }))
 }
 
@@ -489,6 +495,8 @@ pub(super) fn store(conn: &Connection, file: &FileRecord, dataset: i64) -> Resul
     let c = columns_of(&file.state);
     let (polls, tries) = (c.polls, c.tries);
     let (done, note) = source_end_columns(file.source.as_ref().and_then(|s| s.done.as_ref()));
+    let left = file.source.as_ref().and_then(|s| s.left.as_deref());
+    let note = note.or(left.filter(|_| done.is_none()));
     let mut statement = conn.prepare_cached(
         "UPDATE files SET dataset = ?2, media = ?3, hash = ?4, options = ?5, state = ?6, \
          not_before = ?7, attempt = ?8, last_byte = ?9, task = ?10, next_poll = ?11, \

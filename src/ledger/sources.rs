@@ -106,6 +106,26 @@ impl Ledger {
         .await
     }
 
+    /// Puts off what is to be done with a source that is left alone for now, and
+    /// records why.
+    pub async fn source_left(
+        &self,
+        id: FileId,
+        due: Timestamp,
+        why: String,
+    ) -> Result<(), LedgerError> {
+        self.write(1, move |work| {
+            work.conn
+                .prepare_cached(
+                    "UPDATE files SET source_due = ?2, source_note = ?3 \
+                     WHERE id = ?1 AND source_action IS NOT NULL AND source_done IS NULL",
+                )?
+                .execute(params![id.0, due.0, why])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Puts off what is to be done with a source, where it can't be done now.
     pub async fn source_later(&self, id: FileId, due: Timestamp) -> Result<(), LedgerError> {
         self.write(1, move |work| {

@@ -202,6 +202,7 @@ impl Work<'_> {
                 due: at.now.plus(source_wait(event)),
                 target: None,
                 done: None,
+                left: None,
             });
         } else if matches!(file.state, State::Queued { .. }) {
             // What was to become of the source belonged to the old end.

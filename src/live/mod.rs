@@ -124,6 +124,9 @@ pub struct FolderFacts {
     pub scans: u64,
     /// The last of them.
     pub last_scan: Option<ScanFacts>,
+    /// Files that are being written, by their paths in the folder, and since
+    /// when; some of them, where there are many.
+    pub being_written: Vec<(Vec<u8>, Timestamp)>,
 }
 
 /// How a whole scan went.

@@ -78,8 +78,16 @@ pub fn source(file: &FileRecord) -> Option<String> {
         (Some(SourceEnd::Deleted), _) => "deleted".to_owned(),
         (Some(SourceEnd::Kept(why)), _) => format!("kept: {why}"),
         (Some(SourceEnd::Missing), _) => "was not there any more".to_owned(),
-        (None, SourceAction::Delete) => "to be deleted".to_owned(),
-        (None, _) => "to be moved".to_owned(),
+        (None, action) => {
+            let what = match action {
+                SourceAction::Delete => "to be deleted",
+                SourceAction::MoveDone | SourceAction::MoveRejected => "to be moved",
+            };
+            match &source.left {
+                Some(why) => format!("{what}, at {} at the earliest: {why}", source.due),
+                None => what.to_owned(),
+            }
+        }
     })
 }
 

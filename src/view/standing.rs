@@ -134,6 +134,16 @@ pub struct FolderLive {
     pub scan_began_at: Option<Stamp>,
     pub scans: u64,
     pub last_scan: Option<ScanView>,
+    #[serde(default)]
+    pub being_written: Vec<WrittenView>,
+}
+
+/// A file that is being written.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenView {
+    pub file: String,
+    pub since: Stamp,
 }
 
 /// How a scan went.
@@ -292,6 +302,14 @@ impl FolderLive {
             scan_began_at: facts.scan_began_at.map(Stamp),
             scans: facts.scans,
             last_scan: facts.last_scan.as_ref().map(ScanView::of),
+            being_written: facts
+                .being_written
+                .iter()
+                .map(|(path, since)| WrittenView {
+                    file: shown(path),
+                    since: Stamp(*since),
+                })
+                .collect(),
         }
     }
 }

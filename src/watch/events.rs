@@ -100,16 +100,13 @@ impl EventWatcher {
     /// Starts one; what it hears goes to `to`, on a thread of notify's. What
     /// says something of writers goes to `writers` before that.
     pub fn start(
-        mut writers: impl FnMut(&Path, Told) -> bool + Send + 'static,
+        writers: impl Fn(&Path, Told) + Send + 'static,
         to: impl Fn(Signal) + Send + 'static,
     ) -> Result<EventWatcher, NoEvents> {
         let mut writes = RecentWrites::default();
         let handler = move |event: notify::Result<Event>| {
-            if let Some((path, told)) = event.as_ref().ok().and_then(of_writers)
-                && writers(path, told)
-            {
-                let (path, kind) = (path.to_owned(), HintKind::Closed);
-                to(Signal::Hint(Hint { path, kind }));
+            if let Some((path, told)) = event.as_ref().ok().and_then(of_writers) {
+                writers(path, told);
             }
             translate(event, &mut |signal| {
                 if !writes.repeats(&signal, Instant::now()) {
@@ -187,7 +184,6 @@ fn of_writers(event: &Event) -> Option<(&Path, Told)> {
         EventKind::Create(CreateKind::File) => Told::Created,
         EventKind::Access(AccessKind::Open(_)) => Told::Opened,
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Told::ClosedByWriter,
-        EventKind::Access(AccessKind::Close(_)) => Told::ClosedByReader,
         EventKind::Modify(ModifyKind::Data(_)) => Told::Written,
         // Without a number it is a watched directory that tells of itself, by
         // the path that it had.

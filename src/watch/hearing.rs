@@ -328,15 +328,16 @@ impl Hearing<'_> {
         let started = EventWatcher::start(
             move |path, told| {
                 let Some(shared) = heard_by.upgrade() else {
-                    return false;
+                    return;
                 };
                 let at = At {
                     instant: Instant::now(),
                     wall: shared.setup.world.clock.now(),
                 };
-                let rel = path.strip_prefix(&shared.folder.path);
-                let rel = rel.map(|rel| rel.as_os_str().as_bytes());
-                rel.is_ok_and(|rel| shared.root.probe().hear(source, rel, told, at))
+                if let Ok(rel) = path.strip_prefix(&shared.folder.path) {
+                    let rel = rel.as_os_str().as_bytes();
+                    shared.root.probe().hear(source, rel, told, at);
+                }
             },
             move |signal| {
                 let Some(shared) = to.upgrade() else { return };

@@ -253,6 +253,14 @@ impl FolderWatch {
         self.status.clone()
     }
 
+    /// Files that are being written, as events tell, and since when: at most
+    /// `most` of those whose names are taken.
+    pub fn being_written(&self, most: usize) -> Vec<(Vec<u8>, Timestamp)> {
+        let rules = &self.shared.rules;
+        let taken = |rel: &[u8]| rules.taken_by_name(rel).is_ok();
+        self.shared.root.probe().written(most, taken)
+    }
+
     /// Asks for a whole scan. One under way is followed by another.
     pub fn request_rescan(&self) {
         self.shared.ask_rescan();

@@ -7,15 +7,17 @@
 //! where nothing is heard, is [`Heard::Unknown`], and so is everything when
 //! events were lost or a new source of events begins.
 //!
-//! The kernel merges an event with the same one before it, and tells the
-//! opening of a reader as that of a writer. So openings are counted only to
-//! notice that somebody *else* may have a file open when its writer closes it
-//! ([`Heard::Held`]); a count that is too high costs a longer wait, never a half
-//! file. Our own looks at a file come and go in the count as those of any reader.
+//! The opening of a reader is the same event as that of a writer, and the close
+//! of a reader is none (notify does not subscribe to it). So an opening counts
+//! only where it follows a creation: that is a writer. A hard link is created
+//! and not opened; to not take our own look at one for a writer, a file that is
+//! looked at before it was opened is forgotten ([`Probe::heard`]).
 //!
-//! What it can't tell: who opened a file before its directory was watched, a
-//! memory map that is written to, and a file that is opened by another name of
-//! its own (a hard link) outside the folder.
+//! What it can't tell: who opened a file before its directory was watched; that
+//! a second writer has it open, before that one writes; a memory map that is
+//! written to; a file that is opened by a name of its own outside the folder. A
+//! file that was cut by its path (`truncate(2)`) looks as if it were being
+//! written.
 //!
 //! Must not: look at a file, or grow beyond [`MOST`] files and [`MOST_BYTES`].
 
@@ -43,8 +45,6 @@ pub enum Told {
     Written,
     /// A program that could write closed it.
     ClosedByWriter,
-    /// A program that could only read closed it.
-    ClosedByReader,
     /// The name, of a file or a directory, was renamed away; both ends of one
     /// rename bear the same number.
     RenamedFrom(usize),
@@ -95,8 +95,6 @@ struct Entry {
     /// Since when it is written.
     since: Timestamp,
     last: Instant,
-    /// Openings without their close, as far as they can be counted.
-    opens: u32,
     /// It was closed since the last sweep.
     young: bool,
 }
@@ -109,8 +107,6 @@ enum State {
     Begun,
     /// It was written to and not closed.
     Written,
-    /// It was closed by a writer, while another program had it open.
-    Held,
     /// It was closed.
     Closed,
 }
@@ -138,19 +134,25 @@ impl Probe {
         }
     }
 
-    /// Takes an event in. `true`: it shows that a file is closed, though it is
-    /// not the close of a writer.
-    pub fn hear(&self, source: Source, rel: &[u8], told: Told, at: At) -> bool {
+    /// Takes an event in.
+    pub fn hear(&self, source: Source, rel: &[u8], told: Told, at: At) {
         let mut table = self.table();
-        table.source == source.0 && table.hear(rel, told, at)
+        if table.source == source.0 {
+            table.hear(rel, told, at);
+        }
     }
 
-    /// What is known of one file.
+    /// What is known of one file, which is going to be opened for a look.
     pub fn heard(&self, rel: &[u8], now: Instant) -> Heard {
-        self.table()
-            .files
-            .get(rel)
-            .map_or(Heard::Unknown, |entry| entry.heard(now))
+        let mut table = self.table();
+        let Some(entry) = table.files.get(rel) else {
+            return Heard::Unknown;
+        };
+        if entry.state == State::Named {
+            table.remove(rel);
+            return Heard::Unknown;
+        }
+        entry.heard(now)
     }
 
     /// The files that are being written, and since when; at most `most` of
@@ -186,8 +188,6 @@ impl Entry {
                 since: self.since,
                 still: now.saturating_duration_since(self.last),
             }),
-            State::Held => Heard::Held,
-            State::Closed if self.opens > 0 => Heard::Held,
             State::Closed => Heard::Closed,
             State::Named => Heard::Unknown,
         }
@@ -195,31 +195,28 @@ impl Entry {
 }
 
 impl Table {
-    fn hear(&mut self, rel: &[u8], told: Told, at: At) -> bool {
+    fn hear(&mut self, rel: &[u8], told: Told, at: At) {
         match told {
-            Told::Created => {
-                self.put(rel, Entry::new(State::Named, at));
-                false
-            }
+            Told::Created => self.put(rel, Entry::new(State::Named, at)),
             Told::Opened => {
                 self.change(rel, |entry| {
-                    entry.opens = entry.opens.saturating_add(1);
                     if entry.state == State::Named {
-                        (entry.state, entry.since, entry.last) =
-                            (State::Begun, at.wall, at.instant);
+                        *entry = Entry::new(State::Begun, at);
                     }
                 });
-                false
             }
             Told::Written => {
-                self.written(rel, at);
-                false
+                let since = match self.files.get(rel) {
+                    Some(entry) if entry.is_written() => entry.since,
+                    _ => at.wall,
+                };
+                let entry = Entry {
+                    since,
+                    ..Entry::new(State::Written, at)
+                };
+                self.change_or_put(rel, entry);
             }
-            Told::ClosedByWriter => {
-                self.closed_by_writer(rel, at);
-                false
-            }
-            Told::ClosedByReader => self.closed_by_reader(rel),
+            Told::ClosedByWriter => self.change_or_put(rel, Entry::new(State::Closed, at)),
             Told::RenamedFrom(number) => {
                 let files = self.take(rel);
                 self.moving = Some(Moving {
@@ -227,70 +224,10 @@ impl Table {
                     from: rel.to_vec(),
                     files,
                 });
-                false
             }
-            Told::RenamedTo(number) => {
-                self.renamed_to(rel, number);
-                false
-            }
-            Told::Removed => {
-                self.take(rel);
-                false
-            }
+            Told::RenamedTo(number) => self.renamed_to(rel, number),
+            Told::Removed => drop(self.take(rel)),
         }
-    }
-
-    fn written(&mut self, rel: &[u8], at: At) {
-        let known = self.change(rel, |entry| {
-            if !entry.is_written() {
-                entry.since = at.wall;
-            }
-            entry.state = State::Written;
-            entry.opens = entry.opens.max(1);
-            entry.last = at.instant;
-        });
-        if !known {
-            let entry = Entry::new(State::Written, at);
-            self.put(rel, Entry { opens: 1, ..entry });
-        }
-    }
-
-    fn closed_by_writer(&mut self, rel: &[u8], at: At) {
-        let known = self.change(rel, |entry| {
-            entry.opens = entry.opens.saturating_sub(1);
-            entry.last = at.instant;
-            entry.young = true;
-            entry.state = match entry.state {
-                State::Closed => State::Closed,
-                _ if entry.opens == 0 => State::Closed,
-                _ => State::Held,
-            };
-        });
-        if !known {
-            self.put(rel, Entry::new(State::Closed, at));
-        }
-    }
-
-    fn closed_by_reader(&mut self, rel: &[u8]) -> bool {
-        let (mut forget, mut closed) = (false, false);
-        self.change(rel, |entry| {
-            entry.opens = entry.opens.saturating_sub(1);
-            match entry.state {
-                // Its writer has it still.
-                State::Written => entry.opens = entry.opens.max(1),
-                // Nobody but readers opened it: it is a hard link.
-                State::Begun if entry.opens == 0 => forget = true,
-                State::Held if entry.opens == 0 => {
-                    entry.state = State::Closed;
-                    closed = true;
-                }
-                State::Named | State::Begun | State::Held | State::Closed => {}
-            }
-        });
-        if forget {
-            self.take(rel);
-        }
-        closed
     }
 
     fn renamed_to(&mut self, rel: &[u8], number: usize) {
@@ -321,6 +258,12 @@ impl Table {
             _ => {}
         }
         true
+    }
+
+    fn change_or_put(&mut self, rel: &[u8], now: Entry) {
+        if !self.change(rel, |entry| *entry = now) {
+            self.put(rel, now);
+        }
     }
 
     /// Replaces what is known of a file, if there is room.
@@ -391,7 +334,6 @@ impl Entry {
             state,
             since: at.wall,
             last: at.instant,
-            opens: 0,
             young: true,
         }
     }

@@ -12,12 +12,13 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
@@ -27,12 +28,17 @@ use crate::config::valid::Folder;
 use crate::domain::ids::FolderName;
 use crate::domain::lifecycle::SourceAction;
 use crate::domain::naming::{shown, shown_text};
-use crate::domain::settle::Openness;
+use crate::domain::settle::{Openness, SteadyClock};
 use crate::domain::state::State;
+use crate::domain::time::Timestamp;
+use crate::domain::version::FileVersion;
+use crate::domain::writers::{LeftAlone, Rest, may_touch};
 use crate::failpoint::failpoint;
 use crate::files::{self, Dir, Disposed, FileError, Goal, Place};
 use crate::ledger::{LedgerError, SourceEnd, SourceWork};
-use crate::watch::{FolderRoot, NotTaken, lease};
+use crate::ports::World;
+use crate::watch::lease::{self, Asked};
+use crate::watch::{FolderRoot, NotTaken};
 
 /// Actions taken from the ledger at a time.
 const BATCH: usize = 64;
@@ -53,8 +59,9 @@ const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// mount must not hold up the others.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 
-/// What a folder's worker ended with.
-type Worked = (FolderName, Result<(), LedgerError>);
+/// What a folder's worker ended with: when something is to be looked at again
+/// soon, if so.
+type Worked = (FolderName, Result<Option<Duration>, LedgerError>);
 
 /// Runs until `stop`. Each folder has a worker of its own: one whose file
 /// system does not answer holds up no other folder, and no stop.
@@ -65,7 +72,7 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskF
         () = stop.cancelled() => return Ok(()),
         _ = tokio::time::timeout(FIRST_LOOK, looked_for(&ctx)) => {}
     }
-    let mut workers = Workers::default();
+    let mut workers = Workers::new();
     loop {
         let mut woken = std::pin::pin!(ctx.sources.notified());
         woken.as_mut().enable();
@@ -101,13 +108,24 @@ fn trouble(error: &LedgerError) -> Duration {
 }
 
 /// The workers that are at it, at most one a folder.
-#[derive(Default)]
 struct Workers {
     tasks: JoinSet<Worked>,
     busy: BTreeSet<FolderName>,
+    /// When a source that was left alone is to be looked at again.
+    soon: Option<Instant>,
+    steady: Arc<Steady>,
 }
 
 impl Workers {
+    fn new() -> Workers {
+        Workers {
+            tasks: JoinSet::new(),
+            busy: BTreeSet::new(),
+            soon: None,
+            steady: Arc::new(Steady::new()),
+        }
+    }
+
     /// Gives what is due to the workers of its folders. Says how long to wait
     /// until something else may be due.
     async fn begin(&mut self, ctx: &Arc<Context>) -> Result<Duration, LedgerError> {
@@ -122,15 +140,25 @@ impl Workers {
         }
         for (folder, due) in by_folder {
             self.busy.insert(folder.clone());
-            self.tasks.spawn(work(ctx.clone(), folder, due));
+            self.tasks
+                .spawn(work(ctx.clone(), self.steady.clone(), folder, due));
         }
-        Ok(match (full, ctx.running().touches_sources) {
+        let soon = self
+            .soon
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        if soon.is_some_and(|wait| wait.is_zero()) {
+            self.soon = None;
+        }
+        let usual = match (full, ctx.running().touches_sources) {
             // Other folders may have more.
             (true, _) => Duration::ZERO,
             (false, true) => TRY_AGAIN / 4,
             // Nothing but what other settings may have left.
             (false, false) => TRY_AGAIN,
-        })
+        };
+        Ok(soon
+            .filter(|wait| !wait.is_zero())
+            .map_or(usual, |wait| wait.min(usual)))
     }
 
     /// The outer error is a panic of a worker.
@@ -140,16 +168,48 @@ impl Workers {
     ) -> Result<Result<(), LedgerError>, TaskFailure> {
         let (folder, done) = ended.map_err(panic_text)?;
         self.busy.remove(&folder);
-        Ok(done)
+        Ok(done.map(|wait| {
+            let at = wait.map(|wait| Instant::now() + wait);
+            self.soon = self.soon.into_iter().chain(at).min();
+        }))
     }
 }
 
-async fn work(ctx: Arc<Context>, folder: FolderName, due: Vec<SourceWork>) -> Worked {
+async fn work(
+    ctx: Arc<Context>,
+    steady: Arc<Steady>,
+    folder: FolderName,
+    due: Vec<SourceWork>,
+) -> Worked {
     let at_a_time = Semaphore::new(AT_A_TIME);
     // Together, so that their records share commits.
-    let acts = due.into_iter().map(|source| act(&ctx, source, &at_a_time));
-    let done = join_all(acts).await.into_iter().collect();
-    (folder, done)
+    let acts = due
+        .into_iter()
+        .map(|source| act(&ctx, source, &at_a_time, &steady));
+    let done: Result<Vec<_>, _> = join_all(acts).await.into_iter().collect();
+    (folder, done.map(|waits| waits.into_iter().flatten().min()))
+}
+
+/// The time of day, as far as files' ages can be told by it: see
+/// [`SteadyClock`].
+struct Steady {
+    start: Instant,
+    clock: Mutex<SteadyClock>,
+}
+
+impl Steady {
+    fn new() -> Steady {
+        Steady {
+            start: Instant::now(),
+            clock: Mutex::new(SteadyClock::new()),
+        }
+    }
+
+    /// `longest`: the longest age that is asked for.
+    fn read(&self, world: &World, longest: Duration) -> Option<Timestamp> {
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.read(self.start.elapsed(), world.clock.now(), longest)
+    }
 }
 
 /// Returns when each folder was looked for.
@@ -159,11 +219,13 @@ async fn looked_for(ctx: &Context) {
     }
 }
 
+/// Says when to look again, where that is soon.
 async fn act(
     ctx: &Arc<Context>,
     due: SourceWork,
     at_a_time: &Semaphore,
-) -> Result<(), LedgerError> {
+    steady: &Steady,
+) -> Result<Option<Duration>, LedgerError> {
     // Never closed; an error would only mean that all go at once.
     let turn = at_a_time.acquire().await;
     let later = ctx.world.clock.now().plus(TRY_AGAIN);
@@ -172,9 +234,19 @@ async fn act(
     let name = &due.file.folder;
     let folder = running.config.folders.get(name).cloned();
     let Some((folder, (root, _))) = folder.zip(ctx.folders.online_root(name)) else {
-        return ctx.ledger.source_later(id, later).await;
+        ctx.ledger.source_later(id, later).await?;
+        return Ok(None);
     };
     let target = target(&folder, &due);
+    // Before anything is recorded or renamed.
+    let wall = steady.read(&ctx.world, folder.unclosed_wait);
+    if let Err((why, wait)) = may_be_touched(&folder, &root, &due, wall).await {
+        let file = shown(&due.file.version.path);
+        tracing::debug!(%file, %id, ?wait, "the source is left alone for now: {why}");
+        let until = ctx.world.clock.now().plus(wait);
+        ctx.ledger.source_left(id, until, why.to_string()).await?;
+        return Ok(Some(wait));
+    }
     let meant = target.as_ref().map(Target::path);
     if !ctx
         .ledger
@@ -182,7 +254,7 @@ async fn act(
         .await?
     {
         // Retried by an operator meanwhile: the file is on its way again.
-        return Ok(());
+        return Ok(None);
     }
     failpoint!("source.intended");
     let (action, file) = (due.action, shown(&due.file.version.path));
@@ -215,12 +287,72 @@ async fn act(
                 %file, %id, ?action, %error,
                 "the source stays where it is, and is tried again in a minute"
             );
-            return ctx.ledger.source_later(id, later).await;
+            ctx.ledger.source_later(id, later).await?;
+            return Ok(None);
         }
     };
     ctx.ledger.source_done(id, end).await?;
     failpoint!("source.recorded");
-    Ok(())
+    Ok(None)
+}
+
+/// Whether it has to be left alone for now: why, and for how long. What can't be
+/// looked at is for `perform` to say something of.
+async fn may_be_touched(
+    folder: &Arc<Folder>,
+    root: &Arc<FolderRoot>,
+    due: &SourceWork,
+    wall: Option<Timestamp>,
+) -> Result<(), (LeftAlone, Duration)> {
+    let root = root.clone();
+    let (version, seen_at) = (due.file.version.clone(), due.file.seen_at);
+    let looked = tokio::task::spawn_blocking(move || rest(&root, &version, seen_at, wall));
+    match looked.await.ok().flatten() {
+        Some(rest) => may_touch(&rest, folder.unclosed_wait),
+        None => Ok(()),
+    }
+}
+
+/// What is known of a source's writers; `None`: it is not there, or is another
+/// version.
+fn rest(
+    root: &FolderRoot,
+    version: &FileVersion,
+    seen_at: Timestamp,
+    wall: Option<Timestamp>,
+) -> Option<Rest> {
+    let heard = root.probe().heard(&version.path, std::time::Instant::now());
+    let (found, asked, ctime_ns) = match root.open_file(&version.path) {
+        Ok(opened) => (
+            opened.version,
+            lease::ask(&opened.file),
+            Some(opened.ctime_ns),
+        ),
+        Err(NotTaken::NoRight) => (root.look(&version.path).ok()?, Asked::NOTHING, None),
+        Err(_) => return None,
+    };
+    if !found.matches(version) {
+        return None;
+    }
+    // Ahead of the clock, its time says nothing.
+    let changed = ctime_ns.map(|ns| Timestamp(ns / 1_000_000));
+    let by_ctime = wall
+        .zip(changed)
+        .filter(|(now, changed)| changed <= now)
+        .map(|(now, changed)| now.since(changed));
+    // A time that another machine has set is wrong by the difference of two
+    // clocks. Since when this version is known here is not.
+    let by_ledger = wall.map(|now| now.since(seen_at));
+    let unchanged = if asked.local {
+        by_ctime
+    } else {
+        by_ctime.into_iter().chain(by_ledger).min()
+    };
+    Some(Rest {
+        open: root.openness(asked, heard),
+        unchanged,
+        empty: version.size == 0,
+    })
 }
 
 /// Where a source is to go: the same path below the target directory as it had

@@ -286,6 +286,11 @@ function folder(one) {
         ["Watch", there && (live.watch === "events" ? `events, ${number(live.watches)} watches` : "polling")],
         ["Settling", there && number(live.settling)],
         [
+          "Being written",
+          live?.being_written?.length > 0 &&
+            el("span", {}, bdi(live.being_written[0].file), " since ", when(live.being_written[0].since), live.being_written.length > 1 ? ` and ${number(live.being_written.length - 1)} more` : ""),
+        ],
+        [
           "Last scan",
           scan
             ? el("span", {}, when(scan.at), ` · ${files(scan.files)}${scan.skipped ? `, ${number(scan.skipped)} passed over` : ""}${scan.troubles ? `, ${number(scan.troubles)} unreadable` : ""} in ${scan.took_s < 10 ? `${scan.took_s.toFixed(1)} s` : span(scan.took_s)}`)
