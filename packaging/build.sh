@@ -6,6 +6,7 @@
 #   packaging/build.sh --version 0.0.9   as another version, to test upgrades:
 #                                        larger, and faster made
 #   packaging/build.sh --config PATH     with another starter configuration
+#   packaging/build.sh --deb             the .deb alone
 #
 # Needs cargo-deb and cargo-generate-rpm (`--tools` installs them below
 # target/tools/), dpkg-dev for the libraries the binary needs, and gzip.
@@ -14,7 +15,8 @@ cd "$(dirname "$0")/.."
 
 binary=
 config=packaging/config.toml
-compress=zstd fast=()
+compress=zstd fast=() tools_wanted=
+rpm=yes
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 out=target/package
 tools=target/tools
@@ -29,7 +31,7 @@ install_tools() {
     command -v cargo-deb >/dev/null ||
         cargo install -q --locked --root "$tools" --target-dir "$tools/target" \
             --no-default-features cargo-deb@3.8.0
-    command -v cargo-generate-rpm >/dev/null ||
+    [ -z "$rpm" ] || command -v cargo-generate-rpm >/dev/null ||
         cargo install -q --locked --root "$tools" --target-dir "$tools/target" \
             cargo-generate-rpm@0.21.1
     unset CFLAGS "${!CARGO_PROFILE_RELEASE_@}"
@@ -40,11 +42,13 @@ while [ $# -gt 0 ]; do
         --binary) binary=$2; shift 2 ;;
         --version) version=$2 compress=gzip fast=(--fast); shift 2 ;;
         --config) config=$2; shift 2 ;;
-        --tools) install_tools; shift ;;
+        --tools) tools_wanted=yes; shift ;;
+        --deb) rpm=; shift ;;
         *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
-for tool in cargo-deb cargo-generate-rpm dpkg-shlibdeps gzip; do
+[ -z "$tools_wanted" ] || install_tools
+for tool in cargo-deb ${rpm:+cargo-generate-rpm} dpkg-shlibdeps gzip; do
     command -v "$tool" >/dev/null || {
         echo "$tool is missing: packaging/build.sh --tools installs the cargo- ones," \
             "apt-get install dpkg-dev gzip the others" >&2
@@ -80,5 +84,5 @@ supametas-sync ($version-1) unstable; urgency=medium
 END
 
 cargo deb -q "${fast[@]}" --no-build --no-strip --no-dbgsym --deb-version "$version-1" --output "$out/"
-cargo generate-rpm --auto-req builtin --payload-compress "$compress" --set-metadata "version = \"$version\"" --output "$out/"
+[ -z "$rpm" ] || cargo generate-rpm --auto-req builtin --payload-compress "$compress" --set-metadata "version = \"$version\"" --output "$out/"
 ls -l "$out"/*"$version"-1*

@@ -56,7 +56,8 @@ fn look(root: &FolderRoot, own: Option<u32>) -> Seen {
             shared: None,
         };
     }
-    let mut others = root.identity().map(watchers).unwrap_or_default();
+    let others = root.identity().map(|directory| watchers(directory, own));
+    let mut others = others.unwrap_or_default();
     others.retain(|pid| Some(*pid) != own);
     Seen {
         offline: None,

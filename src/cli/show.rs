@@ -25,7 +25,8 @@ use crate::view;
 ///
 /// With --json, a list of objects as `list --json` has them, each with its
 /// history (at, from, to, code, why) and attempts (id, endpoint, started_at,
-/// last_byte_at, ended_at, http_status, code, message, verdict, bytes, task).
+/// last_byte_at, ended_at, http_status, code, message, verdict, bytes, task): the
+/// first and the last ones, left_out says how many (attempts, changes) are not.
 ///
 /// Examples:
 ///   supametas-sync show 42
@@ -146,6 +147,17 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
                 change.from,
                 change.to,
                 shown_text(&change.why, 300)
+            ),
+        );
+    }
+    let (attempts, changes) = story.left_out();
+    if attempts > 0 || changes > 0 {
+        line(
+            "left out",
+            format!(
+                "{} and {} between the first and the last ones",
+                out::count(changes, "change"),
+                out::count(attempts, "attempt")
             ),
         );
     }

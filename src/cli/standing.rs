@@ -79,6 +79,13 @@ pub fn tell(standing: &Standing) -> String {
             );
         }
     }
+    if let Some(bytes) = standing.daemon.as_ref().and_then(|d| d.long_log_bytes) {
+        let long = files::bytes(bytes);
+        line(
+            "WARNING",
+            &format!("a program keeps reading the ledger, whose log has grown to {long}: end it"),
+        );
+    }
     for door in standing.daemon.iter().flat_map(|daemon| &daemon.doors) {
         if let (false, Some(why)) = (door.open, &door.problem) {
             let (at, why) = (shown_text(&door.at, 200), shown_text(why, 300));

@@ -29,6 +29,10 @@ const APART: Duration = Duration::from_secs(5);
 /// be on it.
 const KEEP_FREE: u64 = 256 << 20;
 
+/// Files that can still be made there are left, too: each push is one, however
+/// small, and the ledger and its log need some.
+const KEEP_FREE_FILES: u64 = 10_000;
+
 /// Pushes that came and were not acted on yet.
 #[derive(Debug, Default)]
 pub struct Pushed {
@@ -123,7 +127,7 @@ fn store(dir: &Path, body: &[u8]) -> Result<Option<String>, FileError> {
     if there.is_some_and(|seen| seen.is_file() && seen.size() == body.len() as u64) {
         return Ok(None);
     }
-    if dir.free_bytes()? < KEEP_FREE.saturating_add(body.len() as u64) {
+    if !has_room(dir.free_bytes()?, dir.free_files()?, body.len() as u64) {
         return Err(FileError::Full {
             path: dir.at(name.as_bytes()),
             doing: Doing::Write,
@@ -133,10 +137,28 @@ fn store(dir: &Path, body: &[u8]) -> Result<Option<String>, FileError> {
     Ok(Some(name))
 }
 
+/// Whether a push of so many bytes leaves enough of both bytes and files.
+/// `files`: `None` where the file system makes inodes as it needs them.
+fn has_room(free: u64, files: Option<u64>, bytes: u64) -> bool {
+    files.is_none_or(|files| files > KEEP_FREE_FILES) && free >= KEEP_FREE.saturating_add(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn bytes_and_files_are_left_for_the_ledger() {
+        assert!(has_room(4 << 30, Some(1 << 19), 100));
+        assert!(!has_room(4 << 30, Some(1 << 19), 4 << 30));
+        assert!(
+            !has_room(4 << 30, Some(KEEP_FREE_FILES), 100),
+            "each push is a file"
+        );
+        assert!(has_room(4 << 30, None, 100), "such as Btrfs");
+    }
+
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 

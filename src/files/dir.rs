@@ -436,6 +436,17 @@ impl Dir {
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
 
+    /// Files that this user may still make there; `None` where the file system
+    /// does not count them.
+    ///
+    /// # Errors
+    /// The file system can't be asked.
+    pub fn free_files(&self) -> Result<Option<u64>, FileError> {
+        let space = rustix::fs::fstatvfs(&self.fd)
+            .map_err(|e| FileError::of(&self.path, Doing::Open, e))?;
+        Ok((space.f_files > 0).then_some(space.f_favail))
+    }
+
     /// Whether nothing is in it.
     ///
     /// # Errors

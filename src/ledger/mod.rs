@@ -30,10 +30,13 @@ mod error;
 mod file_checks;
 mod foreign;
 mod gates;
+mod growth;
 mod halts;
 mod intake;
 mod last_byte;
+mod list;
 mod lock;
+mod log_size;
 mod notices;
 mod open;
 mod operator;
@@ -77,6 +80,7 @@ pub use intake::{
 };
 pub use last_byte::LastByte;
 pub use lock::{is_owned, lock_path, owner};
+pub use log_size::LongLog;
 pub use notices::{About, Notice};
 pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
 pub use place::{Outside, Seen};
@@ -123,6 +127,7 @@ pub struct Ledger {
     noticed: Arc<Notify>,
     trouble: watch::Sender<Option<LedgerError>>,
     halts: watch::Receiver<Arc<Halts>>,
+    long_log: watch::Sender<Option<LongLog>>,
 }
 
 /// What shows that a ledger was at `path`, where none is now; empty: nothing
@@ -252,6 +257,7 @@ impl Ledger {
         let commits = Arc::new(AtomicU64::new(0));
         let noticed = Arc::new(Notify::new());
         let (trouble, _) = watch::channel(None);
+        let (long_log, _) = watch::channel(None);
         let commit_times = Arc::new(Histogram::new(COMMITS));
         let thread = Writer {
             data_version: thread::data_version(&conn).map_err(wrong)?,
@@ -259,6 +265,7 @@ impl Ledger {
             trouble: trouble.clone(),
             conn,
             path: path.to_owned(),
+            log: log_size::Keeper::new(path, lock.is_some(), long_log.clone()),
             lock,
             commits: Arc::clone(&commits),
             commit_times: Arc::clone(&commit_times),
@@ -288,6 +295,7 @@ impl Ledger {
             noticed,
             trouble,
             halts,
+            long_log,
         })
     }
 
@@ -296,6 +304,12 @@ impl Ledger {
     /// [`LedgerError::is_final`] stays.
     pub fn trouble(&self) -> watch::Receiver<Option<LedgerError>> {
         self.trouble.subscribe()
+    }
+
+    /// The write-ahead log, while it is longer than it should be because another
+    /// program keeps reading the ledger.
+    pub fn long_log(&self) -> Option<LongLog> {
+        *self.long_log.borrow()
     }
 
     /// Closes the ledger for every clone of this handle: what was asked before

@@ -9,6 +9,7 @@ use tokio::sync::futures::Notified;
 
 use super::error::{Fail, LedgerError};
 use super::gates::key_text;
+use super::growth;
 use super::policies::Policies;
 use super::rows::{self, FileRecord, bounded};
 use super::work::Work;
@@ -215,18 +216,11 @@ impl Found {
     fn notice(self, conn: &Connection) -> Result<Notice, Fail> {
         let bad = |what: &str| Fail::BadRow(format!("notices {}: {what}", self.id));
         let about = match (self.file, self.gate) {
-            (Some((file, change)), None) => {
-                let attempts: i64 = conn
-                    .prepare_cached(
-                        "SELECT count(*) FROM attempts INDEXED BY attempts_of_file WHERE file = ?1",
-                    )?
-                    .query_row([file], |row| row.get(0))?;
-                About::File {
-                    file: Box::new(rows::load(conn, FileId(file))?),
-                    attempts: attempts.unsigned_abs(),
-                    change,
-                }
-            }
+            (Some((file, change)), None) => About::File {
+                file: Box::new(rows::load(conn, FileId(file))?),
+                attempts: growth::attempt_count(conn, FileId(file))?,
+                change,
+            },
             (None, Some((gate, code, why, until))) => About::Gate {
                 gate,
                 code,

@@ -10,6 +10,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
 use super::error::{Fail, LedgerError};
+use super::growth;
 use super::intake::{folder_number, limit_of};
 use super::policies::Policies;
 use super::rows::{self, COLUMNS, FileRecord, NAMES};
@@ -24,7 +25,7 @@ use crate::domain::time::{Moment, Timestamp};
 /// Files sent round again in one transaction.
 const RETRIED_AT_ONCE: usize = 500;
 
-/// Attempts and changes shown of one file: the latest.
+/// Attempts and changes read of one file: more than are kept.
 const SHOWN: i64 = 1_000;
 
 /// How many files of a folder are in a state.
@@ -82,10 +83,24 @@ impl Default for Filter {
 pub struct FileStory {
     /// Where it is.
     pub file: FileRecord,
-    /// Its attempts, oldest first; at most the latest 1,000.
+    /// How many attempts it has had, those that are not kept included.
+    pub attempt_count: u64,
+    /// Its attempts, oldest first: the first and the last ones.
     pub attempts: Vec<AttemptRecord>,
-    /// Its changes of state, oldest first; at most the latest 1,000.
+    /// Its changes of state, oldest first: the first and the last ones.
     pub history: Vec<HistoryRecord>,
+}
+
+impl FileStory {
+    /// Attempts, and changes of its state, that are counted and not kept.
+    pub fn left_out(&self) -> (u64, u64) {
+        let kept = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+        let changes = self.file.changes.max(0).unsigned_abs();
+        (
+            self.attempt_count.saturating_sub(kept(self.attempts.len())),
+            changes.saturating_sub(kept(self.history.len())),
+        )
+    }
 }
 
 /// One try at uploading a file.
@@ -160,14 +175,6 @@ impl Ledger {
         self.read(Lane::Cold, counts).await
     }
 
-    /// Files that match. Where more match than may be shown: of what ended,
-    /// the latest; of what waits, that which is next. Sorted by the time of
-    /// their last change, latest first. Looking for a name, a folder, a dataset
-    /// or a code looks through the states named, so name few.
-    pub async fn list(&self, filter: Filter) -> Result<Vec<FileRecord>, LedgerError> {
-        self.read(Lane::Cold, move |conn| list(conn, &filter)).await
-    }
-
     /// Every version of a path in a folder, latest first.
     pub async fn versions(
         &self,
@@ -193,11 +200,14 @@ impl Ledger {
             let Some(file) = rows::find(&tx, id)? else {
                 return Ok(None);
             };
-            Ok(Some(FileStory {
-                file,
+            let mut story = FileStory {
+                attempt_count: growth::attempt_count(&tx, id)?,
                 attempts: attempts(&tx, id)?,
                 history: history(&tx, id)?,
-            }))
+                file,
+            };
+            growth::tell_again(&mut story);
+            Ok(Some(story))
         })
         .await
     }
@@ -209,14 +219,11 @@ impl Ledger {
         ids: Vec<FileId>,
     ) -> Result<BTreeMap<FileId, u64>, LedgerError> {
         self.read(Lane::Cold, move |conn| {
-            let mut statement = conn.prepare_cached(
-                "SELECT count(*) FROM attempts INDEXED BY attempts_of_file WHERE file = ?1",
-            )?;
             let mut counts = BTreeMap::new();
             for id in ids {
-                let count: i64 = statement.query_row([id.0], |row| row.get(0))?;
+                let count = growth::attempt_count(conn, id)?;
                 if count > 0 {
-                    counts.insert(id, count.unsigned_abs());
+                    counts.insert(id, count);
                 }
             }
             Ok(counts)
@@ -416,7 +423,7 @@ pub(super) fn list_sql(what: &str, state: StateKind, filter: &Filter) -> (String
     (sql, values)
 }
 
-fn states(filter: &Filter) -> Vec<StateKind> {
+pub(super) fn states(filter: &Filter) -> Vec<StateKind> {
     let mut states = match filter.states.as_slice() {
         [] => StateKind::ALL.to_vec(),
         some => some.to_vec(),
@@ -426,22 +433,7 @@ fn states(filter: &Filter) -> Vec<StateKind> {
     states
 }
 
-fn list(conn: &Connection, filter: &Filter) -> Result<Vec<FileRecord>, Fail> {
-    let mut found = Vec::new();
-    for state in states(filter) {
-        let (sql, values) = list_sql(COLUMNS, state, filter);
-        let mut statement = conn.prepare(&sql)?;
-        let mut rows = statement.query(params_from_iter(values))?;
-        while let Some(row) = rows.next()? {
-            found.push(rows::record(row)?);
-        }
-    }
-    found.sort_by_key(|file| std::cmp::Reverse((file.changed_at, file.id)));
-    found.truncate(filter.limit);
-    Ok(found)
-}
-
-/// The same, numbers only: there may be many.
+/// The numbers of the files that match: there may be many.
 pub(super) fn matching(conn: &Connection, filter: &Filter) -> Result<Vec<FileId>, Fail> {
     let mut found = Vec::new();
     for state in states(filter) {

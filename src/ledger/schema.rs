@@ -117,6 +117,8 @@ CREATE TABLE files (
     seen_at INTEGER NOT NULL,
     changed_at INTEGER NOT NULL,
     changes INTEGER NOT NULL DEFAULT 0,
+    -- attempts that are counted and not kept
+    attempts_dropped INTEGER NOT NULL DEFAULT 0,
 
     UNIQUE (folder, path, inode, size, mtime_ns, away, born_ns, dev),
     CHECK ((state = 'queued') = (not_before IS NOT NULL)),

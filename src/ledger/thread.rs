@@ -24,6 +24,7 @@ use super::error::{Fail, LedgerError};
 use super::gates::{self, Gates};
 use super::halts;
 use super::lock::Lock;
+use super::log_size::Keeper;
 use super::place::Place;
 use super::work::{Kept, Untold, Work};
 use crate::domain::halt::Halts;
@@ -80,6 +81,8 @@ pub(super) enum Read {
 pub(super) struct Writer {
     pub conn: Connection,
     pub path: PathBuf,
+    /// Looks after the length of the log.
+    pub log: Keeper,
     /// Held as long as the thread lives; `None` for a visitor.
     pub lock: Option<Lock>,
     pub commits: Arc<AtomicU64>,
@@ -329,6 +332,7 @@ impl Writer {
     }
 
     fn refresh(&mut self) -> Result<bool, LedgerError> {
+        self.log.look(&self.conn);
         if let Err(error) = self.place.check(&self.conn) {
             self.tell_trouble(Some(&error));
             return Err(error);

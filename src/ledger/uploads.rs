@@ -13,6 +13,7 @@ use super::Ledger;
 use super::copies::{Among, same_as, same_size};
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Fingerprints};
+use super::growth;
 use super::policies::Policies;
 use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bounded, length};
 use super::work::{Changed, Work};
@@ -156,7 +157,15 @@ impl Ledger {
         self.write(4, move |work| {
             let mut file = under_way(work, hop.id, hop.attempt)?;
             let status = Some(hop.http_status);
-            end_attempt(work, hop.attempt, &hop.judgement, status, hop.bytes, at)?;
+            end_attempt(
+                work,
+                &file,
+                hop.attempt,
+                &hop.judgement,
+                status,
+                hop.bytes,
+                at,
+            )?;
             let attempt = insert_attempt(work, hop.id, &hop.endpoint, false, hop.one_chunk, at)?;
             let event = Event::Begun {
                 attempt,
@@ -187,7 +196,7 @@ impl Ledger {
             let prints = &finish.fingerprints;
             let judgement = finish.judgement;
             let finished = judged(work, &mut file, route, prints, judgement, at, &policies)?;
-            end_attempt(work, attempt, &finished.judgement, status, bytes, at)?;
+            end_attempt(work, &file, attempt, &finished.judgement, status, bytes, at)?;
             Ok(finished)
         })
         .await
@@ -332,6 +341,7 @@ pub(super) fn begin_attempt(
             gates::save(work, &key, &gate)?;
         }
     }
+    growth::before_attempt(work.conn, &file)?;
     let attempt = insert_attempt(work, file.id, &begin.endpoint, probe, begin.one_chunk, at)?;
     let event = Event::Begun {
         attempt,
@@ -451,6 +461,7 @@ fn insert_attempt(
 
 fn end_attempt(
     work: &Work<'_>,
+    file: &FileRecord,
     attempt: AttemptId,
     judgement: &Judgement,
     http_status: Option<u16>,
@@ -461,6 +472,7 @@ fn end_attempt(
         Verdict::Done(task) => task.as_ref().map(TaskId::as_str),
         _ => None,
     };
+    let told = growth::was_told(work.conn, file.id, &judgement.code)?;
     work.conn
         .prepare_cached(
             "UPDATE attempts SET ended_at = ?2, http_status = ?3, code = ?4, message = ?5, \
@@ -471,7 +483,7 @@ fn end_attempt(
             at.now.0,
             http_status,
             judgement.code.as_str(),
-            bounded(&judgement.why),
+            (!told).then(|| bounded(&judgement.why)),
             verdict_text(&judgement.verdict),
             length(bytes),
             task,

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Gates};
+use super::growth;
 use super::halts;
 use super::notices;
 use super::policies::Policies;
@@ -282,7 +283,13 @@ impl Work<'_> {
         at: Moment,
     ) -> Result<(), Fail> {
         file.changes += 1;
-        let (code, why) = reason(event);
+        let (code, mut why) = reason(event);
+        // The first answers of a file are not worth a look.
+        if let Some(code) = code.filter(|_| file.changes > 3)
+            && growth::was_told(self.conn, file.id, code)?
+        {
+            why = "";
+        }
         self.conn
             .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
             .execute(params![
@@ -294,7 +301,7 @@ impl Work<'_> {
                 code.map(Code::as_str),
                 why,
             ])?;
-        Ok(())
+        growth::after_change(self.conn, file)
     }
 }
 

@@ -159,8 +159,9 @@ pub fn as_json(config: &Config, file: &FileRecord, attempts: u64, now: Timestamp
 
 /// A file with all that happened to it, for scripts.
 pub fn story_json(config: &Config, story: &FileStory, now: Timestamp) -> Value {
-    let attempts = u64::try_from(story.attempts.len()).unwrap_or(u64::MAX);
-    let mut file = as_json(config, &story.file, attempts, now);
+    let mut file = as_json(config, &story.file, story.attempt_count, now);
+    let (attempts, changes) = story.left_out();
+    file["left_out"] = json!({ "attempts": attempts, "changes": changes });
     file["history"] = story
         .history
         .iter()

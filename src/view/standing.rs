@@ -169,6 +169,8 @@ pub struct DaemonView {
     pub watches: Watches,
     #[serde(default)]
     pub doors: Vec<DoorView>,
+    #[serde(default)]
+    pub long_log_bytes: Option<u64>,
     pub may_act: bool,
 }
 

@@ -348,7 +348,15 @@ impl RootHandle {
                 to(self.open_at(dir.as_fd(), name, rel));
                 continue;
             }
-            to(self.parent(rel).and_then(|(dir, name)| {
+            // Deeper down the same way: the steps to that directory are done.
+            let known = before
+                .as_ref()
+                .filter(|(path, _)| above.len() > path.len() && above.starts_with(path));
+            let parent = match known {
+                Some((path, dir)) => self.parent_below(Some(dir.as_fd()), &rel[path.len()..]),
+                None => self.parent(rel),
+            };
+            to(parent.and_then(|(dir, name)| {
                 let fd = dir.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
                 let opened = self.open_at(fd, name, rel);
                 before = dir.map(|dir| (above, dir));
@@ -407,9 +415,30 @@ impl RootHandle {
         Ok(fd)
     }
 
+    /// The directory above an open one.
+    pub(crate) fn above(dir: BorrowedFd<'_>) -> Option<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(dir, "..", flags, Mode::empty()).ok()
+    }
+
+    /// What an open directory is recognised by.
+    pub(crate) fn identity_of(dir: BorrowedFd<'_>) -> Option<Identity> {
+        Some(root_facts(dir, AtFlags::empty()).ok()?.identity)
+    }
+
     /// The directory that holds the last component (`None`: the folder), and
     /// that component.
     fn parent<'r>(&self, rel: &'r [u8]) -> Result<(Option<OwnedFd>, &'r [u8]), NotTaken> {
+        self.parent_below(None, rel)
+    }
+
+    /// The same, for a path below `start`.
+    fn parent_below<'r>(
+        &self,
+        start: Option<BorrowedFd<'_>>,
+        rel: &'r [u8],
+    ) -> Result<(Option<OwnedFd>, &'r [u8]), NotTaken> {
+        let start = start.unwrap_or(self.fd.as_fd());
         let mut at: Option<OwnedFd> = None;
         let mut parts = rel.split(|b| *b == b'/').peekable();
         while let Some(part) = parts.next() {
@@ -419,7 +448,7 @@ impl RootHandle {
             if parts.peek().is_none() {
                 return Ok((at, part));
             }
-            let dir = at.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
+            let dir = at.as_ref().map_or(start, AsFd::as_fd);
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let next = rustix::fs::openat(dir, OsStr::from_bytes(part), flags, Mode::empty())
                 .map_err(|e| not_a_directory(dir, part, e))?;

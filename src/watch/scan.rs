@@ -5,19 +5,21 @@
 //! Nothing is kept of what was listed, so a million names in one directory cost
 //! no more memory than ten; what is kept is one open listing for each level of
 //! depth, and below `MAX_STREAMS` levels, where open files would run out, the
-//! names of the subfolders of the directories on the way.
+//! names of the subfolders of the directories on the way. There the directory
+//! that was listed last stays open, and its neighbours are opened from it: from
+//! the folder's root 8,000 nested directories would take 32 million steps.
 //!
 //! One directory that can't be read is noted, and the walk goes on.
 //!
 //! Must not: follow a link, leave the mount where that is forbidden, or
 //! remember what it saw the last time.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Dir, FileType};
 
 use super::not_taken::NotTaken;
-use super::root::{Found, RootHandle};
+use super::root::{Found, Identity, RootHandle};
 use super::rules::TakeRules;
 use crate::domain::version::FileVersion;
 
@@ -99,8 +101,9 @@ impl WalkReport {
 enum Level {
     /// Straight from the listing.
     Stream(Dir),
-    /// From the names that were left when the listing was closed.
-    Names(Vec<Vec<u8>>),
+    /// From the names that were left when the listing was closed, and what the
+    /// directory is recognised by.
+    Names(Vec<Vec<u8>>, Option<Identity>),
 }
 
 /// What the next step of a level found.
@@ -126,6 +129,7 @@ pub fn walk(
         visit,
         path: start.to_vec(),
         report: WalkReport::default(),
+        last: None,
     };
     let mut lengths = vec![walk.path.len()];
     let mut levels = match walk.open_level(None, 0) {
@@ -162,6 +166,9 @@ struct Walk<'a, V> {
     /// The directory, or the name in it, that is being looked at.
     path: Vec<u8>,
     report: WalkReport,
+    /// The directory that was listed last of those whose listing is closed, and
+    /// its level.
+    last: Option<(usize, OwnedFd)>,
 }
 
 impl<V: Visit> Walk<'_, V> {
@@ -171,15 +178,20 @@ impl<V: Visit> Walk<'_, V> {
         loop {
             self.path.truncate(base);
             let next = match level {
-                Level::Names(names) => match names.pop() {
+                Level::Names(names, of) => match names.pop() {
                     Some(name) => {
+                        let parent = of.and_then(|of| self.come_back(depth - 1, of));
                         push(&mut self.path, &name);
-                        self.open_level(None, depth)
+                        let next = self.open_level(parent.as_ref().map(AsFd::as_fd), depth);
+                        if self.last.is_none() {
+                            self.last = parent.map(|dir| (depth - 1, dir));
+                        }
+                        next
                     }
                     None => return Next::Up,
                 },
                 Level::Stream(dir) => match self.entry(dir) {
-                    Entry::Subfolder => self.open_level(Some(dir), depth),
+                    Entry::Subfolder => self.open_level(dir.fd().ok(), depth),
                     Entry::Nothing => continue,
                     Entry::End => {
                         self.path.truncate(base);
@@ -258,13 +270,24 @@ impl<V: Visit> Walk<'_, V> {
         self.report.not_taken(&self.path, why);
     }
 
+    /// The directory of `level`, from the one that was listed last. `None`: it is
+    /// not above that one any more, and is to be looked for from the root.
+    fn come_back(&mut self, level: usize, of: Identity) -> Option<OwnedFd> {
+        let (mut at, mut dir) = self.last.take()?;
+        while at > level {
+            dir = RootHandle::above(dir.as_fd())?;
+            at -= 1;
+        }
+        (at == level && RootHandle::identity_of(dir.as_fd()) == Some(of)).then_some(dir)
+    }
+
     /// Opens the directory at `self.path`, whose parent is open as `parent` or
     /// not. `Up`: it can't be, which is noted.
-    fn open_level(&mut self, parent: Option<&Dir>, depth: usize) -> Next {
+    fn open_level(&mut self, parent: Option<BorrowedFd<'_>>, depth: usize) -> Next {
         let name = self.path.rsplit(|b| *b == b'/').next().unwrap_or(b"");
-        let opened = match parent.map(Dir::fd) {
-            Some(Ok(fd)) => self.root.list_at(fd.as_fd(), name),
-            _ => self.root.open_dir(&self.path),
+        let opened = match parent {
+            Some(fd) => self.root.list_at(fd, name),
+            None => self.root.open_dir(&self.path),
         };
         let mut dir = match opened.and_then(|fd| Dir::new(fd).map_err(NotTaken::from_errno)) {
             Ok(dir) => dir,
@@ -296,7 +319,14 @@ impl<V: Visit> Walk<'_, V> {
             self.path.truncate(base);
         }
         self.path.truncate(base);
-        Next::Down(Level::Names(names))
+        let mut of = None;
+        if !names.is_empty()
+            && let Ok(fd) = dir.fd()
+        {
+            of = RootHandle::identity_of(fd);
+            self.last = fd.try_clone_to_owned().ok().map(|fd| (depth, fd));
+        }
+        Next::Down(Level::Names(names, of))
     }
 }
 

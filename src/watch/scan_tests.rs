@@ -173,3 +173,82 @@ fn only_what_passes_is_worth_another_walk() {
     report.trouble(b"b", NotTaken::from_errno(rustix::io::Errno::MFILE));
     assert!(report.hindered);
 }
+
+/// `depth` directories, each in the one before, with a file in each; told are
+/// the paths of the files.
+fn nest(dir: &Path, depth: usize) -> Vec<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut at = rustix::fs::open(dir, flags, Mode::empty()).unwrap();
+    let (mut path, mut all) = (Vec::new(), Vec::new());
+    for _ in 0..depth {
+        rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
+        at = rustix::fs::openat(&at, "d", flags, Mode::empty()).unwrap();
+        let made = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+        rustix::fs::openat(&at, "f.txt", made, Mode::RUSR).unwrap();
+        push(&mut path, b"d");
+        all.push([path.as_slice(), b"/f.txt"].concat());
+    }
+    all
+}
+
+/// Takes them away again: deeper than a recursive removal can go.
+fn unnest(dir: &Path, depth: usize) {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut at = rustix::fs::open(dir, flags, Mode::empty()).unwrap();
+    for _ in 0..depth {
+        at = rustix::fs::openat(&at, "d", flags, Mode::empty()).unwrap();
+    }
+    let none = rustix::fs::AtFlags::empty();
+    for _ in 0..depth {
+        rustix::fs::unlinkat(&at, "f.txt", none).unwrap();
+        at = rustix::fs::openat(&at, "..", flags, Mode::empty()).unwrap();
+        rustix::fs::unlinkat(&at, "d", rustix::fs::AtFlags::REMOVEDIR).unwrap();
+    }
+}
+
+#[test]
+fn eight_thousand_nested_directories_take_no_longer_than_as_many_beside_each_other() {
+    const DEPTH: usize = 8_000;
+    let dir = tempfile::tempdir().unwrap();
+    let files = nest(dir.path(), DEPTH);
+    let mut seen = Seen::default();
+    let begun = std::time::Instant::now();
+    let report = scan(dir.path(), b"", &mut seen, |_| {});
+    let took = begun.elapsed();
+    assert_eq!((report.files, report.dirs), (8_000, 8_001));
+    assert!(seen.files.contains(files.last().unwrap()));
+    let begun = std::time::Instant::now();
+    let root = FolderRoot::new(dir.path().to_owned(), true);
+    let mut opened = 0;
+    root.handle()
+        .unwrap()
+        .open_files(files.iter().map(Vec::as_slice), |file| {
+            opened += usize::from(file.is_ok());
+        });
+    let looked = begun.elapsed();
+    unnest(dir.path(), DEPTH);
+    assert_eq!(opened, DEPTH);
+    // Step by step from the root it was about a minute each.
+    let bound = std::time::Duration::from_secs(10);
+    assert!(took < bound && looked < bound, "{took:?} {looked:?}");
+}
+
+#[test]
+fn below_the_open_listings_the_walk_finds_its_way_back() {
+    let dir = tempfile::tempdir().unwrap();
+    // Branches of several lengths at and below the levels that stay open.
+    let trunk = "t/".repeat(70);
+    let branches = ["a/", "b/b/b/", "c/c/c/c/c/c/c/c/", ""];
+    let mut wanted = Vec::new();
+    for high in [60, 62, 65, 70] {
+        for branch in branches {
+            wanted.push(format!("{}{branch}f.txt", &trunk[..high * 2]));
+        }
+    }
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    put(dir.path(), &wanted);
+    let mut seen = Seen::default();
+    let report = scan(dir.path(), b"", &mut seen, |_| {});
+    assert_eq!(seen.files, paths(&wanted));
+    assert!(report.complete && report.troubles == 0);
+}

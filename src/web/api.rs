@@ -39,6 +39,7 @@ impl Site {
                 limit: back.watch_limit(),
             },
             doors: self.doors.all(),
+            long_log_bytes: ledger.long_log().map(|log| log.bytes),
             may_act: self.entry == Entry::Socket || config.http.token.is_some(),
         };
         Ok(standing.with_daemon(daemon, &folders, &live.settling_now()))

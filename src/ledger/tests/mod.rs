@@ -5,6 +5,7 @@ mod copies;
 mod enqueue;
 mod erasing;
 mod groups;
+mod growth;
 mod halts;
 mod identity;
 mod notices;
