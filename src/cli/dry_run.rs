@@ -302,6 +302,10 @@ fn as_json(config: &Config, forecast: &Forecast, now: Timestamp) -> serde_json::
         "id": forecast.id,
         "would": forecast.fate.as_str(),
         "reason": forecast.fate.reason(),
+        "reason_kind": match &forecast.fate {
+            Fate::Unsupported(refusal) => Some(refusal.kind),
+            _ => None,
+        },
         "why": forecast.fate.why(now),
         "dataset": import.map(|import| &import.dataset),
         "media": import.map(|import| import.media.as_str()),

@@ -18,6 +18,7 @@ use crate::config::valid::{Config, Folder};
 use crate::daemon::sorting::{self, Found};
 use crate::domain::ids::FolderName;
 use crate::domain::naming::shown;
+use crate::domain::refusal::{ReasonKind, Refusal};
 use crate::domain::settle::Openness;
 use crate::domain::time::Timestamp;
 use crate::files::{Dir, FileError, Owner, copy_in};
@@ -43,7 +44,8 @@ use crate::watch::{FolderRoot, lease};
 /// there is overwritten.
 ///
 /// With --json: {"queued": [{"id", "file", "folder"}...], "refused": [{"file",
-/// "why"}...]}.
+/// "why", "reason_kind"}...]}; reason_kind, a word that stays, where it is for what
+/// the file is.
 ///
 /// Examples:
 ///   supametas-sync import /srv/scans/urgent.pdf
@@ -76,7 +78,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let policies = policies.map(|f| (f.name.clone(), f.policy.clone()));
     let policies = Arc::new(Policies::new(policies.collect()));
     let world = World::real();
-    let (mut queued, mut refused): (Vec<Value>, Vec<(String, String)>) = Default::default();
+    let (mut queued, mut refused): (Vec<Value>, Vec<(String, NotQueued)>) = Default::default();
     runtime()?.block_on(async {
         // Without one, a first import begins it, as the daemon would.
         let ledger = if config.ledger.exists() {
@@ -100,7 +102,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
                 match state {
                     Some(state) if !done.new && state.is_final() => refused.push((
                         name.clone(),
-                        format!("this version is file {} already, {state}: `retry {}`, or `forget {} --send-again` and import it again", done.id, done.id, done.id),
+                        format!("this version is file {} already, {state}: `retry {}`, or `forget {} --send-again` and import it again", done.id, done.id, done.id).into(),
                     )),
                     _ => queued.push(json!({ "id": done.id, "file": name, "folder": folder })),
                 }
@@ -112,7 +114,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     if args.json {
         let refused = refused
             .iter()
-            .map(|(file, why)| json!({ "file": file, "why": why }));
+            .map(|(file, not)| json!({ "file": file, "why": not.why, "reason_kind": not.kind }));
         out::print_json(&json!({ "queued": queued, "refused": refused.collect::<Vec<_>>() }));
     } else {
         for file in &queued {
@@ -122,8 +124,8 @@ pub fn main(config: &Path, args: Args) -> Outcome {
                 file["file"].as_str().unwrap_or_default()
             ));
         }
-        for (file, why) in &refused {
-            out::remark(&format!("{file} is not taken: {why}"));
+        for (file, not) in &refused {
+            out::remark(&format!("{file} is not taken: {}", not.why));
         }
         if !queued.is_empty() {
             files::remark_no_daemon(&config);
@@ -134,6 +136,34 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     } else {
         Exit::Failure
     })
+}
+
+/// Why a file is not queued.
+struct NotQueued {
+    why: String,
+    /// The word that stays, where it is for what the file is.
+    kind: Option<ReasonKind>,
+}
+
+impl From<String> for NotQueued {
+    fn from(why: String) -> NotQueued {
+        NotQueued { why, kind: None }
+    }
+}
+
+impl From<&str> for NotQueued {
+    fn from(why: &str) -> NotQueued {
+        why.to_owned().into()
+    }
+}
+
+impl From<Refusal> for NotQueued {
+    fn from(refusal: Refusal) -> NotQueued {
+        NotQueued {
+            why: refusal.why,
+            kind: Some(refusal.kind),
+        }
+    }
 }
 
 fn folder_named<'a>(config: &'a Config, name: &str) -> Result<&'a Arc<Folder>, Failed> {
@@ -159,7 +189,7 @@ fn take(
     asked: &Path,
     even_if_open: bool,
     world: &World,
-) -> Result<NewFile, String> {
+) -> Result<NewFile, NotQueued> {
     let cwd = std::env::current_dir().map_err(|error| error.to_string())?;
     let (folder, rel) = match into {
         Some(folder) => (
@@ -183,7 +213,7 @@ fn take(
         .path
         .join(Path::new(std::ffi::OsStr::from_bytes(&rel)));
     if here.starts_with(&folder.done_dir) || here.starts_with(&folder.rejected_dir) {
-        return Err("it was put aside by the daemon: move it out of there first".to_owned());
+        return Err("it was put aside by the daemon: move it out of there first".into());
     }
     let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
     let mut opened = root.open_file(&rel).map_err(|why| why.to_string())?;
@@ -198,9 +228,10 @@ fn take(
                     "whether a program still writes it can't be told, and it was changed {} ago: wait until it has rested for {}, or say --even-if-open",
                     view::span(rested),
                     view::span(folder.quiet_unsure)
-                ));
+                )
+                .into());
             }
-            Openness::Yes | Openness::Writing(_) => return Err(OPEN.to_owned()),
+            Openness::Yes | Openness::Writing(_) => return Err(OPEN.into()),
         }
     }
     let sorting = sorting::sort_file(folder, &mut opened.file, &opened.version)
@@ -208,16 +239,18 @@ fn take(
     let media = match sorting.found {
         Found::New(NewSorted::Media(media) | NewSorted::Incomplete(media)) => media,
         Found::New(NewSorted::Unsupported(refusal))
-        | Found::Incomplete(NewSorted::Unsupported(refusal)) => return Err(refusal.why),
+        | Found::Incomplete(NewSorted::Unsupported(refusal)) => return Err(refusal.into()),
         Found::New(NewSorted::Unreadable(why)) | Found::Incomplete(NewSorted::Unreadable(why)) => {
-            return Err(why);
+            return Err(why.into());
         }
         // Cut off: no answer of the service would be about the whole file.
-        Found::Incomplete(_) => return Err(INCOMPLETE.to_owned()),
+        Found::Incomplete(_) => {
+            return Err(Refusal::new(ReasonKind::Cut, INCOMPLETE).into());
+        }
     };
     match root.look(&rel) {
         Ok(now) if now == opened.version => {}
-        _ => return Err("it changes right now: import it when it is written".to_owned()),
+        _ => return Err("it changes right now: import it when it is written".into()),
     }
     Ok(NewFile {
         folder: folder.name.clone(),

@@ -21,7 +21,8 @@ use crate::view;
 /// `show` has it all. With --json, a list of objects: id, folder, dataset,
 /// route, media, file (in the folder), path (in full), path_escaped (exact,
 /// where a name is not UTF-8), size, state, final, needs_attention, seen_at,
-/// changed_at, detail, attempt_count, task, code, why and more.
+/// changed_at, detail, attempt_count, task, code, why, reason_kind (of what is
+/// unsupported: why, in a word that stays), may_be_incomplete and more.
 ///
 /// Examples:
 ///   supametas-sync list

@@ -38,9 +38,10 @@ use crate::watch::FolderRoot;
 /// With --dry-run --json, one object a line for each file: folder, file, path,
 /// size, id, would (send, wait, known, duplicate, unsupported, not-taken;
 /// not-scanned for a folder that can't be reached, file being null), reason (a
-/// word that stays), why (null, or words), dataset, media, route, endpoint,
-/// sent_as, same_size (a file of this size was sent before: it may be a
-/// duplicate). What is not known, or was not asked, is null.
+/// word that stays), reason_kind (of what is unsupported: why, in such a word),
+/// why (null, or words), dataset, media, route, endpoint, sent_as, same_size (a
+/// file of this size was sent before: it may be a duplicate). What is not known,
+/// or was not asked, is null.
 ///
 /// Examples:
 ///   supametas-sync scan

@@ -343,6 +343,12 @@ async fn import_takes_what_the_watch_leaves_and_never_half_a_file() {
         "{}",
         err(&output)
     );
+    // What no import takes has a word for scripts.
+    let sheet = stage.drop_file("draft-sheet.csv", "a,b\n");
+    let output = stage.cli(&["import", sheet.to_str().unwrap(), "--json"]);
+    code(&output, 1);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["refused"][0]["reason_kind"], "unlisted", "{told}");
     code(&stage.cli(&["import", outside, "--folder", "nowhere"]), 2);
     code(&stage.cli(&["import", outside, "--folder", "inbox"]), 0);
     daemon.until("the letter", || stage.state("letter.txt") == "succeeded");

@@ -9,7 +9,7 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 use supametas_sync::api::multipart::frame;
 use supametas_sync::domain::media::{
-    Content, Sorted, default_lists, extension, sort, still_incomplete,
+    Content, Media, Sorted, default_lists, extension, sort, still_incomplete,
 };
 use supametas_sync::domain::naming::{is_temporary, shown, upload_name};
 use supametas_sync::media::link::read_link;
@@ -100,7 +100,8 @@ fn in_a_request(sent: &str, content: &[u8]) {
 /// - However the reads are cut, the answer is the same, and little is read.
 /// - What is there counts, whatever size was said.
 /// - The reason for not taking a file is harmless to show.
-/// - A file that is sent under a mended name is right under that name.
+/// - A file is right under the name that it is sent with, and is found to be the same
+///   there. A link has none: its address is sent.
 pub fn media(bytes: &[u8]) {
     let (name, bytes) = first_line(bytes);
     let size = bytes.len() as u64;
@@ -126,17 +127,26 @@ pub fn media(bytes: &[u8]) {
     match sort(content, name, &lists) {
         Sorted::Unsupported(why) => assert_shown(&why.to_string(), 500),
         Sorted::Incomplete => {}
+        // Of a link its address is sent, and no name. (Cut to what is sent of a name,
+        // that of a link could end in an extension that it did not have.)
+        Sorted::Route {
+            media: Media::Web,
+            extension_fix,
+        } => assert_eq!(extension_fix, None),
         Sorted::Route {
             media,
             extension_fix,
         } => {
             let sent = upload_name(name, extension_fix.as_deref());
-            let again = sort(content, sent.as_bytes(), &lists);
             let right = Sorted::Route {
                 media,
                 extension_fix: None,
             };
-            assert_eq!(again, right, "{content:?} as {sent:?}");
+            let again = detect(&mut Cursor::new(bytes), sent.as_bytes(), size).unwrap();
+            for content in [content, &again.content] {
+                let sorted = sort(content, sent.as_bytes(), &lists);
+                assert_eq!(sorted, right, "{content:?} as {sent:?}");
+            }
         }
     }
 }
