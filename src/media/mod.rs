@@ -2,18 +2,20 @@
 //! [`crate::domain::media`].
 //!
 //! [`detect`] looks at a file and answers with a [`Content`], and whether its end is
-//! there; `domain` decides what follows. [`link::read_link`] takes the address out of a link file.
+//! there; `domain` decides what follows. [`link::read_link`] takes the address out of
+//! a link file.
 //!
 //! It runs on up to a million files at start-up, so the common types are found
-//! in one read of the head by a few comparisons; only a zip, a movie or a tag
-//! that is longer than the head costs more reads. What nothing here knows is
+//! in one read of the head, by a few comparisons, and one of the end; only a zip, a
+//! movie, a locked PDF or a tag that is longer than the head costs more reads. What nothing here knows is
 //! named by the `file-format` library, from the head alone and with none of its
 //! deep readers: those read without a bound or overflow on made-up files, and
 //! miss what is found here (leading junk before a PDF, old encodings, RF64,
 //! sound-only WebM, a docx that is no docx).
 //!
 //! Invariants: at most [`MAX_READ`] bytes of a file are read and held, whatever
-//! it claims about itself; no input makes it panic. Must not: know the ledger,
+//! it claims about itself, and at most 256 KiB are unpacked (one entry of a Word
+//! file); no input makes it panic. Must not: know the ledger,
 //! the configuration or the service; open files; decide.
 
 mod binary;

@@ -52,7 +52,7 @@ fn box_at<F: Read + Seek>(window: &mut Window<'_, F>, at: u64) -> io::Result<Opt
     Ok((len >= body).then(|| Box {
         kind: name,
         start: at,
-        body: at + body,
+        body: at.saturating_add(body),
         end: at.saturating_add(len),
     }))
 }
@@ -76,7 +76,7 @@ fn first<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<First> {
         };
         match &found.kind {
             b"ftyp" => {
-                let len = (found.end - found.body).clamp(4, 504);
+                let len = found.end.saturating_sub(found.body).clamp(4, 504);
                 let len = usize::try_from(len).unwrap_or(4);
                 return Ok(First::Brands(window.at(found.body, len)?));
             }
@@ -186,7 +186,7 @@ fn listed<F: Read + Seek>(window: &mut Window<'_, F>, moov: &Box) -> io::Result<
             // These hold the boxes that are looked for: step in.
             b"trak" | b"mdia" => found.body,
             b"hdlr" => {
-                match window.at(found.body + 8, 4)?.as_slice() {
+                match window.at(found.body.saturating_add(8), 4)?.as_slice() {
                     b"vide" => tracks.picture = true,
                     b"soun" => tracks.sound = true,
                     _ => {}
@@ -214,7 +214,7 @@ pub(super) fn is_cut<F: Read + Seek>(window: &mut Window<'_, F>) -> io::Result<b
                 if found.end > window.size() {
                     return Ok(true);
                 }
-                at = found.end.max(found.start + 8);
+                at = found.end.max(found.start.saturating_add(8));
             }
             _ => break,
         }

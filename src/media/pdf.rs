@@ -131,12 +131,12 @@ fn entry<F: Read + Seek>(
     let Some((count, after)) = number(trim(after)) else {
         return Ok(None);
     };
-    let lines = table + (start.len() - trim(after).len()) as u64;
+    let lines = table.saturating_add((start.len() - trim(after).len()) as u64);
     let line = match wanted.checked_sub(first) {
         Some(line) if (0..count).contains(&line) => line.unsigned_abs(),
         _ => return Ok(None),
     };
-    let line = window.at(lines.saturating_add(line * 20), 20)?;
+    let line = window.at(lines.saturating_add(line.saturating_mul(20)), 20)?;
     Ok(number(&line).and_then(|(at, _)| u64::try_from(at).ok()))
 }
 

@@ -478,6 +478,12 @@ fn reads_beside_the_head_end_with_the_budget() {
 const MARKS: &[&[u8]] = &[
     b"",
     b"%PDF-",
+    b"%PDF-1.4\n1 0 obj\n",
+    b"1 0 obj<</Filter/Standard/R 3/Length 128/P -4/O(",
+    b"\nxref\n0 9223372036854775807\n",
+    b"trailer<</Root 1 0 R/Encrypt 9223372036854775806 0 R/ID[<00>(",
+    b"/Encrypt<</R 6/P 1/O<00>/U<",
+    b"\nstartxref\n17\n%%EOF",
     b"PK\x03\x04",
     b"PK\x05\x06",
     b"PK\x06\x07",
