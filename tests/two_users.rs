@@ -5,6 +5,10 @@
 
 #[path = "two_users/ordinary.rs"]
 mod ordinary;
+#[path = "two_users/slow.rs"]
+mod slow;
 mod support;
+#[path = "two_users/ways.rs"]
+mod ways;
 #[path = "two_users/writers.rs"]
 mod writers;

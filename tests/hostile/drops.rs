@@ -23,7 +23,7 @@ fn fifo(path: &Path) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pipes_sockets_devices_and_links_are_neither_sent_nor_touched() {
     let stage = two_users::stage(Shared::Setgid, |s| {
-        s.inbox("after = \"delete\"\non_reject = \"move\"");
+        s.inbox("unclosed_wait = \"2s\"\nafter = \"delete\"\non_reject = \"move\"");
     });
     let Some(stage) = stage.await else { return };
     DROPPER.does(|| {
@@ -71,7 +71,7 @@ async fn pipes_sockets_devices_and_links_are_neither_sent_nor_touched() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_swapped_for_a_link_sends_and_deletes_nothing_else() {
     let stage = two_users::stage(Shared::Setgid, |s| {
-        s.inbox("after = \"delete\"\nquiet = \"0s\"");
+        s.inbox("unclosed_wait = \"2s\"\nafter = \"delete\"\nquiet = \"0s\"");
         s.daemon = "poll_every = \"1s\"\n".into();
     });
     let Some(stage) = stage.await else { return };
@@ -130,7 +130,7 @@ async fn a_file_swapped_for_a_link_sends_and_deletes_nothing_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_daemon_keeps_is_closed_to_those_who_drop() {
     let stage = two_users::stage(Shared::Setgid, |s| {
-        s.inbox("after = \"move\"");
+        s.inbox("after = \"move\"\nunclosed_wait = \"2s\"");
     });
     let Some(stage) = stage.await else { return };
     let daemon = stage.start();

@@ -14,7 +14,7 @@ const TARGETS: [&str; 2] = [".supametas-done", ".supametas-rejected"];
 
 async fn moving() -> Option<Stage> {
     two_users::stage(Shared::Setgid, |s| {
-        s.inbox("after = \"move\"\non_reject = \"move\"");
+        s.inbox("after = \"move\"\non_reject = \"move\"\nunclosed_wait = \"2s\"");
     })
     .await
 }

@@ -186,7 +186,11 @@ impl Stage {
         fs::create_dir(self.ledger().parent().unwrap()).unwrap();
         let settle = match self.droppers {
             Droppers::Same => "quiet = \"150ms\"\nquiet_unsure = \"500ms\"\n",
-            Droppers::Other => "quiet = \"150ms\"\nquiet_unsure = \"1500ms\"\n",
+            // After a start nothing tells that nobody is writing another user's
+            // file: its source waits for `unclosed_wait`.
+            Droppers::Other => {
+                "quiet = \"150ms\"\nquiet_unsure = \"1500ms\"\nunclosed_wait = \"2s\"\n"
+            }
         };
         let mut text = format!(
             "[service]\nbase_url = {base:?}\nanswer_timeout = \"10s\"\n\

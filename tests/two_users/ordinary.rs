@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::slow::watching;
 use crate::support::two_users::{self, Shared};
 use crate::support::users::{DAEMON, DROPPER, DROPPER_TOO};
 use crate::support::{Expected, assert_each_once, expect, states, words};
@@ -15,7 +16,7 @@ async fn files_of_other_users_are_sent_and_then_moved_or_deleted() {
         s.folder("scans", "main", "after = \"move\"");
     });
     let Some(stage) = stage.await else { return };
-    let daemon = stage.start();
+    let daemon = watching(&stage);
     let mut expected = Expected::new();
     for (n, user) in [DROPPER, DROPPER_TOO, DAEMON].into_iter().enumerate() {
         for folder in ["inbox", "scans"] {
