@@ -166,3 +166,76 @@ fn the_unit_does_what_the_program_counts_on() {
     assert!(!unit.contains("ExecStartPre="));
     assert!(drop_in().contains("#ReadWritePaths="));
 }
+
+/// The fenced blocks of a language in a page.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs")
+        .join(page);
+    let text = fs::read_to_string(path).expect("the page is in the repository");
+    let begin = format!("```{language}\n");
+    text.split(&begin)
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```").map(|(block, _)| block.to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_backup_timer_of_the_operations_page_is_valid() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let files: Vec<PathBuf> = blocks("operations.md", "ini")
+        .iter()
+        .map(|block| {
+            let (first, _) = block.split_once('\n').expect("its path is the first line");
+            let name = Path::new(first).file_name().expect("a path");
+            let path = dir.path().join(name);
+            let built = env!("CARGO_BIN_EXE_supametas-sync");
+            let text = block.replace("/usr/bin/supametas-sync", built);
+            fs::write(&path, text).expect("a fresh directory");
+            path
+        })
+        .collect();
+    assert_eq!(files.len(), 2, "a service and its timer");
+    for file in files {
+        let Some(output) = analyze(&["verify", "--man=no"], &file) else {
+            return;
+        };
+        let said = text(&output);
+        let ours: Vec<&str> = said.lines().filter(|l| l.contains("backup")).collect();
+        assert!(output.status.success() && ours.is_empty(), "{said}");
+    }
+}
+
+#[test]
+fn the_sftp_recipe_is_one_that_sshd_takes() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let blocks = blocks("recipes.md", "text");
+    let recipe = blocks
+        .iter()
+        .find(|block| block.contains("internal-sftp"))
+        .expect("the recipe is on the page");
+    assert!(recipe.contains("AuthorizedKeysFile"), "{recipe}");
+    let sshd = ["/usr/sbin/sshd", "/usr/bin/sshd"]
+        .into_iter()
+        .find(|path| Path::new(path).exists());
+    let Some(sshd) = sshd else {
+        eprintln!("SKIPPED: sshd is not installed");
+        return;
+    };
+    let key = dir.path().join("host");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status();
+    assert!(made.is_ok_and(|status| status.success()), "no host key");
+    let config = dir.path().join("sshd_config");
+    let text_of = format!("HostKey {}\n{recipe}", key.display());
+    fs::write(&config, text_of).expect("a fresh directory");
+    // The settings of such a user, which also reads the Match block.
+    let output = Command::new(sshd)
+        .args(["-T", "-C", "user=alice,host=h,addr=127.0.0.1", "-f"])
+        .arg(&config)
+        .output()
+        .expect("it is installed");
+    assert!(output.status.success(), "{}", text(&output));
+}

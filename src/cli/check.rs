@@ -65,7 +65,7 @@ pub fn main(path: &Path, args: Args) -> Outcome {
         out::print(&Config::effective(path)?);
         return Ok(Exit::Success);
     }
-    let (config, problems) = match Config::load(path) {
+    let (config, problems) = match Config::load_by_hand(path) {
         Ok(loaded) => (Some(loaded.config), loaded.warnings),
         Err(errors) => (None, errors.problems),
     };
@@ -171,6 +171,15 @@ async fn online(config: &Config) -> Result<Vec<Finding>, crate::api::client::Set
     let nobody = TaskId::new("supametas-sync-check").expect("it is short and printable");
     let (api, nobody) = (&api, &nobody);
     let asked = config.datasets.values().map(|dataset| async move {
+        if dataset.key.expose().is_empty() {
+            let text = format!(
+                "dataset {}: the service was not asked, since the key is known to systemd alone",
+                dataset.name
+            );
+            let remedy =
+                "see it run: `systemctl start supametas-sync`, then `supametas-sync status`";
+            return Finding::new(Severity::Note, text, remedy);
+        }
         let query = api.query(&dataset.key, nobody, None);
         match tokio::time::timeout(ANSWER, query).await {
             Ok(answered) => {

@@ -27,9 +27,20 @@ pub enum Exit {
     LedgerLost,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(match exit {
+impl Exit {
+    const ALL: [Exit; 7] = [
+        Exit::Success,
+        Exit::Failure,
+        Exit::Usage,
+        Exit::Attention,
+        Exit::Locked,
+        Exit::NotFound,
+        Exit::LedgerLost,
+    ];
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
             Exit::Success => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
@@ -37,6 +48,18 @@ impl From<Exit> for ExitCode {
             Exit::Locked => 4,
             Exit::NotFound => 5,
             Exit::LedgerLost => 6,
-        })
+        }
+    }
+
+    /// What a number means; one that is not ours is a failure.
+    pub fn of_code(code: u8) -> Exit {
+        let found = Exit::ALL.into_iter().find(|exit| exit.code() == code);
+        found.unwrap_or(Exit::Failure)
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
     }
 }

@@ -76,7 +76,8 @@ pub fn main(config: &Path, args: Args) -> Outcome {
                 return Ok(Exit::Success);
             }
         };
-        let mut facts = gather(&config, ledger.as_ref(), &asked, now).await?;
+        let offline = daemon_offline(&config, &asked).await;
+        let mut facts = gather(&config, ledger.as_ref(), &asked, offline, now).await?;
         ask_daemon(&config, &mut facts).await;
         let explained = decide(&facts);
         if args.json {
@@ -123,6 +124,17 @@ async fn ask_daemon(config: &Config, facts: &mut Facts) {
             still: Duration::ZERO,
         });
     }
+}
+
+/// Why the daemon can't reach the folder, as it says itself: it may be another
+/// user, or in a sandbox that hides the folder.
+async fn daemon_offline(config: &Config, asked: &Asked) -> Option<String> {
+    let Asked::In { folder, .. } = asked else {
+        return None;
+    };
+    let standing = client::standing(&config.ledger).await.ok()?;
+    let theirs = standing.folders.into_iter().find(|f| f.folder == *folder);
+    theirs?.offline
 }
 
 /// What the argument means; `Err`: several files, for a person to choose from.

@@ -9,6 +9,7 @@ mod backup;
 mod cancel;
 mod check;
 mod compact;
+mod detached;
 mod dry_run;
 mod errors;
 pub mod exit;
@@ -146,6 +147,33 @@ pub fn main() -> Exit {
             return exit;
         }
     };
+    let looks = cli.command.looks_at_folders();
+    if looks
+        && !detached::is_child()
+        && let Some(exit) = detached::run()
+    {
+        return exit;
+    }
+    let exit = done(cli);
+    if looks && detached::is_child() {
+        detached::tell(exit);
+    }
+    exit
+}
+
+impl Command {
+    /// Whether it asks the folders themselves, which may hang, and reads nothing
+    /// from a terminal.
+    fn looks_at_folders(&self) -> bool {
+        match self {
+            Command::Check(_) | Command::Explain(_) => true,
+            Command::Status(args) => !args.watches(),
+            _ => false,
+        }
+    }
+}
+
+fn done(cli: Cli) -> Exit {
     let done = match cli.command {
         Command::Run(args) => run::main(&cli.config, args),
         Command::Scan(args) => scan::main(&cli.config, args),

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use super::finding::Finding;
 use super::lookout;
-use crate::config::valid::{Config, WatchMode};
+use crate::config::valid::{Config, Folder, WatchMode};
 use crate::config::{Look, Machine, Severity, Surroundings};
+use crate::domain::sandbox_effects::HiddenBy;
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::limited::Calls;
 use crate::watch::Offline;
@@ -32,11 +33,23 @@ pub fn findings(config: &Config) -> Vec<Finding> {
         };
         findings.extend(on_network(&folder.name.0, folder.watch, kind));
     }
+    findings.extend(config.folders.values().filter_map(|folder| hidden(folder)));
     findings.extend(folders(config));
     if let Some(why) = lookout::no_room(&config.ledger) {
         findings.push(Finding::new(Severity::Warning, why, ""));
     }
     findings
+}
+
+/// What the shipped unit hides can't be seen by hand.
+fn hidden(folder: &Folder) -> Option<Finding> {
+    let hidden = HiddenBy::of(&folder.path)?;
+    let text = format!("folder {} lies where the service can't see it", folder.name);
+    Some(Finding::new(
+        Severity::Note,
+        text,
+        hidden.remedy(&folder.path),
+    ))
 }
 
 /// What hard links in the folders could carry out.

@@ -63,6 +63,23 @@ pub fn tell(standing: &Standing) -> String {
     if let Some(why) = &standing.stopped {
         line("STOPPED", &shown_text(why, 1_000));
     }
+    for dataset in standing.daemon.iter().flat_map(|daemon| &daemon.stale_keys) {
+        line(
+            "KEY",
+            &format!(
+                "the key file of dataset {dataset} changed on disk, and the daemon goes on with the former key: `supametas-sync reload`"
+            ),
+        );
+    }
+    for stay in &standing.stay {
+        let files = out::count(stay.files, "source");
+        let why = shown_text(&stay.why, 1_000);
+        let folder = &stay.folder;
+        line(
+            "STAY",
+            &format!("{files} of folder {folder} could not be moved or deleted yet, such as: {why}"),
+        );
+    }
     for folder in &standing.folders {
         let name = &folder.folder;
         if let Some(why) = &folder.offline {

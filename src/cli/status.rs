@@ -55,6 +55,13 @@ pub struct Args {
     json: bool,
 }
 
+impl Args {
+    /// Whether it goes on until Ctrl-C.
+    pub fn watches(&self) -> bool {
+        self.watch
+    }
+}
+
 fn every(text: &str) -> Result<Duration, String> {
     let time = units::time(text).map_err(|why| why.to_string())?;
     if time < Duration::from_millis(100) {

@@ -425,7 +425,11 @@ fn nothing_lies_in_what_is_watched() {
 
 #[test]
 fn the_disk_only_warns() {
-    let directory = |readable, writable| Look::Directory { readable, writable };
+    let directory = |readable, writable| Look::Directory {
+        readable,
+        writable,
+        only_owners: false,
+    };
     for (look, more, what) in [
         (Look::Missing, "", "does not exist"),
         (Look::NotADirectory, "", "is not a directory"),

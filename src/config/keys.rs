@@ -15,6 +15,9 @@ use crate::ports::AccessKey;
 pub enum Keys {
     /// They are, and one that can't be is an error.
     Read,
+    /// They are, but for those that systemd alone can give: by hand these can't
+    /// be known, which is noted.
+    ReadByHand,
     /// They are not, and every dataset has an empty one: for commands that
     /// only look at the ledger. Their user may well not be allowed to read the
     /// keys, or have systemd's credentials.
@@ -213,6 +216,35 @@ mod tests {
             get(KeySource::Credential("inbox")),
             Ok(("from-systemd".into(), false))
         );
+    }
+
+    #[test]
+    fn a_key_file_that_changed_on_disk_is_noticed() {
+        use crate::config::testing::{BASE, load_on, machine};
+        let config = load_on(BASE, &machine()).unwrap().config;
+        let dataset = config.datasets.values().next().unwrap();
+        assert!(!dataset.key_has_changed(&machine()));
+        let other = Fake::default().key("/etc/key", "k-other\n");
+        assert!(dataset.key_has_changed(&other));
+        // One that is away is none, and a restart says so.
+        assert!(!dataset.key_has_changed(&Fake::default()));
+    }
+
+    #[test]
+    fn by_hand_a_credential_is_noted_and_nothing_else_is() {
+        use crate::config::load::Loaded;
+        use crate::config::valid::Config;
+        let by_hand = |place: &str, on: &Fake| -> Result<Loaded, _> {
+            let text = crate::config::testing::BASE.replace("key_file = '/etc/key'", place);
+            Config::read(Path::new("c"), &text, Keys::ReadByHand, on)
+        };
+        let nobody = Fake::default();
+        let loaded = by_hand("credential = 'inbox'", &nobody).unwrap();
+        let said = loaded.warnings.iter().map(ToString::to_string);
+        let said = said.collect::<Vec<_>>().join("\n");
+        assert!(said.contains("given by systemd"), "{said}");
+        assert!(by_hand("credential = '../x'", &nobody).is_err());
+        assert!(by_hand("key_file = '/etc/key'", &nobody).is_err());
     }
 
     #[test]

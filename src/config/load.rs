@@ -31,6 +31,12 @@ impl Config {
         Config::load_with(path, Keys::Read, &Machine)
     }
 
+    /// As [`Config::load`], for `check`: a key that systemd alone can give is
+    /// noted where it is not there, and empty.
+    pub fn load_by_hand(path: &Path) -> Result<Loaded, ConfigErrors> {
+        Config::load_with(path, Keys::ReadByHand, &Machine)
+    }
+
     /// As [`Config::load`], for commands that never call the service: no key
     /// is read, so the fingerprints of datasets mean nothing, and no folder is
     /// looked at, so that one on a mount that hangs holds nobody up.

@@ -30,6 +30,9 @@ pub enum Look {
         readable: bool,
         /// Files can be moved out of it and into it.
         writable: bool,
+        /// It has the sticky bit and belongs to another user: only the owner of
+        /// a file can move or delete it.
+        only_owners: bool,
     },
 }
 
@@ -132,6 +135,7 @@ impl Surroundings for Unseen {
         Look::Directory {
             readable: true,
             writable: true,
+            only_owners: false,
         }
     }
 
@@ -165,12 +169,16 @@ fn look(path: &Path) -> Look {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Look::Missing,
         Err(e) => Look::Refused(e.to_string()),
         Ok(about) if !about.is_dir() => Look::NotADirectory,
-        Ok(_) => {
+        Ok(about) => {
             // The effective user is who will open the files.
             let may = |what| accessat(CWD, path, what, AtFlags::EACCESS).is_ok();
             Look::Directory {
                 readable: may(Access::READ_OK | Access::EXEC_OK),
                 writable: may(Access::WRITE_OK | Access::EXEC_OK),
+                only_owners: {
+                    let me = rustix::process::geteuid().as_raw();
+                    about.mode() & 0o1000 != 0 && me != 0 && about.uid() != me
+                },
             }
         }
     }

@@ -61,6 +61,7 @@ impl Surroundings for Fake {
         self.looks.get(path).cloned().unwrap_or(Look::Directory {
             readable: true,
             writable: true,
+            only_owners: false,
         })
     }
     fn resolve(&self, path: &Path) -> PathBuf {

@@ -16,6 +16,8 @@ use globset::GlobSet;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::keys::{self, KeySource};
+use super::surroundings::Surroundings;
 use crate::domain::duplicates::DuplicateRule;
 use crate::domain::error_table::ErrorTable;
 use crate::domain::ids::{DatasetName, FolderName, Route};
@@ -81,6 +83,8 @@ pub struct Dataset {
     pub name: DatasetName,
     /// Its key.
     pub key: AccessKey,
+    /// The file that the key was read from, if it is one.
+    pub key_file: Option<PathBuf>,
     /// Uploads at once, to begin with.
     pub concurrency: usize,
     /// Uploads at once, at most. Not below `concurrency`.
@@ -105,6 +109,16 @@ pub struct Pushes {
 }
 
 impl Dataset {
+    /// Whether the key's file holds another key than the one that was read. One
+    /// that can't be read now says nothing. Blocks on the file.
+    pub fn key_has_changed(&self, on: &dyn Surroundings) -> bool {
+        let Some(path) = self.key_file.as_ref().and_then(|path| path.to_str()) else {
+            return false;
+        };
+        keys::read(KeySource::File(path), on)
+            .is_ok_and(|now| now.key.fingerprint() != self.key.fingerprint())
+    }
+
     /// Whether uploads to both are bounded alike.
     pub fn same_lanes(&self, other: &Dataset) -> bool {
         self.concurrency == other.concurrency

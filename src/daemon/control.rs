@@ -3,6 +3,7 @@
 //! Must not: let a bad configuration replace a good one, or drop an upload for
 //! a reload.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -199,6 +200,8 @@ async fn load(ctx: &Arc<Context>, path: &Path) -> Reloaded {
         ));
     }
     ctx.replace(Running::new(loaded.config, api));
+    // Read just now.
+    ctx.live.stale_keys_are(BTreeSet::new());
     let running = ctx.running();
     let opened = match ctx.ledger.settings_are(running.all_fingerprints()).await {
         Ok(opened) => opened.iter().map(ToString::to_string).collect(),

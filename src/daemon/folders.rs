@@ -172,6 +172,12 @@ impl Folders {
         }
     }
 
+    /// Whether a folder's file system does not answer.
+    pub fn is_not_answering(&self, name: &FolderName) -> bool {
+        let status = self.entries().get(name).map(|entry| entry.watch.status());
+        status.is_some_and(|s| s.borrow().offline_why == Some(Offline::NotAnswering))
+    }
+
     /// How each folder is doing.
     pub fn status(&self) -> Vec<(FolderName, WatchStatus)> {
         self.entries()

@@ -5,7 +5,7 @@
 //!
 //! Must not: do a file's work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +16,18 @@ use super::clock::Minder;
 use super::context::{Context, LOOK_EVERY};
 use super::supervise::TaskFailure;
 use super::{sentry, service_manager};
+use crate::config::Machine;
 use crate::domain::gate::GateKey;
 use crate::domain::halt::{Halt, HaltScope};
 use crate::domain::naming::shown_text;
 use crate::domain::time::Timestamp;
+use crate::watch::{Offline, WatchStatus};
 
 /// How often systemd gets a new line of status.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
+
+/// How often the key files are looked at.
+const KEYS_EVERY: Duration = Duration::from_secs(30);
 
 /// The longest time without a round, should a look from outside have missed
 /// something.
@@ -45,6 +50,8 @@ pub async fn run(
     let mut halted = BTreeMap::new();
     let trouble = ctx.ledger.trouble();
     let mut places = tokio::spawn(record_places(ctx.clone()));
+    let mut keys = tokio::spawn(look_at_keys(ctx.clone()));
+    let mut keys_due = Instant::now() + KEYS_EVERY;
     loop {
         tokio::select! {
             () = sentry.rung() => {}
@@ -70,6 +77,10 @@ pub async fn run(
         ctx.lines.sum_up(ctx.world.clock.now());
         if places.is_finished() && ctx.folders.has_new_places() {
             places = tokio::spawn(record_places(ctx.clone()));
+        }
+        if keys.is_finished() && keys_due <= Instant::now() {
+            keys_due = Instant::now() + KEYS_EVERY;
+            keys = tokio::spawn(look_at_keys(ctx.clone()));
         }
         // The round ran and the ledger's thread answered: that is being alive.
         if watchdog.is_some() {
@@ -99,6 +110,26 @@ async fn record_places(ctx: Arc<Context>) {
         {
             ctx.folders.place_recorded(name, identity, place);
         }
+    }
+}
+
+/// Looks whether the key files hold what was read of them. Nothing is read anew
+/// by itself; but who has changed one wants to know that.
+async fn look_at_keys(ctx: Arc<Context>) {
+    let running = ctx.running();
+    let datasets: Vec<_> = running.config.datasets.values().cloned().collect();
+    let look = move || {
+        let stale = datasets.iter().filter(|d| d.key_has_changed(&Machine));
+        stale.map(|d| d.name.clone()).collect::<BTreeSet<_>>()
+    };
+    let Ok(stale) = tokio::task::spawn_blocking(look).await else {
+        return;
+    };
+    for dataset in ctx.live.stale_keys_are(stale) {
+        tracing::warn!(
+            %dataset,
+            "the key file of dataset {dataset} changed on disk; the former key stays in use until a reload: `systemctl reload supametas-sync`"
+        );
     }
 }
 
@@ -147,21 +178,11 @@ fn tell_halts(ctx: &Context, known: &mut BTreeMap<HaltScope, Halt>) {
 }
 
 async fn tell_status(ctx: &Context) {
-    let Ok(pending) = ctx.ledger.pending(ctx.world.clock.now()).await else {
+    let now = ctx.world.clock.now();
+    let (Ok(pending), Ok(counts)) = (ctx.ledger.pending(now).await, ctx.ledger.counts().await)
+    else {
         return;
     };
-    let closed = ctx
-        .ledger
-        .gates()
-        .values()
-        .filter(|gate| gate.closed().is_some())
-        .count();
-    let offline = ctx
-        .folders
-        .status()
-        .iter()
-        .filter(|(_, s)| s.checked && !s.online)
-        .count();
     let stuck = ctx
         .ledger
         .trouble()
@@ -175,17 +196,71 @@ async fn tell_status(ctx: &Context) {
         pending.uploading,
         pending.submitted
     ));
-    if closed > 0 {
-        line.push_str(&format!("; gates closed: {closed}"));
-    }
-    let now = ctx.world.clock.now();
+    let gates = ctx.ledger.gates();
+    let closed = gates.iter().filter_map(|(key, gate)| {
+        let closed = gate.closed()?;
+        Some(format!("{key} ({})", closed.code))
+    });
     let halts = ctx.ledger.halts();
-    let paused = halts.values().filter(|halt| halt.holds(now)).count();
-    if paused > 0 {
-        line.push_str(&format!("; paused by an operator: {paused}"));
+    let paused = halts.iter().filter(|(_, halt)| halt.holds(now));
+    let folders = ctx.folders.status();
+    let mute = |s: &WatchStatus| s.offline_why == Some(Offline::NotAnswering);
+    let away = |is_mute: bool| {
+        let away = folders.iter().filter(|(_, s)| s.checked && !s.online);
+        away.filter(move |(_, s)| mute(s) == is_mute)
+            .map(|(name, _)| name.to_string())
+    };
+    let needy = counts.iter().filter(|count| count.state.needs_attention());
+    let attention: u64 = needy.map(|count| count.files).sum();
+    for (what, names) in [
+        ("gates closed", named(closed)),
+        (
+            "paused by an operator",
+            named(paused.map(|(scope, _)| scope.to_string())),
+        ),
+        ("folders offline", named(away(false))),
+        ("folders not answering", named(away(true))),
+        (
+            "keys changed on disk",
+            named(ctx.live.stale_keys().iter().map(ToString::to_string)),
+        ),
+    ] {
+        if let Some(names) = names {
+            line.push_str(&format!("; {what}: {names}"));
+        }
     }
-    if offline > 0 {
-        line.push_str(&format!("; folders offline: {offline}"));
+    if attention > 0 {
+        line.push_str(&format!("; files that need attention: {attention}"));
     }
     service_manager::status(&line);
+}
+
+/// Names that are told in one line, at most.
+const NAMED: usize = 5;
+
+/// How many, and the first of them; `None`: there are none.
+fn named(names: impl Iterator<Item = String>) -> Option<String> {
+    let names: Vec<String> = names.collect();
+    let more = match names.len().checked_sub(NAMED) {
+        Some(more @ 1..) => format!(" and {more} more"),
+        _ => String::new(),
+    };
+    let first = names.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    (!names.is_empty()).then(|| format!("{} ({}{more})", names.len(), first.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_the_first_of_many() {
+        let names = |n: usize| named((1..=n).map(|n| format!("f{n}")));
+        assert_eq!(names(0), None);
+        assert_eq!(names(2).as_deref(), Some("2 (f1, f2)"));
+        assert_eq!(
+            names(7).as_deref(),
+            Some("7 (f1, f2, f3, f4, f5 and 2 more)")
+        );
+    }
 }

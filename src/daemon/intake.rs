@@ -433,7 +433,12 @@ impl Intake {
                     return Again::Found(unreadable(&why));
                 }
                 // Gone, or something else in its place.
-                Err(_) => return Again::Gone,
+                Err(_) => {
+                    return match root.missing(&file.version) {
+                        NotTaken::Gone => Again::Gone,
+                        why => Again::Found(unreadable(&why)),
+                    };
+                }
             };
             Again::Found(sort_one(&folder, &mut opened.file, &file.version))
         });

@@ -211,6 +211,15 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
         () = showing => Ok(()),
     };
     ctx.folders.stop();
+    // Nothing is on the wire any more: what the grace period cut off is settled
+    // now, so that the next start does not take it for the trace of a crash.
+    if ended.is_ok() {
+        let policies = ctx.running().policies.clone();
+        match ctx.ledger.recover(ctx.world.moment(), &policies).await {
+            Ok(cut_off) => report::cut_off(cut_off),
+            Err(error) => tracing::debug!(%error, "what was cut off is settled at the next start"),
+        }
+    }
     ctx.ledger.clone().close().await;
     ended?;
     tracing::info!("stopped");

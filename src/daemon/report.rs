@@ -18,6 +18,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
 use crate::ledger::{DuePoll, Finished, LedgerError, NewFile, NewSorted, Recovered};
+use crate::view::span;
 
 /// The longest text of the service in a log line, in characters.
 const WORDS: usize = 300;
@@ -87,6 +88,23 @@ pub fn unreadable(job: &Job, error: Option<&std::io::Error>) {
             "the file can't be read; it is tried again, first soon, then every minute. Check its rights"
         ),
     }
+}
+
+/// A source could not be moved or deleted: one line for a folder and cause.
+pub fn source_stays(
+    ctx: &Context,
+    folder: &FolderName,
+    id: FileId,
+    file: &str,
+    (error, cause): (&dyn Display, String),
+    wait: Duration,
+) {
+    let subject = Subject::of(folder, Cause::source(cause));
+    grouped!(
+        ctx.lines, ctx.world.clock.now(), subject, warn,
+        %file, %id, %folder, %error,
+        "the source stays where it is, and is tried again in {}: {error}", span(wait)
+    );
 }
 
 /// The content is another file's.
@@ -230,6 +248,19 @@ pub fn ledger_trouble(error: &LedgerError, what: &str) {
     } else {
         tracing::error!(%error, "{what}");
     }
+}
+
+/// What was on the wire when the grace period of a stop was over.
+pub fn cut_off(cut_off: Recovered) {
+    if cut_off == Recovered::default() {
+        return;
+    }
+    tracing::warn!(
+        queued = cut_off.queued,
+        possible_duplicates = cut_off.possible_duplicates,
+        unconfirmed = cut_off.unconfirmed,
+        "the grace period of the stop was over before all answers had come: those files are settled by their folder's policy; a longer `shutdown_grace` gives them time"
+    );
 }
 
 /// What a crash had left.

@@ -4,6 +4,7 @@
 //! more than the page.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -52,9 +53,12 @@ impl Backstage for Context {
 
     fn folders(&self) -> BTreeMap<FolderName, FolderFacts> {
         let all = self.folders.status().into_iter();
+        let config = self.config();
         all.map(|(name, status)| {
+            let folder = config.folders.get(&name);
+            let path = folder.map(|folder| folder.path.as_path());
             let being_written = self.folders.being_written(&name, WRITTEN_SHOWN);
-            (name, facts(status, being_written))
+            (name, facts(status, path, being_written))
         })
         .collect()
     }
@@ -87,12 +91,20 @@ impl Backstage for Context {
 /// Files of a folder that are told to be being written, at most.
 const WRITTEN_SHOWN: usize = 100;
 
-fn facts(status: WatchStatus, being_written: Vec<(Vec<u8>, Timestamp)>) -> FolderFacts {
+fn facts(
+    status: WatchStatus,
+    path: Option<&Path>,
+    being_written: Vec<(Vec<u8>, Timestamp)>,
+) -> FolderFacts {
+    let told = |why: Offline| match path {
+        Some(path) => why.told_of(path),
+        None => why.to_string(),
+    };
     FolderFacts {
         checked: status.checked,
         online: status.online,
         since: status.since,
-        offline_why: status.offline_why.map(|why| why.to_string()),
+        offline_why: status.offline_why.map(told),
         offline_kind: status.offline_why.map(Offline::word),
         events: status.mode == Mode::Events,
         watches: status.watches,

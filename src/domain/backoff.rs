@@ -49,10 +49,30 @@ impl Backoff {
     }
 }
 
+/// The wait for what has been in vain for `past`: as long again, so that the
+/// tries double, within these bounds.
+pub fn as_long_again(past: Duration, first: Duration, longest: Duration) -> Duration {
+    past.clamp(first, longest)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_was_in_vain_is_tried_ever_more_rarely() {
+        let secs = Duration::from_secs;
+        let mut past = Duration::ZERO;
+        let waits: Vec<u64> = (0..7)
+            .map(|_| {
+                let wait = as_long_again(past, secs(60), secs(900));
+                past += wait;
+                wait.as_secs()
+            })
+            .collect();
+        assert_eq!(waits, [60, 60, 120, 240, 480, 900, 900]);
+    }
 
     #[test]
     fn it_doubles_up_to_the_cap() {

@@ -32,6 +32,7 @@ pub mod place;
 pub mod policy;
 pub mod refusal;
 pub mod repeats;
+pub mod sandbox_effects;
 pub mod settle;
 pub mod spelling;
 pub mod state;

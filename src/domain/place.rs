@@ -28,6 +28,14 @@ impl FolderPlace {
         let elsewhere = self.file_system != now.file_system && self.inode != now.inode;
         empty && self.path == now.path && !now.is_mount && (self.is_mount || elsewhere)
     }
+
+    /// Whether `now` is another file system at the same path: something was
+    /// mounted there, or unmounted. A file that is missing from it says nothing
+    /// of the one that was seen before.
+    pub fn is_covered_in(&self, now: &FolderPlace) -> bool {
+        let elsewhere = self.file_system != now.file_system && self.inode != now.inode;
+        self.path == now.path && (self.is_mount != now.is_mount || elsewhere)
+    }
 }
 
 #[cfg(test)]
@@ -40,6 +48,43 @@ mod tests {
             file_system: file_system.to_owned(),
             inode,
             is_mount,
+        }
+    }
+
+    #[test]
+    fn another_file_system_at_the_path_is_told_from_the_same_one() {
+        let mount = place("ext4:a", 2, true);
+        let plain = place("ext4:a", 700, false);
+        for (what, known, now, covered) in [
+            ("the same mount", &mount, mount.clone(), false),
+            ("the same folder", &plain, plain.clone(), false),
+            (
+                "made again in place",
+                &plain,
+                place("ext4:a", 701, false),
+                false,
+            ),
+            (
+                "a new number after a boot",
+                &plain,
+                place("xfs:b", 700, false),
+                false,
+            ),
+            (
+                "unmounted, with files below",
+                &mount,
+                place("ext4:r", 900, false),
+                true,
+            ),
+            ("mounted over", &plain, place("xfs:n", 128, true), true),
+            (
+                "the disk above it is away",
+                &plain,
+                place("ext4:r", 55, false),
+                true,
+            ),
+        ] {
+            assert_eq!(known.is_covered_in(&now), covered, "{what}");
         }
     }
 

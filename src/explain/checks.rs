@@ -76,7 +76,17 @@ pub(super) fn all(facts: &Facts, file: &FileFacts) -> Vec<Check> {
 
 pub(super) fn check_running(facts: &Facts) -> Check {
     match facts.running {
-        Some(true) => check("daemon", Said::Yes, "running"),
+        Some(true) => match &facts.daemon_offline {
+            Some(why) => check(
+                "daemon",
+                Said::No,
+                format!(
+                    "running, and it can't reach the folder: {}",
+                    shown_text(why, 1_000)
+                ),
+            ),
+            None => check("daemon", Said::Yes, "running"),
+        },
         Some(false) => check("daemon", Said::NotYet, "not running"),
         None => check("daemon", Said::Unknown, "this user can't look at its lock"),
     }

@@ -4,8 +4,8 @@
 
 use super::checks::{check, check_running, folder_check, name_check};
 use super::decide::{
-    Answer, Check, Explanation, Said, hindered_by, name_refused, no_daemon, offline_folder, quoted,
-    refused,
+    Answer, Check, Explanation, Said, daemon_offline, hindered_by, name_refused, no_daemon,
+    offline_folder, quoted, refused,
 };
 use super::facts::{DirFacts, Facts};
 
@@ -18,6 +18,9 @@ pub(super) fn of_directory(facts: &Facts, dir: &DirFacts) -> Explanation {
     }
     let mut explained = match (&folder.reachable, &folder.by_name, &dir.hindered) {
         (Err(offline), ..) => offline_folder(folder, *offline),
+        _ if facts.daemon_offline.is_some() => {
+            daemon_offline(folder, facts.daemon_offline.as_deref().unwrap_or_default())
+        }
         (_, Err(by_name), _) => {
             let mut explained = name_refused(folder, by_name);
             explained.headline = format!("nothing in it is taken: {}", refused(folder, by_name));

@@ -209,6 +209,9 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
     if let Err(offline) = &folder.reachable {
         return offline_folder(folder, *offline);
     }
+    if let Some(why) = &facts.daemon_offline {
+        return daemon_offline(folder, why);
+    }
     if matches!(&file.there, Err(h) if h.why.is_gone()) {
         return Explanation::new(
             Answer::Missing,
@@ -322,6 +325,21 @@ pub(super) fn offline_folder(folder: &InFolder, offline: Offline) -> Explanation
         "bring back {}; the daemon looks for it and goes on by itself",
         shown_path(&folder.path)
     ))
+}
+
+/// Whoever asks can reach it, and the daemon can't: it is another user, or in a
+/// sandbox.
+pub(super) fn daemon_offline(folder: &InFolder, why: &str) -> Explanation {
+    let why = shown_text(why, 1_000);
+    Explanation::new(
+        Answer::Waiting,
+        "offline",
+        format!(
+            "waits: the daemon can't reach its folder {}: {why}",
+            folder.name
+        ),
+    )
+    .advised("give the daemon's user the right, or its unit the path; it goes on by itself")
 }
 
 pub(super) fn name_refused(folder: &InFolder, by_name: &ByName) -> Explanation {

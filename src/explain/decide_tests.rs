@@ -95,6 +95,7 @@ fn explained(running: bool, change: impl FnOnce(&mut FileFacts)) -> Explanation 
         path: b"/srv/drop/a.txt".to_vec(),
         now: NOW,
         running: Some(running),
+        daemon_offline: None,
         user: Some("sync".into()),
         place: Place::File(Box::new(file)),
     })

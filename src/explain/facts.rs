@@ -29,6 +29,8 @@ pub struct Facts {
     pub running: Option<bool>,
     /// The user that the daemon is, as far as it can be told.
     pub user: Option<String>,
+    /// Why the running daemon can't reach the folder, in its own words.
+    pub daemon_offline: Option<String>,
     /// Where it is.
     pub place: Place,
 }

@@ -62,7 +62,8 @@ struct Owner {
     uid: Option<u32>,
 }
 
-/// Collects everything. `ledger`: `None` if there is none yet. Blocks on the
+/// Collects everything. `ledger`: `None` if there is none yet. `daemon_offline`:
+/// why the running daemon can't reach the folder, if it says so. Blocks on the
 /// file system, and walks a directory (bounded).
 ///
 /// # Errors
@@ -71,6 +72,7 @@ pub async fn gather(
     config: &Config,
     ledger: Option<&Ledger>,
     asked: &Asked,
+    daemon_offline: Option<String>,
     now: Timestamp,
 ) -> Result<Facts, LedgerError> {
     let owner = owner(&config.ledger);
@@ -79,6 +81,7 @@ pub async fn gather(
         now,
         running: owner.running,
         user: owner.uid.map(process::user_name),
+        daemon_offline: daemon_offline.clone(),
         place,
     };
     let (name, rel) = match asked {

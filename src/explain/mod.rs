@@ -15,6 +15,7 @@
 //!
 //! Must not: change anything, or have a rule of its own.
 
+mod acl;
 mod checks;
 mod counted;
 pub mod decide;

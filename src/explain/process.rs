@@ -13,6 +13,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags};
 
+use super::acl::{Acl, Verdict};
 use super::facts::{DaemonMay, Writer, Writers};
 
 /// Writers that are named, at most.
@@ -159,7 +160,7 @@ fn listed_groups(uid: u32) -> Vec<u32> {
 }
 
 /// Whether `who` may read the file at `path` and search each folder above it,
-/// by owner, group and mode. Blind to what a security module forbids.
+/// by owner, group and mode, and by access lists. Blind to what a security module forbids.
 pub fn may_read(who: &Identified, path: &Path) -> DaemonMay {
     if who.uid == 0 {
         return DaemonMay::Yes;
@@ -175,19 +176,41 @@ pub fn may_read(who: &Identified, path: &Path) -> DaemonMay {
         } else {
             (0o1, "search (x)")
         };
-        if may(who, meta.uid(), meta.gid(), meta.mode(), bit) {
-            continue;
-        }
-        // An access list may give what the mode does not.
-        if rustix::fs::getxattr(part, ACL, &mut [0_u8; 0]).is_ok_and(|size| size > 0) {
-            return DaemonMay::Unknown("an access list (ACL) on the way decides");
-        }
+        let verdict = match acl_of(part) {
+            // The mode is what is left of it: its group bits are the mask.
+            Some(value) => match Acl::parse(&value) {
+                Some(acl) => acl.lets(who, meta.uid(), meta.gid(), bit),
+                None => return DaemonMay::Unknown("an access list (ACL) on the way decides"),
+            },
+            None if may(who, meta.uid(), meta.gid(), meta.mode(), bit) => Verdict::May,
+            None => Verdict::MayNot,
+        };
+        let needs = match (verdict, needs) {
+            (Verdict::May, _) => continue,
+            (Verdict::MayNot, needs) => needs,
+            (Verdict::Masked, "read (r)") => {
+                "read (r), which its ACL gives and the ACL's mask takes away (`setfacl -m m::rX` gives it back),"
+            }
+            (Verdict::Masked, _) => {
+                "search (x), which its ACL gives and the ACL's mask takes away (`setfacl -m m::rX` gives it back),"
+            }
+        };
         return DaemonMay::No {
             at: part.as_os_str().as_bytes().to_vec(),
             needs,
         };
     }
     DaemonMay::Yes
+}
+
+/// The access list of a path; `None`: it has none, or none that can be read.
+/// Into memory of a size: asked with an empty buffer, rustix answers 0.
+fn acl_of(path: &Path) -> Option<Vec<u8>> {
+    // Entries are 8 bytes each; the kernel's limit of a value is 64 KiB.
+    let mut value = vec![0; 64 << 10];
+    let size = rustix::fs::getxattr(path, ACL, &mut value[..]).ok()?;
+    value.truncate(size);
+    (size > 0).then_some(value)
 }
 
 /// path_resolution(7): the first of owner, group and others that fits decides.
@@ -252,6 +275,38 @@ mod tests {
                 "{uid} {gid} {mode:o}"
             );
         }
+    }
+
+    /// With an access list that gives user 54321 read, and with its mask lost, as
+    /// a `chmod g=` leaves it.
+    #[test]
+    fn an_access_list_decides_and_a_lost_mask_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "x").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let daemon = Identified {
+            uid: 54_321,
+            gids: vec![],
+        };
+        let set = |acl: &str| {
+            let set = Command::new("setfacl")
+                .args(["-m", acl])
+                .arg(&path)
+                .status();
+            set.is_ok_and(|status| status.success())
+        };
+        if !set("u:54321:r") {
+            eprintln!("SKIPPED: no setfacl, or a file system without access lists");
+            return;
+        }
+        assert_eq!(may_read(&daemon, &path), DaemonMay::Yes);
+        assert!(set("m::---"));
+        let DaemonMay::No { needs, .. } = may_read(&daemon, &path) else {
+            panic!("the mask was not heeded");
+        };
+        assert!(needs.contains("mask"), "{needs}");
     }
 
     #[test]

@@ -152,7 +152,7 @@ pub enum FileError {
     #[error("{} is no name of a file in a directory", at(.0))]
     BadName(PathBuf),
     /// What the system said otherwise.
-    #[error("{} can't be {doing}: {}", at(path), io::Error::from_raw_os_error(*errno))]
+    #[error("{} can't be {doing}: {}", at(path), system_said(*errno))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -189,6 +189,33 @@ impl FileError {
         FileError::of(path, doing, errno)
     }
 
+    /// The reason without a path: what many files may have in common.
+    pub fn cause(&self) -> String {
+        let cause = match self {
+            FileError::Link(_) => "a directory on the way is a symbolic link",
+            FileError::NotADirectory(_) => "the target is not a directory",
+            FileError::ForeignOwner { .. } => "the target belongs to somebody else",
+            FileError::OpenToOthers { .. } => "others may write to the target",
+            FileError::NotOwner { .. } => "only the owner may (sticky bit or another user's file)",
+            FileError::NoRight { .. } => "no right to change the directory",
+            FileError::ReadOnly { .. } => "a read-only file system",
+            FileError::Full { .. } => "the disk or the quota is full",
+            FileError::Missing { .. } => "something is missing on the way",
+            FileError::Exists(_) => "something is there already",
+            FileError::BeingWritten(_) => "a program has it open for writing",
+            FileError::NamesTaken { .. } => "all names beside it are taken",
+            FileError::Replaced(_) => "it was replaced meanwhile",
+            FileError::BadName(_) => "no name of a file",
+            FileError::Io { errno, .. } => return system_said(*errno),
+        };
+        cause.to_owned()
+    }
+
+    /// Whether it is over soon by itself.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, FileError::BeingWritten(_) | FileError::Replaced(_))
+    }
+
     /// Whether the target itself was refused: waiting mends it only when a
     /// person changes the directory.
     pub fn is_refused_target(&self) -> bool {
@@ -199,6 +226,21 @@ impl FileError {
                 | FileError::ForeignOwner { .. }
                 | FileError::OpenToOthers { .. }
         )
+    }
+}
+
+/// The system's words, or better ones where a limit is meant.
+fn system_said(errno: i32) -> String {
+    match Errno::from_raw_os_error(errno) {
+        Errno::MFILE => {
+            "no file descriptor is left for this process; raise `LimitNOFILE=` (or `ulimit -n`)"
+                .to_owned()
+        }
+        Errno::NFILE => {
+            "no file descriptor is left on this machine; raise `fs.file-max`".to_owned()
+        }
+        Errno::NAMETOOLONG => "the path there is too long; name a shorter directory".to_owned(),
+        _ => io::Error::from_raw_os_error(errno).to_string(),
     }
 }
 

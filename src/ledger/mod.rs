@@ -91,7 +91,7 @@ pub use recovery::Recovered;
 pub use rows::{ContentHash, FileRecord, LastPoll, OptionsPrint, Source, SourceEnd};
 pub use salvage::Salvaged;
 pub use schema::BIG_FILE;
-pub use sources::SourceWork;
+pub use sources::{SourceWork, StaysPut};
 pub use standing::Standing;
 pub use tasks::{DuePoll, Polled};
 pub use uploads::{Begin, Begun, Finish, Finished, NextHop};

@@ -2,7 +2,7 @@
 //!
 //! Must not: touch a source, or decide what becomes of it.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::error::{Fail, LedgerError};
 use super::intake::limit_of;
@@ -31,6 +31,35 @@ pub(super) fn due_sql() -> String {
          AND instr(?3, char(10) || fo.name || char(10)) = 0 \
          ORDER BY f.source_due, f.id LIMIT ?2"
     )
+}
+
+/// Sources of a folder that could not be moved or deleted so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaysPut {
+    /// The folder.
+    pub folder: FolderName,
+    /// How many.
+    pub files: u64,
+    /// Why one of them does.
+    pub why: String,
+}
+
+const STAY: &str = "SELECT fo.name, count(*), max(f.source_note) FROM files AS f \
+    INDEXED BY files_sources CROSS JOIN folders AS fo ON fo.id = f.folder \
+    WHERE f.source_action IS NOT NULL AND f.source_done IS NULL AND f.source_note IS NOT NULL \
+    GROUP BY fo.name";
+
+/// By folder.
+pub(super) fn stay_put(conn: &Connection) -> Result<Vec<StaysPut>, Fail> {
+    let mut statement = conn.prepare_cached(STAY)?;
+    let rows = statement.query_map([], |row| {
+        Ok(StaysPut {
+            folder: FolderName(row.get(0)?),
+            files: row.get::<_, i64>(1)?.unsigned_abs(),
+            why: row.get(2)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 impl Ledger {
@@ -120,7 +149,7 @@ impl Ledger {
                     "UPDATE files SET source_due = ?2, source_note = ?3 \
                      WHERE id = ?1 AND source_action IS NOT NULL AND source_done IS NULL",
                 )?
-                .execute(params![id.0, due.0, why])?;
+                .execute(params![id.0, due.0, rows::bounded(&why)])?;
             Ok(())
         })
         .await

@@ -10,6 +10,7 @@ use super::due::{Pending, pending};
 use super::error::{Fail, LedgerError};
 use super::operator::{Count, Filter, counts, list_sql};
 use super::rows::{self, FileRecord};
+use super::sources::{StaysPut, stay_put};
 use super::thread::Write;
 use super::{Lane, Ledger, heard};
 use crate::domain::ids::FileId;
@@ -30,6 +31,8 @@ pub struct Standing {
     pub pending: Pending,
     /// Of the queued files next in line, the one that was seen first.
     pub oldest: Option<FileRecord>,
+    /// Sources that could not be moved or deleted so far.
+    pub stay: Vec<StaysPut>,
 }
 
 impl Ledger {
@@ -41,6 +44,7 @@ impl Ledger {
                 counts: counts(&tx)?,
                 pending: pending(&tx, now)?,
                 oldest: oldest(&tx)?,
+                stay: stay_put(&tx)?,
             })
         })
         .await

@@ -11,7 +11,7 @@ pub mod calls;
 pub mod histogram;
 pub mod rates;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,7 @@ pub struct Live {
     rates: Mutex<Rates>,
     attempts: Mutex<Attempts>,
     calls: Mutex<Calls>,
+    stale_keys: Mutex<BTreeSet<DatasetName>>,
 }
 
 #[derive(Debug, Default)]
@@ -159,7 +160,22 @@ impl Live {
             rates: Mutex::new(Rates::new()),
             attempts: Mutex::default(),
             calls: Mutex::default(),
+            stale_keys: Mutex::default(),
         }
+    }
+
+    /// Datasets whose key file holds another key than the one in use; those that
+    /// are news.
+    pub fn stale_keys_are(&self, now: BTreeSet<DatasetName>) -> Vec<DatasetName> {
+        let mut known = lock(&self.stale_keys);
+        let news = now.difference(&known).cloned().collect();
+        *known = now;
+        news
+    }
+
+    /// Datasets whose key file holds another key than the one in use.
+    pub fn stale_keys(&self) -> BTreeSet<DatasetName> {
+        lock(&self.stale_keys).clone()
     }
 
     /// An upload goes on the wire.

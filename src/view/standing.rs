@@ -4,7 +4,7 @@
 //!
 //! Must not: say something of a daemon that the daemon has not said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::domain::gate::Status;
 use crate::domain::halt::Halts;
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::media::Media;
-use crate::domain::naming::shown;
+use crate::domain::naming::{shown, shown_text};
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 use crate::ledger::{self, Gates};
@@ -41,6 +41,9 @@ pub struct Standing {
     /// What an operator holds back.
     pub pauses: Vec<PauseView>,
     pub gates: Vec<GateView>,
+    /// Sources that can't be moved or deleted.
+    #[serde(default)]
+    pub stay: Vec<StayView>,
     pub folders: Vec<FolderView>,
     pub left_behind: Vec<LeftBehind>,
     /// What only a running daemon knows.
@@ -119,6 +122,15 @@ pub struct LeftBehind {
     pub why: String,
 }
 
+/// Sources of a folder that can't be moved or deleted.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StayView {
+    pub folder: FolderName,
+    pub files: u64,
+    pub why: String,
+}
+
 /// How a folder is doing.
 #[allow(missing_docs, reason = "docs/http.md has each key")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -171,6 +183,9 @@ pub struct DaemonView {
     pub doors: Vec<DoorView>,
     #[serde(default)]
     pub long_log_bytes: Option<u64>,
+    /// Datasets whose key file holds another key than the one in use.
+    #[serde(default)]
+    pub stale_keys: BTreeSet<DatasetName>,
     pub may_act: bool,
 }
 
@@ -261,6 +276,7 @@ impl Standing {
             stopped: None,
             pauses: PauseView::all(halts, now),
             gates: gates_that_are_closed(gates, now),
+            stay: standing.stay.iter().map(StayView::of).collect(),
             folders: folders(config, &standing.counts),
             left_behind: left_behind(config, &standing.counts),
             daemon: None,
@@ -287,6 +303,16 @@ impl Standing {
         }
         self.daemon = Some(daemon);
         self
+    }
+}
+
+impl StayView {
+    fn of(stay: &ledger::StaysPut) -> StayView {
+        StayView {
+            folder: stay.folder.clone(),
+            files: stay.files,
+            why: shown_text(&stay.why, 1_000),
+        }
     }
 }
 

@@ -264,8 +264,9 @@ impl Hearing<'_> {
         self.facts = None;
         self.why_offline = Some(why);
         self.lost = None;
-        tracing::warn!(folder = %self.shared.folder.name, "the folder can't be reached: {why}");
-        let text = format!("the folder can't be reached: {why}");
+        let told = why.told_of(&self.shared.folder.path);
+        let text = format!("the folder can't be reached: {told}");
+        tracing::warn!(folder = %self.shared.folder.name, "{text}");
         self.shared.problems(|p| p.offline = Some(text));
         let at = self.shared.setup.world.clock.now();
         self.shared.status(|s| {

@@ -3,11 +3,13 @@
 //! Must not: decide. The file system or [`super::rules`] did.
 
 use std::fmt;
+use std::path::Path;
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::domain::naming::TemporaryKind;
+use crate::domain::sandbox_effects::HiddenBy;
 
 /// Why a folder can't be worked with at the moment. Says nothing of its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +26,8 @@ pub enum Offline {
     /// Another directory is there: removed and made again, or a mount that
     /// came. To be taken up with [`FolderRoot::reopen`].
     Replaced,
+    /// Another file system is at the path than the one that a file was seen on.
+    OtherFileSystem,
     /// Its file system has not answered for a while: a server or a disk that is
     /// away. To be waited on.
     NotAnswering,
@@ -44,12 +48,20 @@ impl fmt::Display for Offline {
                 "its path shows an empty directory and not the mount that was there; mount it again (its files are not taken as deleted). If this directory is the folder from now on, put any file into it, such as an empty `.keep`"
             }
             Offline::Replaced => "another directory is at its path now; it is taken up with a scan",
+            Offline::OtherFileSystem => {
+                "another file system is at the folder's path than the one the file was on; mount that one again, or `forget` the file"
+            }
             Offline::NotAnswering => {
                 "its file system does not answer; look at the mount and its server or disk. The other folders go on, and this one does when it answers"
             }
             Offline::Io(errno) => return f.write_str(&system_said(*errno)),
         })
     }
+}
+
+/// systemd sets it for each start of a unit (systemd.exec(5)).
+fn under_systemd() -> bool {
+    std::env::var_os("INVOCATION_ID").is_some()
 }
 
 /// What the system said, with what to do where a limit is meant.
@@ -67,6 +79,17 @@ fn system_said(errno: i32) -> String {
 }
 
 impl Offline {
+    /// In words, for a folder at `path`: with the directive of the unit that hides
+    /// it, where the daemon runs under systemd and one does.
+    pub fn told_of(self, path: &Path) -> String {
+        let hidden = HiddenBy::of(path)
+            .filter(|_| matches!(self, Offline::Missing | Offline::NoRight) && under_systemd());
+        match hidden {
+            Some(hidden) => format!("{self}. {}", hidden.remedy(path)),
+            None => self.to_string(),
+        }
+    }
+
     /// A word that stays, for scripts.
     pub fn word(self) -> &'static str {
         match self {
@@ -75,6 +98,7 @@ impl Offline {
             Offline::NoRight => "no-right",
             Offline::EmptyMountPoint => "unmounted",
             Offline::Replaced => "replaced",
+            Offline::OtherFileSystem => "other-file-system",
             Offline::NotAnswering => "not-answering",
             Offline::Io(_) => "error",
         }

@@ -78,6 +78,8 @@ pub struct FolderRoot {
     exported: AtomicBool,
     /// What an earlier run knew the folder by.
     before: Option<FolderPlace>,
+    /// Another file system has come to the path since files were seen there.
+    covered: AtomicBool,
 }
 
 /// A file that was opened for reading, and what was opened.
@@ -112,6 +114,7 @@ impl FolderRoot {
             probe: Probe::default(),
             exported: AtomicBool::new(false),
             before: None,
+            covered: AtomicBool::new(false),
         }
     }
 
@@ -196,6 +199,7 @@ impl FolderRoot {
                     if before.is_lost_in(&now, is_empty(dir)?) {
                         return Err(Offline::EmptyMountPoint);
                     }
+                    self.is_covered(before.is_covered_in(&now));
                 }
                 self.set_known(facts);
             }
@@ -221,6 +225,8 @@ impl FolderRoot {
     /// Takes the directory that is at the path now as the folder, deliberately.
     pub fn reopen(&self) -> Result<RootFacts, Offline> {
         let (_, facts) = self.open_listable()?;
+        let known = self.known();
+        self.is_covered(known.is_some_and(|known| known != facts));
         self.set_known(facts);
         Ok(facts)
     }
@@ -277,6 +283,22 @@ impl FolderRoot {
             .rposition(|b| *b == b'/')
             .map_or(&b""[..], |at| &rel[..at]);
         self.handle()?.open_dir(parent)
+    }
+
+    /// What it means that a version is missing: that it is gone, or that another
+    /// file system is at the folder's path than the one it was seen on. Only
+    /// where none has come is a file system known by more than its device, which
+    /// a mount may give anew.
+    pub fn missing(&self, version: &FileVersion) -> NotTaken {
+        let here = self.identity().is_some_and(|here| here.dev == version.dev);
+        if here || !self.covered.load(Ordering::Acquire) {
+            return NotTaken::Gone;
+        }
+        NotTaken::Offline(Offline::OtherFileSystem)
+    }
+
+    fn is_covered(&self, covered: bool) {
+        self.covered.fetch_or(covered, Ordering::AcqRel);
     }
 
     /// Looks at a regular file below the folder without opening it.

@@ -267,7 +267,13 @@ fn an_empty_mount_point_is_waited_on() {
         std::fs::write(path.join("a"), b"a").unwrap();
         let root = root(&path);
         root.check().unwrap();
-        root.look(b"a").unwrap();
+        let a = root.look(b"a").unwrap();
+        // Where nothing was mounted, a new number of the device means nothing.
+        let renumbered = FileVersion {
+            dev: a.dev + 1,
+            ..a.clone()
+        };
+        assert_eq!(root.missing(&renumbered), NotTaken::Gone);
         // Nothing of ours holds it.
         umount(&path);
         assert_eq!(root.check(), Err(Offline::EmptyMountPoint));
@@ -280,6 +286,17 @@ fn an_empty_mount_point_is_waited_on() {
         assert!(matches!(root.check(), Ok(_) | Err(Offline::Replaced)));
         root.reopen().unwrap();
         assert_eq!(refused(&root, b"a"), NotTaken::Gone);
+        // It says nothing of a file that was on another one.
+        let mut version = FileVersion {
+            dev: root.identity().unwrap().dev,
+            ..a.clone()
+        };
+        assert_eq!(root.missing(&version), NotTaken::Gone);
+        version.dev += 1;
+        assert_eq!(
+            root.missing(&version),
+            NotTaken::Offline(Offline::OtherFileSystem)
+        );
         umount(&path);
         // A directory with something in it is no forgotten mount point.
         std::fs::write(path.join("b"), b"b").unwrap();

@@ -40,6 +40,7 @@ impl Site {
             },
             doors: self.doors.all(),
             long_log_bytes: ledger.long_log().map(|log| log.bytes),
+            stale_keys: live.stale_keys(),
             may_act: self.entry == Entry::Socket || config.http.token.is_some(),
         };
         Ok(standing.with_daemon(daemon, &folders, &live.settling_now()))

@@ -86,6 +86,7 @@ impl Surroundings for Fine {
             n => Look::Directory {
                 readable: n != 3,
                 writable: n != 4,
+                only_owners: n & 4 == 0,
             },
         }
     }

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Report, pushes};
-use crate::config::keys::Keys;
-use crate::config::keys::{self, KeySource};
+use crate::config::keys::{self, KeyError, KeySource, Keys};
 use crate::config::raw::RawDataset;
 use crate::config::surroundings::Surroundings;
 use crate::config::valid::Dataset;
@@ -59,6 +58,7 @@ pub(super) fn check(
         let rest = Dataset {
             name: DatasetName(name.clone().unwrap_or_default()),
             key: key.clone().unwrap_or_else(|| AccessKey::new(String::new())),
+            key_file: raw.key_file.as_ref().map(PathBuf::from),
             concurrency,
             max_concurrent,
             polls_per_second: to
@@ -73,7 +73,8 @@ pub(super) fn check(
         };
         if let (Some(_), Some(key)) = (name, key) {
             let same = |other: &&Dataset| {
-                keys == Keys::Read && other.key.fingerprint() == key.fingerprint()
+                let known = keys != Keys::NotNeeded && !key.expose().is_empty();
+                known && other.key.fingerprint() == key.fingerprint()
             };
             if let Some(other) = found.iter().find(same) {
                 to.warning(
@@ -84,7 +85,7 @@ pub(super) fn check(
             }
             let secret = |dataset: &Dataset| dataset.pushes.as_ref().map(|p| p.secret.clone());
             let taken = |other: &Dataset| match (secret(other), secret(&rest)) {
-                (Some(other), Some(secret)) => keys == Keys::Read && other.is(secret.expose()),
+                (Some(other), Some(secret)) => keys != Keys::NotNeeded && other.is(secret.expose()),
                 _ => false,
             };
             if let Some(other) = found.iter().find(|other| taken(other)) {
@@ -143,6 +144,14 @@ fn key(
     }
     let at = format!("{here}.{name}");
     match keys::read(*place, on) {
+        Err(KeyError::NoCredentials) if keys == Keys::ReadByHand => {
+            to.note(
+                &at,
+                "is given by systemd when it starts the daemon, so by hand it can't be known whether the key is there and right",
+                "",
+            );
+            Some(AccessKey::new(String::new()))
+        }
         Err(why) => {
             to.error(&at, why.to_string(), why.remedy());
             None

@@ -493,13 +493,24 @@ fn on_disk(key: &str, path: &Path, policy: &Policy, on: &dyn Surroundings, to: &
             "can't be read by this user",
             format!("let the daemon's user list and enter it, by group or ACL; {later}"),
         ),
-        Look::Directory { writable, .. } => {
+        Look::Directory {
+            writable,
+            only_owners,
+            ..
+        } => {
             let moves = policy.after != AfterSuccess::Keep || policy.on_reject != OnReject::Keep;
             if moves && !writable {
                 to.warning(
                     key,
                     "can't be written by this user, and files are to be moved or deleted",
                     "give the daemon's user write right; under systemd name the folder in `ReadWritePaths=` too",
+                );
+            }
+            if moves && writable && only_owners {
+                to.warning(
+                    key,
+                    "has the sticky bit and belongs to another user, and files are to be moved or deleted: only each file's owner may do that",
+                    "give the folder to the daemon's user (chown), or take the sticky bit away (`chmod -t`)",
                 );
             }
         }

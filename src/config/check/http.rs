@@ -40,7 +40,7 @@ pub(super) fn check(
             files.push((key.to_owned(), PathBuf::from(path)));
         }
         match keys {
-            Keys::Read => token(key, path, on, to),
+            Keys::Read | Keys::ReadByHand => token(key, path, on, to),
             Keys::NotNeeded => None,
         }
     };

@@ -25,6 +25,7 @@ use super::context::Context;
 use super::report;
 use super::supervise::{TaskFailure, panic_text};
 use crate::config::valid::Folder;
+use crate::domain::backoff::as_long_again;
 use crate::domain::ids::FolderName;
 use crate::domain::lifecycle::SourceAction;
 use crate::domain::naming::{shown, shown_text};
@@ -52,8 +53,9 @@ const AT_A_TIME: usize = 4;
 /// by then is done after the next start, as after a crash.
 const LAST_WORK: Duration = Duration::from_secs(2);
 
-/// How long a source that could not be moved is left alone.
+/// How long a source that could not be moved is left alone at first, and at most.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// How long a start waits until each folder was looked for; one on a hanging
 /// mount must not hold up the others.
@@ -229,11 +231,11 @@ async fn act(
     // Never closed; an error would only mean that all go at once.
     let turn = at_a_time.acquire().await;
     let later = ctx.world.clock.now().plus(TRY_AGAIN);
-    let id = due.file.id;
+    let (id, ended_at) = (due.file.id, due.file.changed_at);
     let running = ctx.running();
-    let name = &due.file.folder;
-    let folder = running.config.folders.get(name).cloned();
-    let Some((folder, (root, _))) = folder.zip(ctx.folders.online_root(name)) else {
+    let name = due.file.folder.clone();
+    let folder = running.config.folders.get(&name).cloned();
+    let Some((folder, (root, _))) = folder.zip(ctx.folders.online_root(&name)) else {
         ctx.ledger.source_later(id, later).await?;
         return Ok(None);
     };
@@ -258,36 +260,46 @@ async fn act(
     }
     failpoint!("source.intended");
     let (action, file) = (due.action, shown(&due.file.version.path));
-    let done = tokio::task::spawn_blocking(move || perform(&root, &due, target.as_ref())).await;
+    let ask = ctx
+        .folders
+        .ask(&name, move || perform(&root, &due, target.as_ref()));
+    let Some(done) = ask.await else {
+        // What hangs may still do it: the next try finds what has become of it.
+        ctx.ledger.source_later(id, later).await?;
+        return Ok(None);
+    };
     let done = done.unwrap_or_else(|error| Err(NotDone::Fault(error.to_string())));
     drop(turn);
     failpoint!("source.done");
     let end = match done {
         Ok(Disposed::Moved(to)) => {
-            tracing::info!(%file, %id, to = %shown(to.as_os_str().as_bytes()), "source moved");
+            tracing::debug!(%file, %id, folder = %name, to = %shown(to.as_os_str().as_bytes()), "source moved");
             ctx.ledger
                 .source_intent(id, action, bytes_of(&Some(to)))
                 .await?;
             SourceEnd::Moved
         }
         Ok(Disposed::Deleted) => {
-            tracing::info!(%file, %id, "source deleted");
+            tracing::debug!(%file, %id, folder = %name, "source deleted");
             SourceEnd::Deleted
         }
         Ok(Disposed::Missing) => {
-            tracing::info!(%file, %id, "source already gone");
+            tracing::debug!(%file, %id, folder = %name, "source already gone");
             SourceEnd::Missing
         }
         Ok(Disposed::Changed) => {
-            tracing::info!(%file, %id, "source left alone: it is a newer version now");
+            tracing::info!(%file, %id, folder = %name, "source left alone: it is a newer version now");
             SourceEnd::Kept("it is another version now".to_owned())
         }
         Err(error) => {
-            tracing::warn!(
-                %file, %id, ?action, %error,
-                "the source stays where it is, and is tried again in a minute"
-            );
-            ctx.ledger.source_later(id, later).await?;
+            let now = ctx.world.clock.now();
+            let wait = match error.is_passing() {
+                true => TRY_AGAIN,
+                false => as_long_again(now.since(ended_at), TRY_AGAIN, LONGEST),
+            };
+            report::source_stays(ctx, &name, id, &file, (&error, error.cause()), wait);
+            let later = now.plus(wait);
+            ctx.ledger.source_left(id, later, error.to_string()).await?;
             return Ok(None);
         }
     };
@@ -408,6 +420,21 @@ enum NotDone {
     Fault(String),
 }
 
+impl NotDone {
+    /// What many files may have in common.
+    fn cause(&self) -> String {
+        match self {
+            NotDone::File(error) => error.cause(),
+            NotDone::Folder(why) => why.to_string(),
+            NotDone::Fault(_) => "a fault of the program".to_owned(),
+        }
+    }
+
+    fn is_passing(&self) -> bool {
+        matches!(self, NotDone::File(error) if error.is_passing())
+    }
+}
+
 fn perform(
     root: &FolderRoot,
     due: &SourceWork,
@@ -416,7 +443,12 @@ fn perform(
     let version = &due.file.version;
     let parent = match root.parent_dir(&version.path) {
         Ok(parent) => parent,
-        Err(NotTaken::Gone) => return Ok(Disposed::Missing),
+        Err(NotTaken::Gone) => {
+            return match root.missing(version) {
+                NotTaken::Gone => Ok(Disposed::Missing),
+                why => Err(NotDone::Folder(why)),
+            };
+        }
         Err(why) => return Err(NotDone::Folder(why)),
     };
     let path = root.path().join(OsStr::from_bytes(&version.path));
@@ -439,6 +471,11 @@ fn perform(
         && let Some(there) = moved_before(due)?
     {
         disposed = Disposed::Moved(there);
+    }
+    if disposed == Disposed::Missing
+        && let why @ NotTaken::Offline(_) = root.missing(version)
+    {
+        return Err(NotDone::Folder(why));
     }
     if let (SourceAction::MoveRejected, Disposed::Moved(to)) = (due.action, &disposed) {
         let above = to.parent().unwrap_or(to);

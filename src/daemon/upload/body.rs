@@ -45,6 +45,13 @@ pub const IN_MEMORY: u64 = (AHEAD as u64 + 2) * *PIECE.end() as u64;
 pub type Release =
     Box<dyn FnOnce(Option<ContentHash>) -> BoxFuture<'static, io::Result<()>> + Send>;
 
+/// Asked each time that a read has not come back for [`LOOK`] more, with how long
+/// it has taken; an error ends the request before its last chunk.
+pub type Hanging = Box<dyn Fn(Duration) -> Option<io::Error> + Send + Sync>;
+
+/// How often a read that does not come back is looked after.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// A body that is one chunk, already in memory.
 pub fn in_memory(content: Bytes, lanes: Arc<Lanes>, release: Release) -> UploadBody {
     let len = content.len() as u64;
@@ -68,11 +75,18 @@ pub fn in_memory(content: Bytes, lanes: Arc<Lanes>, release: Release) -> UploadB
 ///
 /// A file that ends early fails the stream before its last byte; one that goes
 /// on is read no further (`release` sees that it has grown).
-pub fn from_file(file: File, len: u64, lanes: Arc<Lanes>, release: Release) -> UploadBody {
+pub fn from_file(
+    file: File,
+    len: u64,
+    lanes: Arc<Lanes>,
+    release: Release,
+    hanging: Hanging,
+) -> UploadBody {
     let progress = Arc::new(Progress::default());
     let chunks = Box::pin(stream::unfold(
         Sending {
             chunks: read_ahead(file, len),
+            hanging,
             left: len,
             lanes,
             release: Some(release),
@@ -89,6 +103,7 @@ pub fn from_file(file: File, len: u64, lanes: Arc<Lanes>, release: Release) -> U
 
 struct Sending {
     chunks: mpsc::Receiver<io::Result<Chunk>>,
+    hanging: Hanging,
     left: u64,
     lanes: Arc<Lanes>,
     release: Option<Release>,
@@ -97,7 +112,17 @@ struct Sending {
 
 impl Sending {
     async fn next(mut self) -> Option<(io::Result<Bytes>, Sending)> {
-        let Chunk { bytes, hash } = match self.chunks.recv().await? {
+        let mut waited = Duration::ZERO;
+        let read = loop {
+            match tokio::time::timeout(LOOK, self.chunks.recv()).await {
+                Ok(read) => break read?,
+                Err(_) => waited += LOOK,
+            }
+            if let Some(error) = (self.hanging)(waited) {
+                break Err(error);
+            }
+        };
+        let Chunk { bytes, hash } = match read {
             Ok(chunk) => chunk,
             Err(error) => return Some((Err(error), self)),
         };
@@ -223,6 +248,7 @@ mod tests {
     use crate::ports::AccessKey;
     use futures_util::StreamExt;
     use std::io::{Seek, Write};
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     const FIRST: usize = *PIECE.start();
@@ -237,6 +263,7 @@ mod tests {
             requests_per_second: None,
             bytes_per_second: None,
             pushes: None,
+            key_file: None,
         })
     }
 
@@ -258,7 +285,7 @@ mod tests {
                 Ok(())
             })
         });
-        let mut body = from_file(file_of(len), len as u64, lanes(), release);
+        let mut body = from_file(file_of(len), len as u64, lanes(), release, patient());
         assert_eq!(body.chunks.next().await.unwrap().unwrap().len(), FIRST);
         assert!(!asked.load(Ordering::SeqCst) && !body.progress.last_byte_sent());
         assert_eq!(body.chunks.next().await.unwrap().unwrap().len(), 5);
@@ -282,7 +309,13 @@ mod tests {
     async fn a_refused_release_ends_the_stream_without_the_last_chunk() {
         let refuse =
             || -> Release { Box::new(|_| Box::pin(async { Err(io::Error::other("changed")) })) };
-        let mut large = from_file(file_of(FIRST + 1), FIRST as u64 + 1, lanes(), refuse());
+        let mut large = from_file(
+            file_of(FIRST + 1),
+            FIRST as u64 + 1,
+            lanes(),
+            refuse(),
+            patient(),
+        );
         assert!(large.chunks.next().await.unwrap().is_ok());
         assert!(large.chunks.next().await.unwrap().is_err());
         assert!(!large.progress.last_byte_sent());
@@ -292,10 +325,49 @@ mod tests {
         assert!(!small.progress.last_byte_sent());
     }
 
+    /// Says nothing, and waits on.
+    fn patient() -> Hanging {
+        Box::new(|_| None)
+    }
+
+    #[tokio::test]
+    async fn a_read_that_does_not_come_back_is_told_and_can_be_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
+        let open = || File::options().read(true).write(true).open(&fifo).unwrap();
+        let waits = Arc::new(Mutex::new(Vec::new()));
+        let seen = waits.clone();
+        let hanging: Hanging = Box::new(move |waited| {
+            seen.lock().unwrap().push(waited.as_secs());
+            (waited.as_secs() >= 15).then(|| io::Error::other("given up"))
+        });
+        let release: Release = Box::new(|_| Box::pin(async { Ok(()) }));
+        let mut body = from_file(open(), FIRST as u64, lanes(), release, hanging);
+        tokio::time::pause();
+        let next = tokio::spawn(async move { body.chunks.next().await });
+        while !next.is_finished() {
+            tokio::task::yield_now().await;
+            tokio::time::advance(LOOK).await;
+        }
+        let error = next.await.unwrap().unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "given up");
+        assert_eq!(*waits.lock().unwrap(), [5, 10, 15]);
+        // Lets the thread that reads go.
+        open().write_all(&vec![0; FIRST]).unwrap();
+    }
+
     #[tokio::test]
     async fn a_file_that_shrank_fails_before_the_last_chunk() {
         let release: Release = Box::new(|_| Box::pin(async { Ok(()) }));
-        let mut body = from_file(file_of(FIRST + 9), FIRST as u64 * 2, lanes(), release);
+        let mut body = from_file(
+            file_of(FIRST + 9),
+            FIRST as u64 * 2,
+            lanes(),
+            release,
+            patient(),
+        );
         assert!(body.chunks.next().await.unwrap().is_ok());
         let error = body.chunks.next().await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);

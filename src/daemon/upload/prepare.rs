@@ -18,7 +18,7 @@ use crate::domain::version::FileVersion;
 use crate::ledger::ContentHash;
 use crate::media;
 use crate::watch::root::RootHandle;
-use crate::watch::{FolderRoot, NotTaken};
+use crate::watch::{FolderRoot, NotTaken, Offline};
 
 /// A file that can be sent.
 pub struct Prepared {
@@ -90,7 +90,11 @@ pub struct Wanted<'a> {
 pub fn prepare(root: &FolderRoot, wanted: &Wanted<'_>) -> Result<Prepared, NotReady> {
     let version = wanted.version;
     let handle = root.handle().map_err(|why| not_taken(why.into()))?;
-    let opened = handle.open_file(&version.path).map_err(not_taken)?;
+    let opened = match handle.open_file(&version.path) {
+        Ok(opened) => opened,
+        Err(NotTaken::Gone) => return Err(not_taken(root.missing(version))),
+        Err(why) => return Err(not_taken(why)),
+    };
     if !opened.version.matches(version) {
         return Err(NotReady::Changed);
     }
@@ -177,6 +181,10 @@ fn is_still(
 
 fn not_taken(why: NotTaken) -> NotReady {
     match why {
+        // Not for a retry in a few seconds: a person has to do something.
+        NotTaken::Offline(why @ Offline::OtherFileSystem) => {
+            NotReady::Unreadable(io::Error::other(why.to_string()))
+        }
         NotTaken::Offline(_) => NotReady::Offline,
         NotTaken::NoRight => NotReady::Unreadable(io::ErrorKind::PermissionDenied.into()),
         NotTaken::Io { errno } => NotReady::Unreadable(io::Error::from_raw_os_error(errno)),

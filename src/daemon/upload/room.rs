@@ -87,6 +87,7 @@ mod tests {
             requests_per_second: None,
             bytes_per_second: None,
             pushes: None,
+            key_file: None,
         })
     }
 

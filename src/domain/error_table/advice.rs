@@ -102,7 +102,7 @@ pub fn ends(row: &Row) -> Option<&'static str> {
     Some(match row.pause?.lifts {
         Lifts::Time => "`supametas-sync resume` ends the pause at once",
         Lifts::KeyChange => {
-            "another Access-Key and a reload end the pause at once; so does `supametas-sync resume`"
+            "another Access-Key and a reload (a restart, where it is a `credential`) end the pause at once; so does `supametas-sync resume`"
         }
         Lifts::ConfigChange => {
             "changed settings and a reload end the pause at once; so does `supametas-sync resume`"

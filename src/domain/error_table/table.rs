@@ -184,7 +184,7 @@ pub static TABLE: &[Row] = &[
         .advice("read the service's message; if many fail alike, look at the route's options"),
     row(Calls::Any, On::Status(401), "authentication failed", Rule::Hold)
         .pausing(Scope::Dataset, secs(HOUR), secs(24 * HOUR)).until(Lifts::KeyChange)
-        .advice("put a valid Access-Key into the dataset's key file and reload, or `resume` the dataset"),
+        .advice("put a valid Access-Key into the dataset's key file and reload (restart where the key is a `credential`: systemd reads it at the start alone), or `resume` the dataset"),
     row(Calls::Any, On::Status(402), "payment required, or the quota is used up", Rule::Hold)
         .pausing(Scope::Dataset, secs(HOUR), secs(24 * HOUR)).until(Lifts::KeyChange).uploads_only()
         .advice("look in the console at the balance and quota of this key; `resume` the dataset once it is filled up"),

@@ -176,7 +176,7 @@ function tellFacts(place, all) {
 }
 
 /** What a person should know of: worst first. */
-function troubles({ stopped, gates, pauses = [], folders, left_behind, totals, daemon }) {
+function troubles({ stopped, gates, pauses = [], stay = [], folders, left_behind, totals, daemon }) {
   const all = [];
   if (stopped) all.push({ key: "stopped", look: "bad", head: "Nothing can be recorded, and so nothing is sent", why: stopped, todo: "Mend the cause; it goes on by itself." });
   for (const { folder, offline, offline_kind: kind, live } of folders.filter((one) => one.offline)) {
@@ -191,6 +191,9 @@ function troubles({ stopped, gates, pauses = [], folders, left_behind, totals, d
   for (const { scope, who, why, since, until, ends } of pauses) {
     all.push({ key: `pause ${scope}`, look: "warn", head: `Held back by hand: ${scope}`, why: [who, why].filter(Boolean).join(": "), since, until, opens: ends, gate: scope, acts: Boolean(daemon?.may_act), verb: "Go on" });
   }
+  for (const { folder, files: n, why } of stay) {
+    all.push({ key: `stay ${folder}`, look: "warn", head: `${files(n)} of folder ${folder} could not be moved or deleted yet`, why });
+  }
   for (const { folder, shared } of folders.filter((one) => one.shared)) {
     all.push({ key: `shared ${folder}`, look: "bad", head: `Folder ${folder} is watched twice`, why: shared });
   }
@@ -199,6 +202,9 @@ function troubles({ stopped, gates, pauses = [], folders, left_behind, totals, d
   }
   for (const { folder, why } of left_behind) {
     all.push({ key: `left ${folder}`, look: "warn", head: `Folder ${folder} is not in the configuration`, why });
+  }
+  for (const dataset of daemon?.stale_keys ?? []) {
+    all.push({ key: `key ${dataset}`, look: "warn", head: `The key file of dataset ${dataset} changed on disk`, why: "The daemon goes on with the key that it has read.", todo: "Reload the configuration." });
   }
   const watches = daemon?.watches;
   if (watches?.limit && watches.used > watches.limit * 0.9) {
