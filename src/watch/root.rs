@@ -20,6 +20,8 @@
 //!
 //! Must not: decide by name (that is `rules`) or whether a file is finished.
 
+mod absence;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -283,22 +285,6 @@ impl FolderRoot {
             .rposition(|b| *b == b'/')
             .map_or(&b""[..], |at| &rel[..at]);
         self.handle()?.open_dir(parent)
-    }
-
-    /// What it means that a version is missing: that it is gone, or that another
-    /// file system is at the folder's path than the one it was seen on. Only
-    /// where none has come is a file system known by more than its device, which
-    /// a mount may give anew.
-    pub fn missing(&self, version: &FileVersion) -> NotTaken {
-        let here = self.identity().is_some_and(|here| here.dev == version.dev);
-        if here || !self.covered.load(Ordering::Acquire) {
-            return NotTaken::Gone;
-        }
-        NotTaken::Offline(Offline::OtherFileSystem)
-    }
-
-    fn is_covered(&self, covered: bool) {
-        self.covered.fetch_or(covered, Ordering::AcqRel);
     }
 
     /// Looks at a regular file below the folder without opening it.

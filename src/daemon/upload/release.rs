@@ -3,15 +3,21 @@
 //! Must not: decide what becomes of a file whose last chunk was held back.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::body::Release;
+use super::body::{Hanging, Release};
 use super::job::Job;
 use super::prepare::{self, NotReady};
 use super::twins::Turn;
 use crate::domain::ids::{AttemptId, FileId};
+use crate::domain::naming::shown;
 use crate::failpoint::failpoint;
 use crate::ledger::{LastByte, LedgerError};
+
+/// A read that has not come back for so long is said.
+const SAID_AFTER: Duration = Duration::from_secs(30);
 
 /// Why the last chunk was held back.
 pub enum HeldBack {
@@ -82,5 +88,30 @@ pub fn check(
             failpoint!("last_byte.after");
             Ok(())
         })
+    })
+}
+
+/// What is to be done about a read that does not come back: it is said, once; and
+/// where the folder does not answer any more, the file waits for that.
+pub fn hanging(job: &Job, held_back: Arc<Mutex<Option<HeldBack>>>) -> Hanging {
+    let (ctx, folder) = (job.ctx.clone(), job.folder.name.clone());
+    let (id, file) = (job.file.id, shown(&job.file.version.path));
+    let said = AtomicBool::new(false);
+    Box::new(move |waited| {
+        if waited >= SAID_AFTER && !said.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %file, %id, %folder,
+                "reading it has not come on for {} s: its disk or server does not answer. The upload waits; look at the file system",
+                waited.as_secs()
+            );
+        }
+        if !ctx.folders.is_not_answering(&folder) {
+            return None;
+        }
+        *held_back.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(HeldBack::File(NotReady::Offline));
+        Some(io::Error::other(
+            "the file system of the folder does not answer",
+        ))
     })
 }

@@ -7,13 +7,12 @@
 //! state (the lifecycle does), or retry.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::body::{self, Hanging};
+use super::body;
 use super::carried::{Carried, recorded};
 use super::job::{Job, intent, path_of};
 use super::lane::{Lane, Slot};
@@ -35,9 +34,6 @@ use crate::watch::NotTaken;
 
 /// How long a file waits whose folder is not there.
 const OFFLINE_WAIT: Duration = Duration::from_secs(5);
-
-/// A read that has not come back for so long is said.
-const SAID_AFTER: Duration = Duration::from_secs(30);
 
 /// Carries one file as far as it gets.
 pub async fn carry(job: Job, slot: Slot) -> Carried {
@@ -439,31 +435,6 @@ impl Job {
         open.then_some(lane)
     }
 
-    /// What is to be done about a read that does not come back: it is said, once;
-    /// and where the folder does not answer any more, the file waits for that.
-    fn hanging(&self, held_back: Arc<Mutex<Option<HeldBack>>>) -> Hanging {
-        let (ctx, folder) = (self.ctx.clone(), self.folder.name.clone());
-        let (id, file) = (self.file.id, naming::shown(&self.file.version.path));
-        let said = AtomicBool::new(false);
-        Box::new(move |waited| {
-            if waited >= SAID_AFTER && !said.swap(true, Ordering::Relaxed) {
-                tracing::warn!(
-                    %file, %id, %folder,
-                    "reading it has not come on for {} s: its disk or server does not answer. The upload waits; look at the file system",
-                    waited.as_secs()
-                );
-            }
-            if !ctx.folders.is_not_answering(&folder) {
-                return None;
-            }
-            *held_back.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(HeldBack::File(NotReady::Offline));
-            Some(io::Error::other(
-                "the file system of the folder does not answer",
-            ))
-        })
-    }
-
     fn import(
         &self,
         attempt: AttemptId,
@@ -496,7 +467,7 @@ impl Job {
             Content::Large(large) => {
                 let release = release::check(self, Some(attempt), held_back.clone(), turn);
                 let (size, lanes) = (self.file.version.size, self.lanes.clone());
-                let hanging = self.hanging(held_back.clone());
+                let hanging = release::hanging(self, held_back.clone());
                 body::from_file(large.file, size, lanes, release, hanging)
             }
         };
