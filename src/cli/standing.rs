@@ -77,7 +77,9 @@ pub fn tell(standing: &Standing) -> String {
         let folder = &stay.folder;
         line(
             "STAY",
-            &format!("{files} of folder {folder} could not be moved or deleted yet, such as: {why}"),
+            &format!(
+                "{files} of folder {folder} could not be moved or deleted yet, such as: {why}"
+            ),
         );
     }
     for folder in &standing.folders {
