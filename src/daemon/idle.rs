@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
+use super::intake::Question;
 use super::supervise::TaskFailure;
 use crate::domain::admit::{Admit, admit_query, admit_upload, way};
 use crate::domain::media::Media;
@@ -25,16 +27,22 @@ const LOOK: Duration = Duration::from_millis(100);
 /// for the next run.
 pub async fn run(
     ctx: Arc<Context>,
-    intake: mpsc::Sender<oneshot::Sender<bool>>,
+    intake: mpsc::Sender<Question>,
     stop: CancellationToken,
     patience: Duration,
 ) -> Result<(), TaskFailure> {
+    let began = Instant::now();
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(LOOK) => {}
         }
-        if scanned(&ctx) && intake_is_idle(&intake).await && ledger_is_idle(&ctx, patience).await? {
+        // A writer who has not closed his file by then is left to the next run.
+        let but_written = began.elapsed() >= patience;
+        if scanned(&ctx)
+            && intake_is_idle(&intake, but_written).await
+            && ledger_is_idle(&ctx, patience).await?
+        {
             stop.cancel();
             return Ok(());
         }
@@ -51,8 +59,9 @@ fn scanned(ctx: &Context) -> bool {
 }
 
 /// The intake answers when it has looked through all that came before.
-async fn intake_is_idle(intake: &mpsc::Sender<oneshot::Sender<bool>>) -> bool {
-    let (question, answer) = oneshot::channel();
+async fn intake_is_idle(intake: &mpsc::Sender<Question>, but_written: bool) -> bool {
+    let (tell, answer) = oneshot::channel();
+    let question = Question { but_written, tell };
     intake.send(question).await.is_ok() && answer.await.unwrap_or(false)
 }
 

@@ -56,7 +56,15 @@ pub struct Inlets {
     /// Read while there is room: they hold the scan back.
     pub scans: mpsc::Receiver<Vec<Sighting>>,
     /// Asks whether nothing is sighted or settling.
-    pub questions: mpsc::Receiver<oneshot::Sender<bool>>,
+    pub questions: mpsc::Receiver<Question>,
+}
+
+/// Whether nothing is sighted or settling.
+pub struct Question {
+    /// Files that are being written do not count.
+    pub but_written: bool,
+    /// Where the answer goes.
+    pub tell: oneshot::Sender<bool>,
 }
 
 /// Runs until `stop`.
@@ -100,7 +108,11 @@ pub async fn run(
             () = ctx.unsorted.notified() => intake.sort_again().await,
             _ = again.tick() => intake.sort_again().await,
             Some(question) = inlets.questions.recv() => {
-                let _ = question.send(intake.set.is_empty());
+                let idle = match question.but_written {
+                    true => intake.set.only_written(),
+                    false => intake.set.is_empty(),
+                };
+                let _ = question.tell.send(idle);
             }
             () = sleep_until(due) => {}
         }

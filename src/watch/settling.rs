@@ -264,6 +264,18 @@ impl SettlingSet {
         self.entries.is_empty()
     }
 
+    /// Whether nothing is in it but files that their writers have not closed:
+    /// nobody can say how long these take.
+    pub fn only_written(&self) -> bool {
+        let mut entries = self.entries.values();
+        entries.all(|entry| {
+            matches!(
+                entry.reason,
+                Some(WaitReason::StillOpen | WaitReason::BeingWritten { .. })
+            )
+        })
+    }
+
     /// Whether a batch of a scan can be taken without refusing any: a quarter
     /// is kept free for events.
     pub fn has_room(&self) -> bool {

@@ -160,6 +160,21 @@ fn a_cut_file_waits_once() {
 }
 
 #[test]
+fn files_that_are_being_written_are_told_from_the_others() {
+    let mut set = SettlingSet::new(4);
+    assert!(set.only_written());
+    set.sight(sighting("a", "x", Sighted::Modified), ms(0));
+    assert!(!set.only_written(), "it was not looked at");
+    let keys = set.due(ms(0), 4);
+    let mut written = look(&keys[0], ms(0));
+    written.open_for_writing = Openness::Yes;
+    set.looked(&keys[0], &written, &RULES);
+    assert!(set.only_written());
+    set.sight(sighting("a", "y", Sighted::Closed), ms(0));
+    assert!(!set.only_written());
+}
+
+#[test]
 fn what_could_not_be_looked_at_is_due_again() {
     let mut set = SettlingSet::new(4);
     set.sight(sighting("f", "a", Sighted::RenamedIn), ms(0));
