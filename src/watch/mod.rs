@@ -27,6 +27,7 @@ pub mod budget;
 pub mod claim;
 pub mod events;
 mod exports;
+mod facts;
 pub mod fstype;
 pub mod hard_links;
 mod hearing;

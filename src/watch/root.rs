@@ -30,10 +30,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{Access, AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::exports;
+use super::facts::Facts;
 use super::fstype;
 use super::hard_links;
 use super::lease::Asked;
@@ -512,78 +513,6 @@ fn is_empty(dir: OwnedFd) -> Result<bool, Offline> {
         }
     }
     Ok(true)
-}
-
-/// What `statx` says, as far as it matters.
-struct Facts {
-    kind: FileType,
-    /// `st_nlink`.
-    names: u32,
-    dev: u64,
-    inode: u64,
-    size: u64,
-    mtime_ns: i64,
-    ctime_ns: i64,
-    mount: Option<u64>,
-    born: Option<(i64, u32)>,
-    mount_root: bool,
-}
-
-impl Facts {
-    /// Of a name, links not followed.
-    fn at(dir: BorrowedFd<'_>, name: &OsStr) -> Result<Facts, Errno> {
-        Facts::read(dir, name, AtFlags::SYMLINK_NOFOLLOW)
-    }
-
-    /// Of an open file.
-    fn of(fd: BorrowedFd<'_>) -> Result<Facts, Errno> {
-        Facts::of_with(fd, AtFlags::empty())
-    }
-
-    fn of_with(fd: BorrowedFd<'_>, how: AtFlags) -> Result<Facts, Errno> {
-        Facts::read(fd, OsStr::new(""), AtFlags::EMPTY_PATH | how)
-    }
-
-    fn read(dir: BorrowedFd<'_>, name: &OsStr, flags: AtFlags) -> Result<Facts, Errno> {
-        let asked = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID | StatxFlags::BTIME;
-        let s = rustix::fs::statx(dir, name, flags | AtFlags::NO_AUTOMOUNT, asked)?;
-        let told = |flag: StatxFlags| s.stx_mask & flag.bits() != 0;
-        let ns = |seconds: i64, nanoseconds: u32| {
-            let ns = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
-            let ns = ns.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
-            i64::try_from(ns).unwrap_or(i64::MAX)
-        };
-        Ok(Facts {
-            kind: FileType::from_raw_mode(s.stx_mode.into()),
-            names: s.stx_nlink,
-            dev: rustix::fs::makedev(s.stx_dev_major, s.stx_dev_minor),
-            inode: s.stx_ino,
-            size: s.stx_size,
-            mtime_ns: ns(s.stx_mtime.tv_sec, s.stx_mtime.tv_nsec),
-            ctime_ns: ns(s.stx_ctime.tv_sec, s.stx_ctime.tv_nsec),
-            mount: told(StatxFlags::MNT_ID).then_some(s.stx_mnt_id),
-            born: told(StatxFlags::BTIME).then_some((s.stx_btime.tv_sec, s.stx_btime.tv_nsec)),
-            mount_root: s.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
-        })
-    }
-
-    fn version(&self, rel: &[u8]) -> FileVersion {
-        FileVersion {
-            path: rel.to_vec(),
-            dev: self.dev,
-            inode: self.inode,
-            size: self.size,
-            mtime_ns: self.mtime_ns,
-            born_ns: self.born_ns(),
-        }
-    }
-
-    /// `None` too for the zero of a file system that keeps no birth times.
-    fn born_ns(&self) -> Option<i64> {
-        let (seconds, nanoseconds) = self.born?;
-        let ns = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
-        i64::try_from(ns).ok().filter(|ns| *ns != 0)
-    }
 }
 
 /// `how`: [`AtFlags::STATX_FORCE_SYNC`] asks the server of a network file system
