@@ -39,6 +39,10 @@ pub enum Cause {
     MovedOn(StateKind),
     /// Their sources can't be moved or deleted, for this reason.
     Source(String),
+    /// A hook failed, and is tried again.
+    HookFailed,
+    /// A hook failed too often, and is not told any more.
+    HookGivenUp,
 }
 
 /// The longest reason that tells one cause from another, in characters.
@@ -79,6 +83,8 @@ impl fmt::Display for Cause {
             Cause::Offline => f.write_str("the folder is offline"),
             Cause::Answered(code, state) => write!(f, "answered {code}, now {state}"),
             Cause::MovedOn(state) => write!(f, "now {state}, without a request"),
+            Cause::HookFailed => f.write_str("a hook failed"),
+            Cause::HookGivenUp => f.write_str("a hook could not be told"),
             Cause::Source(reason) => write!(f, "the source stays: {reason}"),
         }
     }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, LOOK_EVERY, Running};
+use super::repeats::{Cause, Subject, grouped};
 use super::report;
 use super::supervise::TaskFailure;
 use crate::config::valid::{By, Folder, Hook};
@@ -226,17 +227,26 @@ impl Call {
         let (folder, hook) = (&self.folder.name, &self.hook.name.0);
         let (event, tries) = (notice.event_id(), notice.tries + 1);
         let event_name = notice.occasion.as_str();
+        let (lines, now) = (&self.ctx.lines, self.ctx.world.clock.now());
+        let subject = |cause| Subject::at(format_args!("{folder}, hook {hook}"), cause);
         if again_after(tries, 0.0).is_none() {
-            tracing::error!(
+            grouped!(
+                lines, now, subject(Cause::HookGivenUp), error,
                 %folder, hook, event, event_name,
                 "a hook could not be told, and after {MOST_TRIES} tries is not told any more: {failure}"
             );
             return Called::GivenUp;
         }
         if tries == 1 {
-            tracing::warn!(%folder, hook, event, event_name, "a hook failed, and is tried again: {failure}");
+            grouped!(
+                lines, now, subject(Cause::HookFailed), warn,
+                %folder, hook, event, event_name, "a hook failed, and is tried again: {failure}"
+            );
         } else {
-            tracing::info!(%folder, hook, event, event_name, tries, "a hook failed again: {failure}");
+            grouped!(
+                lines, now, subject(Cause::HookFailed), info,
+                %folder, hook, event, event_name, tries, "a hook failed again: {failure}"
+            );
         }
         Called::Failed
     }
