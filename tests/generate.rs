@@ -144,7 +144,7 @@ fn a_place_that_can_t_be_written_is_named() {
     let said = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(1));
     assert!(
-        said.contains("taken") && said.contains("name a directory"),
+        said.contains("taken") && said.contains("name another directory"),
         "{said}"
     );
 }

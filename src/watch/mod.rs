@@ -32,6 +32,7 @@ pub mod fstype;
 pub mod hard_links;
 mod hearing;
 pub mod lease;
+mod nearby;
 pub mod not_taken;
 mod places;
 pub mod probe;

@@ -297,7 +297,7 @@ impl FolderRoot {
 /// A folder's open handle.
 #[derive(Debug)]
 pub struct RootHandle {
-    fd: OwnedFd,
+    pub(super) fd: OwnedFd,
     mount: Option<u64>,
     dev: u64,
     one_file_system: bool,
@@ -338,43 +338,7 @@ impl RootHandle {
         self.open_at(dir, name, rel)
     }
 
-    /// The same for several files: what lies in the directory of the one before
-    /// is opened from there.
-    pub fn open_files<'r>(
-        &self,
-        rels: impl IntoIterator<Item = &'r [u8]>,
-        mut to: impl FnMut(Result<OpenedFile, NotTaken>),
-    ) {
-        // The path of that directory, with its slash, and its handle.
-        let mut before: Option<(&[u8], OwnedFd)> = None;
-        for rel in rels {
-            let split = rel.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
-            let (above, name) = rel.split_at(split);
-            if let Some((_, dir)) = before.as_ref().filter(|(path, _)| *path == above)
-                && !matches!(name, b"" | b"." | b"..")
-                && !name.contains(&0)
-            {
-                to(self.open_at(dir.as_fd(), name, rel));
-                continue;
-            }
-            // Deeper down the same way: the steps to that directory are done.
-            let known = before
-                .as_ref()
-                .filter(|(path, _)| above.len() > path.len() && above.starts_with(path));
-            let parent = match known {
-                Some((path, dir)) => self.parent_below(Some(dir.as_fd()), &rel[path.len()..]),
-                None => self.parent(rel),
-            };
-            to(parent.and_then(|(dir, name)| {
-                let fd = dir.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
-                let opened = self.open_at(fd, name, rel);
-                before = dir.map(|dir| (above, dir));
-                opened
-            }));
-        }
-    }
-
-    fn open_at(
+    pub(super) fn open_at(
         &self,
         dir: BorrowedFd<'_>,
         name: &[u8],
@@ -424,25 +388,17 @@ impl RootHandle {
         Ok(fd)
     }
 
-    /// The directory above an open one.
-    pub(crate) fn above(dir: BorrowedFd<'_>) -> Option<OwnedFd> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::openat(dir, "..", flags, Mode::empty()).ok()
-    }
-
-    /// What an open directory is recognised by.
-    pub(crate) fn identity_of(dir: BorrowedFd<'_>) -> Option<Identity> {
-        Some(root_facts(dir, AtFlags::empty()).ok()?.identity)
-    }
-
     /// The directory that holds the last component (`None`: the folder), and
     /// that component.
-    fn parent<'r>(&self, rel: &'r [u8]) -> Result<(Option<OwnedFd>, &'r [u8]), NotTaken> {
+    pub(super) fn parent<'r>(
+        &self,
+        rel: &'r [u8],
+    ) -> Result<(Option<OwnedFd>, &'r [u8]), NotTaken> {
         self.parent_below(None, rel)
     }
 
     /// The same, for a path below `start`.
-    fn parent_below<'r>(
+    pub(super) fn parent_below<'r>(
         &self,
         start: Option<BorrowedFd<'_>>,
         rel: &'r [u8],
@@ -517,7 +473,7 @@ fn is_empty(dir: OwnedFd) -> Result<bool, Offline> {
 
 /// `how`: [`AtFlags::STATX_FORCE_SYNC`] asks the server of a network file system
 /// and not the cache, which would not notice that the server is away.
-fn root_facts(dir: BorrowedFd<'_>, how: AtFlags) -> Result<RootFacts, Errno> {
+pub(super) fn root_facts(dir: BorrowedFd<'_>, how: AtFlags) -> Result<RootFacts, Errno> {
     let facts = Facts::of_with(dir, how)?;
     Ok(RootFacts {
         identity: Identity {

@@ -88,10 +88,13 @@ async fn folders_and_totals_are_told() {
     daemon.until("ready, and the file is through", || {
         get(&stage, "/readyz").status == 200 && stage.state("a.txt") == "succeeded"
     });
+    let ready = get(&stage, "/readyz").json();
     assert_eq!(
-        get(&stage, "/readyz").json(),
-        json!({ "ready": true, "reasons": [] })
+        (&ready["ready"], &ready["reasons"]),
+        (&json!(true), &json!([]))
     );
+    // What is off line is named, and makes the daemon no less ready.
+    assert_eq!(ready["offline"][0]["folder"], "away");
     let told = get(&stage, "/api/status").json();
     assert_eq!(told["running"], true);
     assert_eq!(
