@@ -156,7 +156,8 @@ fn bytes(path: &Path) -> Vec<u8> {
 }
 
 fn sorted_out(mut found: Vec<FileRecord>) -> Found {
-    found.sort_by_key(|file| std::cmp::Reverse((file.seen_at, file.id)));
+    // By number: a clock that was set back turns times round.
+    found.sort_by_key(|file| std::cmp::Reverse(file.id));
     found.dedup_by_key(|file| file.id);
     let mut paths = BTreeSet::new();
     let latest: Vec<FileRecord> = found

@@ -2,6 +2,7 @@
 //!
 //! Must not: change anything.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,12 +12,13 @@ use super::exit::Exit;
 use super::table::Table;
 use super::{Failed, Outcome, files, filter, out, runtime};
 use crate::domain::state::StateKind;
-use crate::ledger::FileRecord;
+use crate::ledger::{FileRecord, Filter};
 use crate::ports::World;
 use crate::view;
 
 /// List files, newest first
 ///
+/// Newest is what changed last, by the number where the clock was set back.
 /// A row is one version of a file; on a terminal its detail is cut to fit, and
 /// `show` has it all. With --json, a list of objects: id, folder, dataset,
 /// route, media, file (in the folder), path (in full), path_escaped (exact,
@@ -46,6 +48,14 @@ pub struct Args {
     json: bool,
 }
 
+/// The newest first by their numbers, which no clock can turn round.
+fn by_number(mut found: Vec<FileRecord>, limit: usize) -> Vec<FileRecord> {
+    found.sort_unstable_by_key(|file| Reverse(file.id));
+    found.dedup_by_key(|file| file.id);
+    found.truncate(limit);
+    found
+}
+
 /// Prints them.
 pub fn main(config: &Path, args: Args) -> Outcome {
     let config = files::config(config)?;
@@ -65,7 +75,16 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     }
     let (found, attempts) = runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;
-        let found = ledger.list(filter).await?;
+        let mut found = ledger.list(filter.clone()).await?;
+        if found.iter().any(|file| file.changed_at > now) {
+            // The clock was set back: what changed since then reads as older.
+            let since_then = Filter {
+                until: Some(filter.until.map_or(now, |until| until.min(now))),
+                ..filter
+            };
+            found.extend(ledger.list(since_then).await?);
+            found = by_number(found, limit);
+        }
         let attempts = if args.json {
             let ids = found.iter().map(|file| file.id).collect();
             ledger.attempt_counts(ids).await?
