@@ -137,3 +137,40 @@ async fn files_replaced_in_the_queue_stop_no_upload() {
     assert!(!log.contains("ledger could not record"), "{log}");
     assert!(daemon.terminate().success());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_changes_for_ever_is_imported_once_in_reimport_after() {
+    let stage = Stage::new().await.set(|s| {
+        s.inbox("reimport_after = \"4s\"");
+    });
+    let daemon = stage.start();
+    stage.drop_file("export.txt", "version 0");
+    daemon.until("the first is imported", || {
+        stage.state("export.txt") == "succeeded"
+    });
+    for n in 1..=100 {
+        stage.drop_file("export.txt", format!("version {n}"));
+    }
+    daemon.until("it waits, and status names it", || {
+        let status: serde_json::Value =
+            serde_json::from_str(&stage.said(&["status", "--json"])).unwrap();
+        status["changing"][0]["file"] == "export.txt"
+    });
+    assert_eq!(stage.sandbox.uploads().len(), 1);
+    let explained = stage.cli(&[
+        "explain",
+        "--json",
+        stage.inbox("export.txt").to_str().unwrap(),
+    ]);
+    let explained = String::from_utf8(explained.stdout).unwrap();
+    assert!(explained.contains("changes-often"), "{explained}");
+    daemon.until("the newest is imported", || {
+        stage.uploads_of("export.txt").len() == 2 && stage.state("export.txt") == "succeeded"
+    });
+    let newest = support::blake3_of(b"version 100");
+    assert_eq!(stage.uploads_of("export.txt")[1].blake3, Some(newest));
+    let log = daemon.log();
+    assert_eq!(log.matches("changes again and again").count(), 1, "{log}");
+    assert!(stage.list().len() < 10, "a row for each version");
+    assert!(daemon.terminate().success());
+}

@@ -179,6 +179,7 @@ fn policy() -> Policy {
             max: secs(300),
         },
         quiet: secs(10),
+        reimport_after: Duration::ZERO,
         after: AfterSuccess::Keep,
         on_reject: OnReject::Keep,
     }
@@ -320,7 +321,7 @@ impl World {
                 match begun {
                     Begun::Attempt { attempt, .. } => self.send(id, attempt).await,
                     // Changed since it was picked: it is picked again.
-                    Begun::Held { .. } | Begun::NotQueued(_) => {}
+                    Begun::Held { .. } | Begun::TooSoon { .. } | Begun::NotQueued(_) => {}
                     Begun::Duplicate(of) => panic!("a duplicate of {of}"),
                     Begun::HashFirst => panic!("content is not compared here"),
                 }

@@ -54,6 +54,7 @@ fn policy() -> Policy {
             max: secs(300),
         },
         quiet: secs(1),
+        reimport_after: Duration::ZERO,
         after: AfterSuccess::Keep,
         on_reject: OnReject::Keep,
     }

@@ -111,6 +111,20 @@ pub fn tell(standing: &Standing) -> String {
             line("NOT OPEN", &format!("{at}: {why}; it is tried again"));
         }
     }
+    for file in &standing.changing {
+        let (path, wait) = (
+            shown_text(&file.file, 200),
+            file.due_at.0.since(standing.now.0),
+        );
+        line(
+            "CHANGES",
+            &format!(
+                "folder {}: {path} changes again and again; its newest version goes in {}",
+                file.folder,
+                span(wait)
+            ),
+        );
+    }
     if let Some(daemon) = &standing.daemon
         && !daemon.in_flight.is_empty()
     {

@@ -28,7 +28,7 @@ use crate::web::client;
 ///
 /// With --json: running, now, service, ledger, pending (due, later, uploading,
 /// submitted, sources), attention, totals, oldest_waiting, oldest_waiting_s,
-/// stopped (null, or why nothing can be recorded), pauses (scope, since, until,
+/// changing (files that wait for `reimport_after`: id, folder, file, due_at), stopped (null, or why nothing can be recorded), pauses (scope, since, until,
 /// who, why, ends), gates (gate, status, code, why, since, until, lifts, opens),
 /// folders (folder, dataset, path, configured,
 /// files and bytes by state, offline and shared: null, or why, live), left_behind

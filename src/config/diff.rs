@@ -212,6 +212,8 @@ fn folder(old: &Folder, new: &Folder, to: &mut Lines<'_>) {
     to.time("quiet_unsure", old.quiet_unsure, new.quiet_unsure);
     to.time("unclosed_wait", old.unclosed_wait, new.unclosed_wait);
     to.time("incomplete_wait", old.incomplete_wait, new.incomplete_wait);
+    let after = |folder: &Folder| folder.policy.reimport_after;
+    to.time("reimport_after", after(old), after(new));
     to.word("duplicates", old.duplicates, new.duplicates);
     if old.patterns != new.patterns {
         to.say("the patterns of names (include, exclude, temporary) changed".to_owned());

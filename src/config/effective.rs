@@ -337,6 +337,7 @@ fn folder(out: &mut Writer<'_>, n: usize, raw: &RawFolder, valid: &Folder) {
     out.key("quiet_unsure", show_time(valid.quiet_unsure));
     out.key("unclosed_wait", show_time(valid.unclosed_wait));
     out.key("incomplete_wait", show_time(valid.incomplete_wait));
+    out.key("reimport_after", show_time(valid.policy.reimport_after));
     out.key("duplicates", word(format!("{:?}", valid.duplicates)));
     let unconfirmed = match valid.policy.unconfirmed {
         OnUnconfirmed::Resend { .. } => "resend",

@@ -135,6 +135,7 @@ pub struct RawFolder {
     pub quiet_unsure: Option<String>,
     pub unclosed_wait: Option<String>,
     pub incomplete_wait: Option<String>,
+    pub reimport_after: Option<String>,
     pub duplicates: Option<String>,
     pub unconfirmed: Option<String>,
     pub resubmit_failed: Option<u32>,

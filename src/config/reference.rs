@@ -185,6 +185,7 @@ const FOLDER: &[Key] = &[
     key("quiet_unsure", Kind::Time(secs(0), DAY)),
     key("unclosed_wait", Kind::Time(secs(1), days(30))),
     key("incomplete_wait", Kind::Time(secs(0), DAY)),
+    key("reimport_after", Kind::Time(secs(0), days(30))),
     key("duplicates", Kind::Word(&["skip", "upload"])),
     key("unconfirmed", Kind::Word(&["resend", "hold"])),
     key("resubmit_failed", Kind::Count(0, Some(100))),

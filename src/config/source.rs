@@ -301,7 +301,7 @@ fn shape(key: &str, line: Option<usize>, message: &str) -> Flaw {
 
 /// Keys whose text is a time, and keys whose text is a size: who writes a bare
 /// number there is told the units, and not to put it in quotes.
-const TIMES: [&str; 18] = [
+const TIMES: [&str; 19] = [
     "connect_timeout",
     "stall_timeout",
     "answer_timeout",
@@ -318,6 +318,7 @@ const TIMES: [&str; 18] = [
     "quiet_unsure",
     "unclosed_wait",
     "incomplete_wait",
+    "reimport_after",
     "pause_first",
     "pause_max",
 ];

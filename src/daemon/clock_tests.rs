@@ -72,6 +72,7 @@ fn policy() -> Policy {
             max: secs(300),
         },
         quiet: secs(10),
+        reimport_after: Duration::ZERO,
         after: AfterSuccess::Delete,
         on_reject: OnReject::Keep,
     }

@@ -116,6 +116,20 @@ pub fn duplicate(job: &Job, of: FileId) {
     );
 }
 
+/// Its path was imported a moment ago. Said of the first version that waits.
+pub fn changes_often(job: &Job, until: Timestamp, first: bool) {
+    let (file, folder) = (shown(&job.file.version.path), &job.folder.name);
+    let (id, after) = (job.file.id, job.folder.policy.reimport_after);
+    if first {
+        tracing::warn!(
+            %file, %id, %folder, state = "queued", %until, every_s = after.as_secs(),
+            "the file changes again and again: its newest version is imported once every `reimport_after`"
+        );
+    } else {
+        tracing::debug!(%file, %id, %folder, %until, "it changes again: it waits for `reimport_after`");
+    }
+}
+
 /// It left the queue, or went back to it, without a request.
 pub fn moved_on(job: &Job, state: &State, why: &str) {
     let subject = Subject::of(&job.folder.name, Cause::MovedOn(state.kind()));

@@ -1,7 +1,8 @@
 //! The decisions, and nothing else: pure, total and told the time.
 //!
 //! What a file is ([`media`], [`refusal`], [`naming`]), whether it was sent before
-//! ([`version`], [`duplicates`]), when it is finished ([`settle`], [`writers`]),
+//! ([`version`], [`duplicates`]), how often it is sent when it changes ([`reimport`]),
+//! when it is finished ([`settle`], [`writers`]),
 //! where it is ([`state`], [`lifecycle`], [`policy`], [`place`]), what an answer
 //! means ([`answer`], [`error_table`]), who has to wait ([`gate`], [`halt`],
 //! [`backoff`]), whether it may go now ([`admit`]), and what a clock that was set
@@ -31,6 +32,7 @@ pub mod pace;
 pub mod place;
 pub mod policy;
 pub mod refusal;
+pub mod reimport;
 pub mod repeats;
 pub mod sandbox_effects;
 pub mod settle;

@@ -23,6 +23,8 @@ pub struct Policy {
     pub poll: PollPace,
     /// How long a file that changed is left alone.
     pub quiet: Duration,
+    /// The least time between two imports of a path whose file changes.
+    pub reimport_after: Duration,
     /// What becomes of the source after success.
     pub after: AfterSuccess,
     /// What becomes of the source of a rejected, unsupported or failed file.

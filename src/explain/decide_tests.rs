@@ -71,6 +71,7 @@ fn known(state: State) -> Known {
         state,
         changed_at: Timestamp(0),
         last: None,
+        changes_often: false,
         possible_duplicate: false,
         source: None,
         gates: Vec::new(),

@@ -200,6 +200,8 @@ pub struct Known {
     pub changed_at: Timestamp,
     /// What the service last said of it, and what can be done about that.
     pub last: Option<(Code, String, &'static str)>,
+    /// It waits for `reimport_after`, or did.
+    pub changes_often: bool,
     /// It was sent again though an earlier body may have been taken.
     pub possible_duplicate: bool,
     /// What became of its source.

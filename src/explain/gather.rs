@@ -428,6 +428,7 @@ async fn one(config: &Config, ledger: &Ledger, record: FileRecord) -> Result<Kno
         media: record.media,
         state: record.state,
         changed_at: record.changed_at,
+        changes_often: record.reimports > 0,
         possible_duplicate: record.possible_duplicate,
         source: record
             .source

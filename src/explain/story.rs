@@ -102,6 +102,17 @@ fn queued(facts: &Facts, known: &Known) -> Explanation {
         );
     }
     let wait = not_before.since(facts.now);
+    if !wait.is_zero() && known.changes_often && tries.failures == 0 {
+        return Explanation::new(
+            Answer::Waiting,
+            "changes-often",
+            format!(
+                "waits: it was imported a short time ago and has changed since; its newest version goes in {}",
+                span(wait)
+            ),
+        )
+        .advised("nothing; `reimport_after` of the folder says how often a file that changes is imported");
+    }
     if !wait.is_zero() {
         let (headline, reason) = match (&known.last, tries.failures) {
             (Some((code, why, _)), 1..) => (

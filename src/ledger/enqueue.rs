@@ -13,6 +13,7 @@ use super::Ledger;
 use super::error::{Fail, LedgerError};
 use super::intake::{AGAIN, Enqueued, NewFile, NewSorted, identify, note_unreadable};
 use super::policies::Policies;
+use super::reimport;
 use super::rows::{self, bits, length};
 use super::uploads::{Begin, Begun, begin_attempt};
 use super::work::Work;
@@ -150,6 +151,9 @@ fn enqueue(
             id
         }
         None => {
+            if let Some(id) = reimport::renew(work.conn, folder, new)? {
+                return Ok(Enqueued { id, new: false });
+            }
             let fresh = Fresh {
                 folder,
                 dataset: work.dataset(&new.dataset)?,

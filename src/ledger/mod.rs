@@ -46,6 +46,7 @@ mod policies;
 mod questions;
 mod rebuild;
 mod recovery;
+mod reimport;
 mod rows;
 mod salvage;
 mod schema;

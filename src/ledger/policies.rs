@@ -40,6 +40,7 @@ impl Policies {
                     max: Duration::from_secs(300),
                 },
                 quiet: Duration::from_secs(10),
+                reimport_after: Duration::ZERO,
                 after: AfterSuccess::Keep,
                 on_reject: OnReject::Keep,
             },

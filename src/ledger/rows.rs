@@ -64,6 +64,9 @@ pub struct FileRecord {
     pub(super) awaiting: bool,
     /// How many changes its history has.
     pub(super) changes: i64,
+    /// How many versions of its path, with this one, have had to wait for
+    /// `reimport_after`; 0: it did not.
+    pub reimports: u32,
 }
 
 /// The latest query about a task.
@@ -320,7 +323,7 @@ pub(super) const COLUMNS: &str = "f.id, fo.name, da.name, f.path, f.dev, f.inode
     f.duplicate_of, f.superseded_by, f.awaiting, f.possible_duplicate, f.last_code, f.last_why, \
     f.poll_at, f.poll_code, f.poll_message, f.poll_count, f.source_action, f.source_due, \
     f.source_target, f.source_done, f.source_note, f.seen_at, f.changed_at, f.changes, \
-    f.reason_kind, f.may_be_incomplete";
+    f.reason_kind, f.may_be_incomplete, f.reimports";
 
 /// Behind `FROM files AS f …`. CROSS, so that SQLite never begins with these.
 pub(super) const NAMES: &str = "CROSS JOIN folders AS fo ON fo.id = f.folder \
@@ -401,6 +404,7 @@ pub(super) fn record(row: &Row<'_>) -> Result<FileRecord, Fail> {
         changed_at: Timestamp(row.get(44)?),
         changes: row.get(45)?,
         may_be_incomplete: row.get(47)?,
+        reimports: row.get(48)?,
     })
 }
 
@@ -507,7 +511,7 @@ pub(super) fn store(conn: &Connection, file: &FileRecord, dataset: i64) -> Resul
          poll_code = ?29, poll_message = ?30, poll_count = ?31, source_action = ?32, \
          source_due = ?33, source_target = ?34, source_done = ?35, source_note = ?36, \
          seen_at = ?37, changed_at = ?38, changes = ?39, away = ?40, reason_kind = ?41, \
-         may_be_incomplete = ?42 WHERE id = ?1",
+         may_be_incomplete = ?42, reimports = ?43 WHERE id = ?1",
     )?;
     statement.execute(params![
         file.id.0,
@@ -552,6 +556,7 @@ pub(super) fn store(conn: &Connection, file: &FileRecord, dataset: i64) -> Resul
         if file.source_taken() { file.id.0 } else { 0 },
         c.reason_kind.map(ReasonKind::as_str),
         file.may_be_incomplete,
+        file.reimports,
     ])?;
     Ok(())
 }

@@ -119,6 +119,8 @@ CREATE TABLE files (
     changes INTEGER NOT NULL DEFAULT 0,
     -- attempts that are counted and not kept
     attempts_dropped INTEGER NOT NULL DEFAULT 0,
+    -- how many versions of the path, with this one, have waited for `reimport_after`
+    reimports INTEGER NOT NULL DEFAULT 0,
 
     UNIQUE (folder, path, inode, size, mtime_ns, away, born_ns, dev),
     CHECK ((state = 'queued') = (not_before IS NOT NULL)),
@@ -152,6 +154,8 @@ CREATE INDEX files_queue ON files (folder, media, big, not_before, id) WHERE sta
 -- when does the next one become due, whatever its route
 CREATE INDEX files_waiting ON files (not_before, id) WHERE state = 'queued';
 CREATE INDEX files_unsorted ON files (id) WHERE state = 'queued' AND media IS NULL;
+-- versions that wait for `reimport_after`, or have: few
+CREATE INDEX files_reimports ON files (folder, path) WHERE state = 'queued' AND reimports > 0;
 CREATE INDEX files_uploading ON files (id) WHERE state = 'uploading';
 CREATE INDEX files_polls ON files (dataset, next_poll, id) WHERE state = 'submitted';
 -- what was sent, or may have been, with this content; equal content has equal size, so that one
@@ -240,6 +244,10 @@ CREATE TRIGGER files_move AFTER UPDATE OF state ON files WHEN NEW.state <> OLD.s
         WHERE folder = OLD.folder AND state = OLD.state;
     INSERT INTO counts VALUES (NEW.folder, NEW.state, 1, NEW.size)
         ON CONFLICT DO UPDATE SET files = files + 1, bytes = bytes + NEW.size;
+END;
+CREATE TRIGGER files_grow AFTER UPDATE OF size ON files WHEN NEW.size <> OLD.size BEGIN
+    UPDATE counts SET bytes = bytes + NEW.size - OLD.size
+        WHERE folder = NEW.folder AND state = NEW.state;
 END;
 CREATE TRIGGER files_leave AFTER DELETE ON files BEGIN
     UPDATE counts SET files = files - 1, bytes = bytes - OLD.size

@@ -33,6 +33,9 @@ pub struct Standing {
     pub oldest: Option<FileRecord>,
     /// Sources that could not be moved or deleted so far.
     pub stay: Vec<StaysPut>,
+    /// Files that change again and again, and wait for `reimport_after`; the
+    /// first [`MOST_CHANGING`] of them.
+    pub changing: Vec<FileRecord>,
 }
 
 impl Ledger {
@@ -45,6 +48,7 @@ impl Ledger {
                 pending: pending(&tx, now)?,
                 oldest: oldest(&tx)?,
                 stay: stay_put(&tx)?,
+                changing: rows::all(&tx, &changing_sql(), &[&now.0, &MOST_CHANGING])?,
             })
         })
         .await
@@ -64,6 +68,19 @@ impl Ledger {
     pub fn commit_times(&self) -> Snapshot {
         self.commit_times.snapshot()
     }
+}
+
+/// How many of them are named.
+const MOST_CHANGING: i64 = 20;
+
+fn changing_sql() -> String {
+    format!(
+        "SELECT {} FROM files AS f INDEXED BY files_reimports {} \
+         WHERE f.state = 'queued' AND f.reimports > 0 AND f.not_before > ?1 \
+         ORDER BY f.folder, f.path LIMIT ?2",
+        rows::COLUMNS,
+        rows::NAMES
+    )
 }
 
 fn oldest(conn: &Connection) -> Result<Option<FileRecord>, Fail> {

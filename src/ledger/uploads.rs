@@ -15,6 +15,7 @@ use super::error::{Fail, LedgerError};
 use super::gates::{self, Fingerprints};
 use super::growth;
 use super::policies::Policies;
+use super::reimport;
 use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bounded, length};
 use super::work::{Changed, Work};
 use crate::domain::admit::{Admit, admit_upload, way};
@@ -57,6 +58,14 @@ pub enum Begun {
     /// It may be a duplicate, since one of its size is known: it stays queued as
     /// it was, and is to be begun again with its hash.
     HashFirst,
+    /// Its path was imported a moment ago, and its file changes again and again:
+    /// it waits, queued, until then.
+    TooSoon {
+        /// When it may go.
+        until: Timestamp,
+        /// No version of the path has waited before: to be said once.
+        first: bool,
+    },
     /// A gate on its way is closed, or an operator has paused it: it stays
     /// queued as it was.
     Held {
@@ -313,14 +322,16 @@ pub(super) fn begin_attempt(
     file.dataset = begin.dataset;
     file.hash = begin.hash.or(file.hash);
     file.options = Some(begin.options);
-    if file.hash.is_none() {
-        if same_size(work.conn, &file.dataset, file.version.size, file.id)? {
-            return Ok(Begun::HashFirst);
-        }
-    } else if let Some((of, imported)) = same_as(work.conn, &file, begin.duplicates, Among::Begun)?
-    {
+    if let Some((of, imported)) = same_as(work.conn, &file, begin.duplicates, Among::Begun)? {
         work.must_change(&mut file, &Event::SameAs { of, imported }, at, policies)?;
         return Ok(Begun::Duplicate(of));
+    }
+    let policy = policies.of(&file.folder);
+    if let Some((until, first)) = reimport::wait(work, &mut file, at, policy)? {
+        return Ok(Begun::TooSoon { until, first });
+    }
+    if file.hash.is_none() && same_size(work.conn, &file.dataset, file.version.size, file.id)? {
+        return Ok(Begun::HashFirst);
     }
     let route = Route {
         folder: file.folder.clone(),

@@ -26,6 +26,9 @@ pub fn detail(file: &FileRecord, now: Timestamp) -> String {
             } else {
                 format!("due in {}", span(wait))
             };
+            if file.reimports > 0 && tries.failures == 0 && !wait.is_zero() {
+                return format!("{when}; it changes often (`reimport_after`)");
+            }
             match (&file.last_code, why) {
                 (Some(code), Some(why)) if tries.failures > 0 || code.as_str() == UNREADABLE => {
                     format!("{when}; last: {code} {why}")

@@ -17,9 +17,9 @@ use crate::domain::halt::Halts;
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::media::Media;
 use crate::domain::naming::{shown, shown_text};
-use crate::domain::state::StateKind;
+use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
-use crate::ledger::{self, Gates};
+use crate::ledger::{self, FileRecord, Gates};
 use crate::live::rates::Rate;
 use crate::live::{FolderFacts, ScanFacts, Upload};
 
@@ -36,6 +36,9 @@ pub struct Standing {
     pub totals: BTreeMap<StateKind, Total>,
     pub oldest_waiting: Option<Waiting>,
     pub oldest_waiting_s: Option<u64>,
+    /// Files that change again and again, and wait for `reimport_after`.
+    #[serde(default)]
+    pub changing: Vec<Changing>,
     /// Why nothing can be recorded, and so nothing is sent.
     pub stopped: Option<String>,
     /// What an operator holds back.
@@ -78,6 +81,16 @@ pub struct Waiting {
     pub file: String,
     pub seen_at: Stamp,
     pub waiting_s: u64,
+}
+
+/// A file that changes again and again.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Changing {
+    pub id: i64,
+    pub folder: FolderName,
+    pub file: String,
+    pub due_at: Stamp,
 }
 
 /// A gate that is not open.
@@ -232,6 +245,18 @@ pub struct Watches {
     pub limit: Option<u64>,
 }
 
+fn changing(file: &FileRecord) -> Option<Changing> {
+    let State::Queued { not_before, .. } = file.state else {
+        return None;
+    };
+    Some(Changing {
+        id: file.id.0,
+        folder: file.folder.clone(),
+        file: shown(&file.version.path),
+        due_at: Stamp(not_before),
+    })
+}
+
 impl Standing {
     /// From the ledger alone.
     pub fn of(
@@ -273,6 +298,7 @@ impl Standing {
                 waiting_s: now.since(file.seen_at).as_secs(),
             }),
             oldest_waiting_s: oldest.map(|file| now.since(file.seen_at).as_secs()),
+            changing: standing.changing.iter().filter_map(changing).collect(),
             stopped: None,
             pauses: PauseView::all(halts, now),
             gates: gates_that_are_closed(gates, now),

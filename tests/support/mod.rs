@@ -176,7 +176,11 @@ impl Settings {
                 "[[folder]]",
                 own,
                 more,
-                &["quiet = \"100ms\"", "quiet_unsure = \"1s\""],
+                &[
+                    "quiet = \"100ms\"",
+                    "quiet_unsure = \"1s\"",
+                    "reimport_after = \"0s\"",
+                ],
             );
         }
         text.push_str(&self.tail);

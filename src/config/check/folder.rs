@@ -197,6 +197,13 @@ fn one(
         resubmit_failed: raw.resubmit_failed.unwrap_or(0),
         poll: going.pace,
         quiet,
+        reimport_after: to.time(
+            &at("reimport_after"),
+            &raw.reimport_after,
+            Duration::from_secs(600),
+            Duration::ZERO,
+            30 * DAY,
+        ),
         after: to.choice(
             &at("after"),
             &raw.after,

@@ -123,6 +123,11 @@ impl Job {
                 self.ctx.sources.notify_one();
                 Ok(())
             }
+            Begun::TooSoon { until, first } => {
+                report::changes_often(self, until, first);
+                self.is_queued();
+                Ok(())
+            }
             Begun::NotQueued(state) => {
                 tracing::debug!(id = %self.file.id, %state, "picked, but no longer queued");
                 Ok(())

@@ -275,6 +275,7 @@ mod tests {
                 max: secs(60),
             },
             quiet: secs(2),
+            reimport_after: Duration::ZERO,
             after: AfterSuccess::Keep,
             on_reject: OnReject::Keep,
         };

@@ -178,3 +178,77 @@ async fn a_version_is_taken_once() {
     assert_eq!(picked[0].version, version("a", 1), "every bit of it");
     assert!(bench.pick(-1).await.is_empty(), "not yet due");
 }
+
+fn seldom() -> Policy {
+    Policy {
+        reimport_after: Duration::from_secs(600),
+        ..policy()
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_changes_again_and_again_waits_in_one_row_of_its_newest_version() {
+    let bench = Bench::new(seldom());
+    let first = bench.sent(file("log.txt", 1), taken("t")).await;
+    let second = bench.enqueue(file("log.txt", 2)).await;
+    let until = at(600_000).now;
+    let begun = bench.begin_with(second, 2, 1_000).await;
+    assert_eq!(begun, Begun::TooSoon { until, first: true });
+    assert!(bench.pick(599_999).await.is_empty());
+    // Newer ones come: still one row, and it is known by the newest.
+    for inode in 3..100 {
+        let mut new = file("log.txt", inode);
+        new.version.size = 100 + inode;
+        assert_eq!(bench.enqueue(new).await, second);
+    }
+    let mut newest = version("log.txt", 99);
+    newest.size = 199;
+    let known = bench.ledger.known(inbox(), vec![newest.clone()]).await;
+    assert_eq!(known.unwrap(), [true]);
+    let counts = bench.ledger.counts().await.unwrap();
+    let queued = counts.iter().find(|c| c.state == StateKind::Queued);
+    assert_eq!(queued.map(|c| (c.files, c.bytes)), Some((1, 199)));
+    let standing = bench.ledger.standing(at(2_000).now).await.unwrap();
+    assert_eq!(standing.changing[0].id, second);
+    // Its time has come.
+    let picked = bench.pick(600_000).await;
+    assert_eq!((picked[0].id, &picked[0].version), (second, &newest));
+    let Begun::Attempt { attempt, .. } = bench.begin_with(second, 3, 600_000).await else {
+        panic!("it did not go");
+    };
+    let _ = bench.finish(second, attempt, taken("u"), 600_001).await;
+    // Said once.
+    let third = bench.enqueue(file("log.txt", 200)).await;
+    let begun = bench.begin_with(third, 4, 600_002).await;
+    assert!(
+        matches!(begun, Begun::TooSoon { first: false, .. }),
+        "{begun:?}"
+    );
+    assert_eq!(bench.kind(first).await, StateKind::Submitted);
+}
+
+#[tokio::test]
+async fn what_was_refused_or_taken_away_holds_no_newer_version_back() {
+    let bench = Bench::new(Policy {
+        after: AfterSuccess::Delete,
+        ..seldom()
+    });
+    bench
+        .sent(file("bad", 1), judge(&answer(413, "0", None)))
+        .await;
+    let mended = bench.enqueue(file("bad", 2)).await;
+    let _ = bench.begin(mended, 1).await;
+
+    let id = bench.sent(file("report", 3), taken("t")).await;
+    let _ = bench.polled(id, task_is(TaskState::Success)).await;
+    let deleted = bench.ledger.source_done(id, SourceEnd::Deleted).await;
+    deleted.unwrap();
+    let next = bench.enqueue(file("report", 4)).await;
+    let _ = bench.begin(next, 2).await;
+    // The same content needs no wait: it ends at once.
+    let again = bench.enqueue(file("report", 5)).await;
+    let same = bench
+        .begin_with(again, u8::try_from(next.0).unwrap(), 3)
+        .await;
+    assert_eq!(same, Begun::Duplicate(next));
+}

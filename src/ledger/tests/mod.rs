@@ -61,6 +61,7 @@ fn policy() -> Policy {
             max: secs(300),
         },
         quiet: secs(10),
+        reimport_after: Duration::ZERO,
         after: AfterSuccess::Keep,
         on_reject: OnReject::Keep,
     }

@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::ledger::{
-    clock, copies, due, enqueue, erase, intake, notices, operator, questions, recovery, rows,
-    sources, tasks, uploads, work,
+    clock, copies, due, enqueue, erase, intake, notices, operator, questions, recovery, reimport,
+    rows, sources, tasks, uploads, work,
 };
 
 /// Each step of the plan, as SQLite words it.
@@ -36,7 +36,7 @@ async fn no_hot_query_looks_through_a_table() {
     );
     let (pick, sources_due) = (intake::pick_sql(), sources::due_sql());
     let versions = operator::versions_sql();
-    let hot: [(&str, &str); 27] = [
+    let hot: [(&str, &str); 29] = [
         (
             intake::KNOWN,
             "sqlite_autoindex_files_1 (folder=? AND path=? AND inode=? AND size=? AND mtime_ns=? AND away=?)",
@@ -65,6 +65,11 @@ async fn no_hot_query_looks_through_a_table() {
             copies::SAME_CONTENT,
             "files_content (dataset=? AND size=? AND hash=?)",
         ),
+        (
+            reimport::LAST_SENT,
+            "sqlite_autoindex_files_1 (folder=? AND path=?)",
+        ),
+        (reimport::WAITING, "files_reimports (folder=? AND path=?)"),
         (
             copies::SAME_INODE,
             "files_content (dataset=? AND size=? AND hash=? AND inode=?)",
@@ -149,6 +154,7 @@ async fn no_statement_of_the_daemons_modules_looks_through_a_table() {
         ("places", include_str!("../places.rs")),
         ("questions", include_str!("../questions.rs")),
         ("recovery", include_str!("../recovery.rs")),
+        ("reimport", include_str!("../reimport.rs")),
         ("rows", include_str!("../rows.rs")),
         ("sources", include_str!("../sources.rs")),
         ("standing", include_str!("../standing.rs")),
