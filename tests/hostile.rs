@@ -8,6 +8,8 @@
 mod doors;
 #[path = "hostile/drops.rs"]
 mod drops;
+#[path = "hostile/folder.rs"]
+mod folder;
 #[path = "hostile/ledger.rs"]
 mod ledger;
 mod support;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::finding::Finding;
-use super::{Outcome, out, places, runtime};
+use super::{Outcome, out, places, rights, runtime};
 use crate::config::Severity;
 use crate::config::valid::{Config, Dataset};
 use crate::daemon;
@@ -77,6 +77,7 @@ pub fn main(path: &Path, args: Args) -> Outcome {
     };
     if let Some(config) = config.as_ref().or(keyless.as_ref()) {
         findings.extend(places::findings(config));
+        findings.extend(rights::findings(path, config));
         findings.extend(budget(config));
         findings.extend(runtime()?.block_on(left_behind(config)));
     }

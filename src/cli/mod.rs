@@ -37,6 +37,7 @@ mod rebuild;
 mod reload;
 mod resume;
 mod retry;
+mod rights;
 mod run;
 mod sandbox;
 mod scan;

@@ -85,7 +85,11 @@ impl Folders {
         });
         for (name, folder) in &config.folders {
             match entries.get_mut(name) {
-                Some(entry) => entry.folder = folder.clone(),
+                Some(entry) => {
+                    entry.folder = folder.clone();
+                    // Whoever reloads says that the paths are right.
+                    entry.watch.confirm();
+                }
                 None => {
                     entries.insert(name.clone(), self.watch(config, folder)?);
                 }

@@ -38,9 +38,117 @@ impl FolderPlace {
     }
 }
 
+/// What a folder's directory is recognised by while the daemon runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recognised {
+    /// Kind and number of the file system; a remount keeps them.
+    pub file_system: String,
+    /// Device and inode.
+    pub identity: (u64, u64),
+    /// Who owns the directory.
+    pub owner: u32,
+    /// Whether the path itself is a link.
+    pub is_link: bool,
+    /// Whether it is the root of a mount.
+    pub is_mount: bool,
+}
+
+/// What is at a folder's path now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Now {
+    /// The directory that is known.
+    Same,
+    /// The mount is gone, and its empty mount point is left.
+    Unmounted,
+    /// A link, which was none: whoever may write above it can have put it there.
+    Link,
+    /// A directory of another owner.
+    AnotherOwner,
+    /// A directory on another file system.
+    AnotherFileSystem,
+    /// Another directory of the same owner, on the same file system: removed and
+    /// made again, or mounted again.
+    Another,
+}
+
+impl Recognised {
+    /// What `now` is to this one. `empty`: nothing is in it.
+    pub fn compared_with(&self, now: &Recognised, empty: bool) -> Now {
+        if now.is_link && !self.is_link {
+            return Now::Link;
+        }
+        // Both numbers are given again, of file systems in memory at once.
+        let same_disk = now.file_system == self.file_system;
+        if now.identity == self.identity && same_disk {
+            return Now::Same;
+        }
+        let was_mount = self.is_mount || self.identity.0 != now.identity.0;
+        if was_mount && !now.is_mount && empty {
+            return Now::Unmounted;
+        }
+        if now.owner != self.owner {
+            Now::AnotherOwner
+        } else if !same_disk {
+            Now::AnotherFileSystem
+        } else {
+            Now::Another
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_directory_of_the_same_owner_and_file_system_takes_a_folders_place() {
+        let known = Recognised {
+            file_system: "ext4:a".to_owned(),
+            identity: (1, 700),
+            owner: 50,
+            is_link: false,
+            is_mount: false,
+        };
+        let mount = Recognised {
+            is_mount: true,
+            ..known.clone()
+        };
+        let with = |change: fn(&mut Recognised)| {
+            let mut now = known.clone();
+            change(&mut now);
+            now
+        };
+        let table = [
+            (&known, with(|_| {}), false, Now::Same),
+            (&known, with(|n| n.owner = 51), false, Now::Same),
+            (&known, with(|n| n.is_link = true), false, Now::Link),
+            (
+                &known,
+                with(|n| n.file_system = "tmpfs:b".to_owned()),
+                true,
+                Now::AnotherFileSystem,
+            ),
+            (&known, with(|n| n.identity.1 = 701), true, Now::Another),
+            (
+                &known,
+                with(|n| (n.identity.1, n.owner) = (701, 51)),
+                true,
+                Now::AnotherOwner,
+            ),
+            (
+                &known,
+                with(|n| (n.identity, n.file_system) = ((2, 2), "xfs:b".to_owned())),
+                false,
+                Now::AnotherFileSystem,
+            ),
+            // The same disk, mounted again under another device number.
+            (&mount, with(|n| n.identity.0 = 9), false, Now::Another),
+            (&mount, with(|n| n.identity = (3, 12)), true, Now::Unmounted),
+        ];
+        for (known, now, empty, wanted) in table {
+            assert_eq!(known.compared_with(&now, empty), wanted, "{now:?}");
+        }
+    }
 
     fn place(file_system: &str, inode: u64, is_mount: bool) -> FolderPlace {
         FolderPlace {

@@ -47,6 +47,17 @@ impl fmt::Display for Exposure {
     }
 }
 
+/// What is to be said of a folder that others may replace; `None`: nobody may.
+pub fn told(found: &[Exposure]) -> Option<String> {
+    let all: Vec<String> = found.iter().map(ToString::to_string).collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "others may put another directory in the folder's place: {}; let root own the directories above it, with no right to write for others",
+            all.join("; ")
+        )
+    })
+}
+
 /// Who may put another directory or file in the place of what `path` names: by
 /// each directory above it, as it is written and as its links lead. Blocks
 /// where a file system does.

@@ -3,11 +3,13 @@
 //! Must not: judge it.
 
 use std::ffi::OsStr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{AtFlags, FileType, StatxAttributes, StatxFlags};
+use rustix::fs::{AtFlags, Dir, FileType, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
+use super::not_taken::{NotTaken, Offline};
 use crate::domain::version::FileVersion;
 
 /// What `statx` says, as far as it matters.
@@ -15,6 +17,7 @@ pub(super) struct Facts {
     pub kind: FileType,
     /// `st_nlink`.
     pub names: u32,
+    pub owner: u32,
     pub dev: u64,
     pub inode: u64,
     pub size: u64,
@@ -52,6 +55,7 @@ impl Facts {
         Ok(Facts {
             kind: FileType::from_raw_mode(s.stx_mode.into()),
             names: s.stx_nlink,
+            owner: s.stx_uid,
             dev: rustix::fs::makedev(s.stx_dev_major, s.stx_dev_minor),
             inode: s.stx_ino,
             size: s.stx_size,
@@ -80,4 +84,28 @@ impl Facts {
         let ns = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
         i64::try_from(ns).ok().filter(|ns| *ns != 0)
     }
+}
+
+/// `ENOTDIR` is also what a link says when it must not be followed.
+pub(super) fn not_a_directory(dir: BorrowedFd<'_>, name: &[u8], e: Errno) -> NotTaken {
+    if e != Errno::NOTDIR {
+        return NotTaken::from_errno(e);
+    }
+    match Facts::at(dir, OsStr::from_bytes(name)) {
+        Ok(facts) if facts.kind == FileType::Symlink => NotTaken::Symlink,
+        // A file on the way: the path leads nowhere.
+        _ => NotTaken::Gone,
+    }
+}
+
+/// Whether nothing is in a directory.
+pub(super) fn is_empty(dir: OwnedFd) -> Result<bool, Offline> {
+    let mut dir = Dir::new(dir).map_err(Offline::from_errno)?;
+    while let Some(entry) = dir.read() {
+        let entry = entry.map_err(Offline::from_errno)?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -17,6 +17,7 @@ use super::root::{FolderRoot, Found, Identity, RootFacts};
 use super::shared::{News, Shared, Stopped};
 use super::{BATCH, FEW, Mode, Sighting, fstype};
 use crate::domain::settle::Sighted;
+use crate::files::exposed;
 use crate::limited::Calls;
 
 /// Between two looks at whether the folder is there, while it is.
@@ -239,7 +240,25 @@ impl Hearing<'_> {
         asked.unwrap_or(Err(Offline::NotAnswering))
     }
 
+    /// Says who may put another directory in the folder's place.
+    fn look_for_exposure(&self) {
+        let path = self.shared.folder.path.clone();
+        let asked =
+            Calls::of_process().ask(&self.shared.folder.path, move || exposed::above(&path));
+        let Ok(found) = asked else { return };
+        let text = exposed::told(&found);
+        let mut news = false;
+        self.shared.problems(|p| {
+            news = p.exposed != text;
+            p.exposed.clone_from(&text);
+        });
+        if let (true, Some(text)) = (news, text) {
+            tracing::warn!(folder = %self.shared.folder.name, "{text}");
+        }
+    }
+
     fn come_online(&mut self, facts: RootFacts, now: Instant) {
+        self.look_for_exposure();
         self.facts = Some(facts);
         self.why_offline = None;
         self.shared.problems(|p| p.offline = None);

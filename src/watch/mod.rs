@@ -263,6 +263,12 @@ impl FolderWatch {
         self.shared.root.probe().written(most, taken)
     }
 
+    /// A person says that what is at the folder's path now is the folder.
+    pub fn confirm(&self) {
+        self.shared.root.confirm();
+        self.shared.ask_root_check();
+    }
+
     /// Asks for a whole scan. One under way is followed by another.
     pub fn request_rescan(&self) {
         self.shared.ask_rescan();

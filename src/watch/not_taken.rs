@@ -28,6 +28,14 @@ pub enum Offline {
     Replaced,
     /// Another file system is at the path than the one that a file was seen on.
     OtherFileSystem,
+    /// Its path has become a link. Not taken up unless a person confirms it.
+    BecameLink,
+    /// A directory of another owner is at its path. Not taken up unless a person
+    /// confirms it.
+    AnotherOwner,
+    /// A directory on another file system is at its path. Not taken up unless a
+    /// person confirms it.
+    AnotherFileSystem,
     /// Its file system has not answered for a while: a server or a disk that is
     /// away. To be waited on.
     NotAnswering,
@@ -45,11 +53,20 @@ impl fmt::Display for Offline {
             Offline::NotADirectory => "what is at its path is not a directory",
             Offline::NoRight => "this user has no right to read it; grant read and search (rx)",
             Offline::EmptyMountPoint => {
-                "its path shows an empty directory and not the mount that was there; mount it again (its files are not taken as deleted). If this directory is the folder from now on, put any file into it, such as an empty `.keep`"
+                "its path shows an empty directory and not the mount that was there; mount it again (its files are not taken as deleted). If this directory is the folder from now on, put any file into it, such as an empty `.keep`, and reload"
             }
             Offline::Replaced => "another directory is at its path now; it is taken up with a scan",
             Offline::OtherFileSystem => {
                 "another file system is at the folder's path than the one the file was on; mount that one again, or `forget` the file"
+            }
+            Offline::BecameLink => {
+                "its path has become a link, which whoever may write to the directory above can have made; nothing is taken from there. If this is the folder from now on, say so with `supametas-sync reload`"
+            }
+            Offline::AnotherOwner => {
+                "a directory of another owner is at its path, which whoever may write to the directory above can have put there; nothing is taken from it. If this is the folder from now on, say so with `supametas-sync reload`"
+            }
+            Offline::AnotherFileSystem => {
+                "another file system is at its path than before; nothing is taken from it. Mount the former again, or, if this is the folder from now on, say so with `supametas-sync reload`"
             }
             Offline::NotAnswering => {
                 "its file system does not answer; look at the mount and its server or disk. The other folders go on, and this one does when it answers"
@@ -99,6 +116,9 @@ impl Offline {
             Offline::EmptyMountPoint => "unmounted",
             Offline::Replaced => "replaced",
             Offline::OtherFileSystem => "other-file-system",
+            Offline::BecameLink => "became-a-link",
+            Offline::AnotherOwner => "another-owner",
+            Offline::AnotherFileSystem => "another-file-system",
             Offline::NotAnswering => "not-answering",
             Offline::Io(_) => "error",
         }

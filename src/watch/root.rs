@@ -30,17 +30,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{Access, AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::exports;
-use super::facts::Facts;
+use super::facts::{Facts, is_empty, not_a_directory};
 use super::fstype;
 use super::hard_links;
 use super::lease::Asked;
 use super::not_taken::{NotTaken, Offline};
 use super::probe::Probe;
-use crate::domain::place::FolderPlace;
+use crate::domain::place::{FolderPlace, Now, Recognised};
 use crate::domain::version::FileVersion;
 use crate::domain::writers::{Heard, Openness};
 
@@ -67,6 +67,13 @@ pub struct RootFacts {
     mount_root: bool,
 }
 
+/// The directory that is taken for the folder.
+#[derive(Debug, Clone)]
+struct Known {
+    facts: RootFacts,
+    recognised: Recognised,
+}
+
 /// A folder: where it is, and which directory that was.
 #[derive(Debug)]
 pub struct FolderRoot {
@@ -74,7 +81,9 @@ pub struct FolderRoot {
     one_file_system: bool,
     /// See [`hard_links::are_guarded`].
     links_guarded: bool,
-    known: Mutex<Option<RootFacts>>,
+    known: Mutex<Option<Known>>,
+    /// A person has said that what is at the path is the folder.
+    confirmed: AtomicBool,
     /// What events tell of its files' writers.
     probe: Probe,
     /// See [`exports`].
@@ -114,6 +123,7 @@ impl FolderRoot {
             one_file_system,
             links_guarded: hard_links::are_guarded(),
             known: Mutex::new(None),
+            confirmed: AtomicBool::new(false),
             probe: Probe::default(),
             exported: AtomicBool::new(false),
             before: None,
@@ -132,7 +142,7 @@ impl FolderRoot {
     /// What the directory is recognised by over a restart, if it is the known
     /// one and can be asked.
     pub fn place(&self) -> Option<FolderPlace> {
-        let (dir, facts) = self.open_listable().ok()?;
+        let (dir, facts, _) = self.open_listable().ok()?;
         (self.known()?.identity == facts.identity)
             .then(|| self.place_of(dir.as_fd(), &facts).ok())
             .flatten()
@@ -177,11 +187,26 @@ impl FolderRoot {
     }
 
     fn known(&self) -> Option<RootFacts> {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map(|known| known.facts)
     }
 
-    fn set_known(&self, facts: RootFacts) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts);
+    fn recognised(&self) -> Option<Recognised> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map(|known| known.recognised.clone())
+    }
+
+    fn set_known(&self, facts: RootFacts, recognised: Recognised) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Known { facts, recognised });
+        self.confirmed.store(false, Ordering::Relaxed);
+    }
+
+    /// A person says that what is at the path from now on is the folder, also if
+    /// it is a link, another owner's, or on another file system. Holds for the
+    /// next look.
+    pub fn confirm(&self) {
+        self.confirmed.store(true, Ordering::Relaxed);
     }
 
     /// Whether the directory at the path is the known one and can be listed.
@@ -190,72 +215,116 @@ impl FolderRoot {
         if let Some(known) = self.known()
             && self.glance() == Ok(known)
         {
+            self.confirmed.store(false, Ordering::Relaxed);
             return Ok(known);
         }
-        let (dir, facts) = self.open_listable()?;
-        match self.known() {
-            None => {
-                if let Some(before) = &self.before {
-                    let now = self
-                        .place_of(dir.as_fd(), &facts)
-                        .map_err(Offline::from_errno)?;
-                    if before.is_lost_in(&now, is_empty(dir)?) {
-                        return Err(Offline::EmptyMountPoint);
-                    }
-                    self.is_covered(before.is_covered_in(&now));
+        let (dir, facts, now) = self.open_listable()?;
+        let Some(known) = self.recognised() else {
+            if let Some(before) = &self.before {
+                let place = self
+                    .place_of(dir.as_fd(), &facts)
+                    .map_err(Offline::from_errno)?;
+                if before.is_lost_in(&place, is_empty(dir)?) {
+                    return Err(Offline::EmptyMountPoint);
                 }
-                self.set_known(facts);
+                self.is_covered(before.is_covered_in(&place));
             }
-            Some(known) if known.identity == facts.identity => {}
-            Some(known) => {
-                let was_mount = known.mount_root || known.identity.dev != facts.identity.dev;
-                let unmounted = was_mount && !facts.mount_root && is_empty(dir)?;
-                return Err(if unmounted {
-                    Offline::EmptyMountPoint
-                } else {
-                    Offline::Replaced
-                });
+            self.set_known(facts, now);
+            return Ok(facts);
+        };
+        match self.may_become(known.compared_with(&now, is_empty(dir)?)) {
+            Ok(Now::Same) => {
+                self.confirmed.store(false, Ordering::Relaxed);
+                Ok(facts)
             }
+            Ok(_) => Err(Offline::Replaced),
+            Err(why) => Err(why),
         }
-        Ok(facts)
     }
 
-    /// Whether [`check`](Self::check) finds it as it should be.
-    pub fn is_online(&self) -> bool {
-        self.check().is_ok()
+    /// What is the known directory or may take its place.
+    fn may_become(&self, now: Now) -> Result<Now, Offline> {
+        let confirmed = self.confirmed.load(Ordering::Relaxed);
+        match now {
+            Now::Same | Now::Another => Ok(now),
+            Now::Unmounted => Err(Offline::EmptyMountPoint),
+            Now::Link | Now::AnotherOwner | Now::AnotherFileSystem if confirmed => Ok(now),
+            Now::Link => Err(Offline::BecameLink),
+            Now::AnotherOwner => Err(Offline::AnotherOwner),
+            Now::AnotherFileSystem => Err(Offline::AnotherFileSystem),
+        }
     }
 
-    /// Takes the directory that is at the path now as the folder, deliberately.
+    /// Takes the directory that is at the path now as the folder, if it may take
+    /// the place of the known one.
     pub fn reopen(&self) -> Result<RootFacts, Offline> {
-        let (_, facts) = self.open_listable()?;
+        let (dir, facts, now) = self.open_listable()?;
+        if let Some(known) = self.recognised() {
+            self.may_become(known.compared_with(&now, is_empty(dir)?))?;
+        }
         let known = self.known();
         self.is_covered(known.is_some_and(|known| known != facts));
-        self.set_known(facts);
+        self.set_known(facts, now);
         Ok(facts)
     }
 
     /// What is at the path, if it may be listed, without opening it for that.
     fn glance(&self) -> Result<RootFacts, Errno> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | self.no_link();
         let dir = rustix::fs::open(&self.path, flags, Mode::empty())?;
         let may = Access::READ_OK | Access::EXEC_OK;
         rustix::fs::accessat(CWD, &self.path, may, AtFlags::EACCESS)?;
         root_facts(dir.as_fd(), AtFlags::STATX_FORCE_SYNC)
     }
 
-    fn open_listable(&self) -> Result<(OwnedFd, RootFacts), Offline> {
+    /// A path that was no link must not have become one.
+    fn no_link(&self) -> OFlags {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.as_ref() {
+            Some(known) if !known.recognised.is_link => OFlags::NOFOLLOW,
+            _ => OFlags::empty(),
+        }
+    }
+
+    fn open_listable(&self) -> Result<(OwnedFd, RootFacts, Recognised), Offline> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let dir =
-            rustix::fs::open(&self.path, flags, Mode::empty()).map_err(Offline::from_errno)?;
-        let facts =
-            root_facts(dir.as_fd(), AtFlags::STATX_FORCE_SYNC).map_err(Offline::from_errno)?;
-        Ok((dir, facts))
+        let path = &self.path;
+        let open = |more| rustix::fs::open(path, flags | more, Mode::empty());
+        let (dir, is_link) = match open(OFlags::NOFOLLOW) {
+            Ok(dir) => (dir, false),
+            // What a link says, and what is no directory.
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                (open(OFlags::empty()).map_err(Offline::from_errno)?, true)
+            }
+            Err(e) => return Err(Offline::from_errno(e)),
+        };
+        let found = || -> Result<_, Errno> {
+            let sync = AtFlags::STATX_FORCE_SYNC;
+            let facts = Facts::of_with(dir.as_fd(), sync)?;
+            let root = root_facts(dir.as_fd(), sync)?;
+            let recognised = Recognised {
+                file_system: fstype::number_of(dir.as_fd())?,
+                identity: (facts.dev, facts.inode),
+                owner: facts.owner,
+                is_link,
+                is_mount: facts.mount_root,
+            };
+            Ok((root, recognised))
+        };
+        let (root, recognised) = found().map_err(Offline::from_errno)?;
+        Ok((dir, root, recognised))
     }
 
     /// A handle for a batch of looks. Keep it for as long as the batch only.
     pub fn handle(&self) -> Result<RootHandle, Offline> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(&self.path, flags, Mode::empty()).map_err(Offline::from_errno)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | self.no_link();
+        let fd = match rustix::fs::open(&self.path, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                return Err(self.check().err().unwrap_or(Offline::Replaced));
+            }
+            Err(e) => return Err(Offline::from_errno(e)),
+        };
         let facts = root_facts(fd.as_fd(), AtFlags::empty()).map_err(Offline::from_errno)?;
         match self.known() {
             None => {
@@ -446,29 +515,6 @@ impl RootHandle {
             _ => self.dev != facts.dev,
         }
     }
-}
-
-/// `ENOTDIR` is also what a link says when it must not be followed.
-fn not_a_directory(dir: BorrowedFd<'_>, name: &[u8], e: Errno) -> NotTaken {
-    if e != Errno::NOTDIR {
-        return NotTaken::from_errno(e);
-    }
-    match Facts::at(dir, OsStr::from_bytes(name)) {
-        Ok(facts) if facts.kind == FileType::Symlink => NotTaken::Symlink,
-        // A file on the way: the path leads nowhere.
-        _ => NotTaken::Gone,
-    }
-}
-
-fn is_empty(dir: OwnedFd) -> Result<bool, Offline> {
-    let mut dir = Dir::new(dir).map_err(Offline::from_errno)?;
-    while let Some(entry) = dir.read() {
-        let entry = entry.map_err(Offline::from_errno)?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// `how`: [`AtFlags::STATX_FORCE_SYNC`] asks the server of a network file system

@@ -104,6 +104,8 @@ pub(super) struct Problems {
     pub events: Option<String>,
     pub scan: Option<String>,
     pub shared: Option<String>,
+    /// Who may put another directory in the folder's place.
+    pub exposed: Option<String>,
 }
 
 /// What the scanning thread is to do.
@@ -343,7 +345,7 @@ impl Shared {
         let mut inbox = self.inbox();
         change(&mut inbox.problems);
         let p = &inbox.problems;
-        let all: Vec<&str> = [&p.offline, &p.events, &p.scan]
+        let all: Vec<&str> = [&p.offline, &p.events, &p.scan, &p.exposed]
             .into_iter()
             .filter_map(|p| p.as_deref())
             .collect();
