@@ -234,6 +234,8 @@ pub enum Import {
         options: Map<String, Value>,
         /// The content.
         body: UploadBody,
+        /// On which connection it goes.
+        connection: Connection,
     },
     /// A web page's address and its options, as JSON: one chunk.
     Web {
@@ -243,7 +245,30 @@ pub enum Import {
         options: Map<String, Value>,
         /// Set when the request is handed to the socket.
         progress: Arc<Progress>,
+        /// On which connection it goes.
+        connection: Connection,
     },
+}
+
+impl Import {
+    /// On which connection it goes.
+    pub fn connection(&self) -> Connection {
+        match self {
+            Import::File { connection, .. } | Import::Web { connection, .. } => *connection,
+        }
+    }
+}
+
+/// On which connection a request goes. One that was used before may be closed by
+/// the service just then, which leaves an upload in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    /// On whichever there is: a request that can be repeated at will.
+    Any,
+    /// On one that was used before, if the service is known to keep them.
+    IfKept,
+    /// On one of its own.
+    Own,
 }
 
 /// The content of a file on its way: a stream of exactly `len` bytes that

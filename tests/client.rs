@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use peers::{KEY, Peer, api, body, held, import, json, read_request, settings, shown};
+use peers::{KEY, Peer, api, body, held, import, json, read_request, settings, shown, tls_peer};
 use supametas_sync::api::client::{HttpApi, SetupError};
 use supametas_sync::domain::answer::{Answer, Body, Location, Outcome, TaskState};
 use supametas_sync::domain::ids::TaskId;
-use supametas_sync::ports::{AccessKey, Import, ImportApi, Progress, Target, UploadBody, World};
+use supametas_sync::ports::{
+    AccessKey, Connection, Import, ImportApi, Progress, Target, UploadBody, World,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const OK: &str = r#"{"code":"0","message":null,"data":{"num":0,"taskId":"t-1"}}"#;
@@ -158,6 +160,7 @@ async fn a_web_page_and_a_query_are_json_and_a_303_is_a_get() {
         url: "https://example.org/a?b".to_owned(),
         options: peers::options(),
         progress: Arc::clone(&progress),
+        connection: Connection::Any,
     };
     shown(api.upload(&key, Target::Path("/web-task"), what).await);
     assert!(progress.last_byte_sent());
@@ -394,53 +397,6 @@ async fn tls_against_plain_text_and_against_silence_is_no_connection() {
     let api = HttpApi::new(short, World::real()).unwrap();
     let outcome = upload(&api, body(b"hello", 5)).await;
     assert_eq!(unsent(&outcome), "no connection within 0.3 s");
-}
-
-/// A TLS server for this name; its certificate is from its own authority, whose
-/// PEM comes with it.
-async fn tls_peer(name: &str, years: std::ops::Range<i32>) -> (Peer, Vec<u8>) {
-    use tokio_rustls::rustls::{ServerConfig, pki_types::PrivateKeyDer};
-
-    let authority_key = rcgen::KeyPair::generate().unwrap();
-    let mut authority = rcgen::CertificateParams::new(vec![]).unwrap();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let root = authority.self_signed(&authority_key).unwrap();
-    let issuer = rcgen::Issuer::new(authority, authority_key);
-    let own_key = rcgen::KeyPair::generate().unwrap();
-    let mut own = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-    own.not_before = rcgen::date_time_ymd(years.start, 1, 1);
-    own.not_after = rcgen::date_time_ymd(years.end, 1, 1);
-    let own = own.signed_by(&own_key, &issuer).unwrap();
-    let key = PrivateKeyDer::try_from(own_key.serialize_der()).unwrap();
-    supametas_sync::tls::choose();
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![own.der().clone()], key)
-        .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let peer = Peer::spawn(move |socket, _| {
-        let acceptor = acceptor.clone();
-        async move {
-            let Ok(mut socket) = acceptor.accept(socket).await else {
-                return;
-            };
-            let mut all = Vec::new();
-            while !all.ends_with(b"--\r\n") {
-                if socket.read_buf(&mut all).await.unwrap_or(0) == 0 {
-                    return;
-                }
-            }
-            let status = if all.starts_with(b"POST /open/v1/file-task HTTP/1.1") {
-                200
-            } else {
-                404
-            };
-            socket.write_all(json(status, OK).as_bytes()).await.unwrap();
-            socket.flush().await.unwrap();
-        }
-    })
-    .await;
-    (peer, root.pem().into_bytes())
 }
 
 #[tokio::test]
@@ -815,6 +771,33 @@ async fn interim_answers_are_no_answers() {
     .await;
     let api = peers::api_with(&peer, |s| s.answer_timeout = Duration::from_millis(300));
     assert!(broken(&upload(&api, body(b"hello", 5)).await).0);
+
+    // As fast as they can be written, of two kinds.
+    for more in [
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",
+    ] {
+        let peer = Peer::spawn(move |mut socket, _| async move {
+            read_request(&mut socket).await.unwrap();
+            let many = more.repeat(1000);
+            while socket.write_all(many.as_bytes()).await.is_ok() {}
+        })
+        .await;
+        let api = peers::api_with(&peer, |s| s.answer_timeout = Duration::from_millis(300));
+        let start = Instant::now();
+        assert!(broken(&upload(&api, body(b"hello", 5)).await).0);
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            start.elapsed()
+        );
+        let over = || peer.ended() == 1;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !over() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(over(), "nobody listens any more");
+    }
 
     let switch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
     let peer = Peer::answering(switch).await;

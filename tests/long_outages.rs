@@ -32,7 +32,9 @@ use supametas_sync::domain::version::FileVersion;
 use supametas_sync::ledger::{
     Begin, Begun, Finish, Ledger, NewFile, NewSorted, PickRequest, Policies, Queued,
 };
-use supametas_sync::ports::{AccessKey, BoxFuture, Import, ImportApi, Progress, Target};
+use supametas_sync::ports::{
+    AccessKey, BoxFuture, Connection, Import, ImportApi, Progress, Target,
+};
 
 const SECOND: i64 = 1000;
 const HOUR: i64 = 3600 * SECOND;
@@ -334,6 +336,7 @@ impl World {
             url: id.0.to_string(),
             options: Map::new(),
             progress: Arc::<Progress>::default(),
+            connection: Connection::Any,
         };
         let key = AccessKey::new("k".into());
         let to = Target::Path("/web-task");

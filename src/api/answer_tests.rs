@@ -25,6 +25,7 @@ fn answered(status: u16, with: &[(&'static str, &str)], body: Fetched) -> Answer
         headers: headers(with),
         body,
         whole: true,
+        local: None,
     };
     let asked = Asked {
         url: &Url::parse("https://api.example/open/v1/file-task").unwrap(),

@@ -10,9 +10,9 @@
 //!   upload holds up no other.
 //! - **The key** goes to the base URL's scheme, host and port and nowhere else:
 //!   each address is checked here again, whoever made it.
-//! - **Proxies** of the environment (`HTTPS_PROXY`, `NO_PROXY`) are used for
-//!   `https`, where they see a tunnel. For `http` they are not: they would see
-//!   the key.
+//! - **Proxies** of the settings, or of the environment (`HTTPS_PROXY`,
+//!   `NO_PROXY`), are used for `https`, where they see a tunnel. For `http` those
+//!   of the environment are not: they would see the key.
 //! - **Plain `http`** is for loopback; elsewhere only where it was allowed.
 //! - **The wait for the answer** begins when the last byte is handed over. Up
 //!   to a few MiB of it may then still lie in the system's buffers, so
@@ -27,31 +27,37 @@
 //! - **A service that hangs up just as a connection is reused**: a small body
 //!   goes out in one piece, so its last byte is handed over by then, and the
 //!   outcome says so (`unconfirmed` for the error table). `idle_timeout` well
-//!   below the service's own keeps that rare; zero rules it out, for the price
-//!   of a handshake for each request.
+//!   below the service's own keeps that rare, and `reuse` says who takes the
+//!   risk; zero rules it out, for the price of a handshake for each request.
 //!
 //! Must not: judge an answer, or read files.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use reqwest::{Body, Client, Method, Request, Url};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::answer::{self, Asked, same_origin};
-use super::exchange::exchange;
+use super::exchange::{Failed, exchange};
 use super::multipart;
+use super::raw::Raw;
+use super::reuse::{End, Reuse};
 use super::valve::{Limits, Source, Valve};
 use super::wire;
 use crate::domain::answer::Outcome;
 use crate::domain::ids::TaskId;
-use crate::ports::{AccessKey, BoxFuture, Import, ImportApi, Progress, Target, UploadBody, World};
+use crate::ports::{
+    AccessKey, BoxFuture, Connection, Import, ImportApi, Progress, Target, UploadBody, World,
+};
 
 /// How the service is spoken to.
 #[derive(Debug, Clone)]
@@ -67,6 +73,8 @@ pub struct Settings {
     pub allow_plain_http: bool,
     /// More certificate authorities, in PEM, beside the system's.
     pub extra_ca_pem: Option<Vec<u8>>,
+    /// How the service is reached.
+    pub proxy: Proxying,
     /// Longest wait for a connection: name, TCP and TLS together.
     pub connect_timeout: Duration,
     /// Longest time in which the connection takes nothing while there is
@@ -77,6 +85,28 @@ pub struct Settings {
     pub answer_timeout: Duration,
     /// How long an unused connection is kept; zero: each request has its own.
     pub idle_timeout: Duration,
+}
+
+/// How the service is reached.
+#[derive(Clone, Default)]
+pub enum Proxying {
+    /// As the environment says, if the base URL is `https`.
+    #[default]
+    Environment,
+    /// Straight.
+    Straight,
+    /// Through this proxy; a log-in may be in it.
+    Through(Url),
+}
+
+impl fmt::Debug for Proxying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Proxying::Environment => f.write_str("Environment"),
+            Proxying::Straight => f.write_str("Straight"),
+            Proxying::Through(url) => write!(f, "Through({})", without_login(url.clone())),
+        }
+    }
 }
 
 /// Why the client can't be set up.
@@ -97,6 +127,9 @@ pub enum SetupError {
     /// The additional authorities can't be read.
     #[error("the additional certificate authorities are not readable PEM: {0}")]
     Authorities(String),
+    /// The proxy's address can't be used.
+    #[error("the proxy {0} can't be used: {1}")]
+    Proxy(String, String),
     /// The TLS set-up failed.
     #[error(
         "HTTPS can't be set up: {0}. If it says that no certificates were found, install the \
@@ -108,7 +141,13 @@ pub enum SetupError {
 /// The service over HTTP. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub struct HttpApi {
+    /// Uses connections again.
     client: Client,
+    /// Makes a connection for each request; made when it is needed first.
+    apart: Arc<OnceLock<Client>>,
+    reuse: Arc<Mutex<Reuse>>,
+    /// The proxy on the way, without its log-in.
+    proxy: Option<Arc<str>>,
     settings: Arc<Settings>,
     /// Where tasks are asked about: read once, since that is done all the time.
     query: Result<Url, String>,
@@ -144,9 +183,12 @@ impl HttpApi {
             let host = base.host_str().unwrap_or_default().to_owned();
             return Err(SetupError::PlainHttp(host));
         }
-        let client = build(&settings, plain)?;
+        let client = build(&settings, plain, settings.idle_timeout)?;
         let mut api = HttpApi {
             client,
+            apart: Arc::default(),
+            reuse: Arc::default(),
+            proxy: proxy_of(&settings, plain).map(Arc::from),
             query: Err(String::new()),
             settings: Arc::new(settings),
             world,
@@ -157,7 +199,7 @@ impl HttpApi {
 
     /// Sends one request and reads its answer.
     async fn send(&self, key: &AccessKey, url: Result<Url, String>, what: Payload) -> Outcome {
-        self.send_about(key, url, what, None).await
+        self.send_about(key, url, what, None, Connection::Any).await
     }
 
     /// The same; the answer is to be about this task.
@@ -167,6 +209,7 @@ impl HttpApi {
         url: Result<Url, String>,
         what: Payload,
         task: Option<&TaskId>,
+        connection: Connection,
     ) -> Outcome {
         let prepared = url.and_then(|url| Ok((url, self.headers(key)?)));
         let (url, mut headers) = match prepared {
@@ -185,8 +228,18 @@ impl HttpApi {
         let mut request = Request::new(method, url.clone());
         *request.headers_mut() = headers;
         *request.body_mut() = body;
-        match exchange(&self.client, request, valve, self.limits()).await {
-            Err(outcome) => outcome,
+        let shared = self.takes_shared(connection);
+        let client = match shared {
+            Some(_) => &self.client,
+            None => self.apart(),
+        };
+        let proxy = self.proxy.as_deref();
+        let answered = exchange(client, request, valve, self.limits(), proxy).await;
+        if let Some(shared) = shared {
+            shared.end(ending(connection, &answered));
+        }
+        match answered {
+            Err(failed) => failed.outcome,
             Ok(raw) => Outcome::Answer(answer::read(
                 &raw,
                 &Asked {
@@ -195,10 +248,33 @@ impl HttpApi {
                     now: self.world.clock.now(),
                     key: key.expose(),
                     task,
-                    proxy: None,
+                    proxy,
                 },
             )),
         }
+    }
+
+    /// Whether a request takes a connection that may have been used before.
+    fn takes_shared(&self, connection: Connection) -> Option<Shared> {
+        let mut reuse = lock(&self.reuse);
+        let shared = match connection {
+            Connection::Any => true,
+            Connection::IfKept => reuse.allows(Instant::now()),
+            Connection::Own => false,
+        };
+        shared.then(|| {
+            reuse.begin();
+            Shared(Some(Arc::clone(&self.reuse)))
+        })
+    }
+
+    /// The client of connections that are used once. Made like the other, which
+    /// could be made; should it fail all the same, that one is used.
+    fn apart(&self) -> &Client {
+        self.apart.get_or_init(|| {
+            let plain = self.settings.base_url.scheme() == "http";
+            build(&self.settings, plain, Duration::ZERO).unwrap_or_else(|_| self.client.clone())
+        })
     }
 
     fn limits(&self) -> Limits {
@@ -257,19 +333,26 @@ impl ImportApi for HttpApi {
         to: Target<'a>,
         what: Import,
     ) -> BoxFuture<'a, Outcome> {
+        // Zero: each request has a connection of its own anyway.
+        let connection = match what.connection() {
+            _ if self.settings.idle_timeout.is_zero() => Connection::Any,
+            connection => connection,
+        };
         let payload = match what {
             Import::File {
                 name,
                 options,
                 body,
+                ..
             } => file(&name, &options, body),
             Import::Web {
                 url,
                 options,
                 progress,
+                ..
             } => json(&wire::WebImport { url, options }, progress),
         };
-        Box::pin(self.send(key, self.target(to), payload))
+        Box::pin(self.send_about(key, self.target(to), payload, None, connection))
     }
 
     fn query<'a>(
@@ -286,7 +369,7 @@ impl ImportApi for HttpApi {
             task_id: task.as_str().to_owned(),
         };
         let payload = json(&ask, Arc::default());
-        Box::pin(self.send_about(key, url, payload, Some(task)))
+        Box::pin(self.send_about(key, url, payload, Some(task), Connection::Any))
     }
 
     fn delete<'a>(&'a self, key: &'a AccessKey, task: &'a TaskId) -> BoxFuture<'a, Outcome> {
@@ -346,8 +429,69 @@ fn json(what: &impl serde::Serialize, progress: Arc<Progress>) -> Payload {
     )
 }
 
-fn build(settings: &Settings, plain: bool) -> Result<Client, SetupError> {
-    let pooled = if settings.idle_timeout.is_zero() {
+/// A request on a connection that may be used again; over when dropped.
+struct Shared(Option<Arc<Mutex<Reuse>>>);
+
+impl Shared {
+    fn end(mut self, end: End) {
+        if let Some(reuse) = self.0.take() {
+            lock(&reuse).end(end, Instant::now());
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(reuse) = self.0.take() {
+            lock(&reuse).end(End::Other, Instant::now());
+        }
+    }
+}
+
+fn lock(reuse: &Mutex<Reuse>) -> MutexGuard<'_, Reuse> {
+    // A panic while it is held leaves counts that are good enough.
+    reuse.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn ending(connection: Connection, answered: &Result<Raw, Failed>) -> End {
+    match answered {
+        Ok(raw) => End::Answered(raw.local),
+        Err(Failed {
+            outcome:
+                Outcome::Broken {
+                    last_byte_sent: true,
+                    ..
+                },
+            closed: true,
+        }) if connection == Connection::IfKept => End::Closed,
+        Err(_) => End::Other,
+    }
+}
+
+/// The proxy on the way to the base URL, without its log-in.
+fn proxy_of(settings: &Settings, plain: bool) -> Option<String> {
+    match &settings.proxy {
+        Proxying::Straight => None,
+        Proxying::Through(url) => Some(without_login(url.clone())),
+        Proxying::Environment if plain => None,
+        Proxying::Environment => {
+            let to = settings.base_url.as_str().parse().ok()?;
+            let proxy = Matcher::from_system().intercept(&to)?;
+            let url = Url::parse(&proxy.uri().to_string()).ok()?;
+            Some(without_login(url))
+        }
+    }
+}
+
+fn without_login(mut url: Url) -> String {
+    // Refused only by addresses without a host, which have no log-in.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+fn build(settings: &Settings, plain: bool, idle_timeout: Duration) -> Result<Client, SetupError> {
+    let pooled = if idle_timeout.is_zero() {
         0
     } else {
         usize::MAX
@@ -361,7 +505,7 @@ fn build(settings: &Settings, plain: bool) -> Result<Client, SetupError> {
         .http1_only()
         .tcp_nodelay(true)
         .connect_timeout(settings.connect_timeout)
-        .pool_idle_timeout(settings.idle_timeout)
+        .pool_idle_timeout(idle_timeout)
         .pool_max_idle_per_host(pooled);
     #[cfg(target_os = "linux")]
     {
@@ -369,8 +513,15 @@ fn build(settings: &Settings, plain: bool) -> Result<Client, SetupError> {
         // whose words say more.
         builder = builder.tcp_user_timeout(settings.stall_timeout + Duration::from_secs(10));
     }
-    if plain {
-        builder = builder.no_proxy();
+    match &settings.proxy {
+        Proxying::Environment if !plain => {}
+        Proxying::Environment | Proxying::Straight => builder = builder.no_proxy(),
+        Proxying::Through(url) => {
+            let named = without_login(url.clone());
+            let proxy = reqwest::Proxy::all(url.clone())
+                .map_err(|error| SetupError::Proxy(named, innermost(&error)))?;
+            builder = builder.proxy(proxy);
+        }
     }
     if let Some(pem) = &settings.extra_ca_pem {
         let certificates = reqwest::Certificate::from_pem_bundle(pem)

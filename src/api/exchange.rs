@@ -10,6 +10,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use reqwest::{Client, Request, Response};
 use tokio::time::Instant;
@@ -19,7 +20,24 @@ use super::failure;
 use super::raw::{Coming, Fetched, Raw};
 use super::text;
 use super::valve::{Limits, Overrun, Valve, last_look};
-use crate::domain::answer::Outcome;
+use crate::domain::answer::{Answer, Outcome};
+
+/// An exchange without an answer.
+pub(super) struct Failed {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The service closed the connection.
+    pub closed: bool,
+}
+
+impl From<Outcome> for Failed {
+    fn from(outcome: Outcome) -> Failed {
+        Failed {
+            outcome,
+            closed: false,
+        }
+    }
+}
 
 /// Shuts the valve however the exchange ends, also when it is dropped.
 struct ShutOnDrop(Option<Arc<Valve>>);
@@ -35,21 +53,29 @@ impl Drop for ShutOnDrop {
 /// Sends a request whose body comes through `valve`; `None`: it has no body.
 ///
 /// # Errors
-/// The outcome, when there was no answer.
+/// How it ended, when there was no answer.
 pub(super) async fn exchange(
     client: &Client,
     request: Request,
     valve: Option<Arc<Valve>>,
     limits: Limits,
-) -> Result<Raw, Outcome> {
+    proxy: Option<&str>,
+) -> Result<Raw, Failed> {
     let guard = ShutOnDrop(valve);
     let valve = guard.0.as_deref();
     let response = tokio::select! {
         biased;
         response = client.execute(request) => response,
-        over = watch(valve, limits) => return Err(overrun(over, valve, limits)),
+        over = watch(valve, limits) => return Err(overrun(over, valve, limits).into()),
     };
-    let response = response.map_err(|error| broken(&error, valve, limits))?;
+    let response = match response {
+        Ok(response) => response,
+        Err(error) => {
+            let closed = failure::closed(&error);
+            let outcome = broken(&error, valve, limits, proxy);
+            return Err(Failed { outcome, closed });
+        }
+    };
     if let Some(valve) = valve {
         valve.freeze();
     }
@@ -61,11 +87,17 @@ pub(super) async fn exchange(
         } else {
             format!("the service answered {status} before it had the whole file")
         };
-        return Err(Outcome::Broken {
-            last_byte_sent: whole,
+        let last_byte_sent = whole;
+        let outcome = Outcome::Broken {
+            last_byte_sent,
             detail,
-        });
+        };
+        return Err(outcome.into());
     }
+    let local = response
+        .extensions()
+        .get::<HttpInfo>()
+        .map(HttpInfo::local_addr);
     let headers = response.headers().clone();
     let body = fetch(response, limits).await;
     Ok(Raw {
@@ -73,6 +105,7 @@ pub(super) async fn exchange(
         headers,
         body,
         whole,
+        local,
     })
 }
 
@@ -118,7 +151,12 @@ fn overrun(over: Overrun, valve: Option<&Valve>, limits: Limits) -> Outcome {
     }
 }
 
-fn broken(error: &reqwest::Error, valve: Option<&Valve>, limits: Limits) -> Outcome {
+fn broken(
+    error: &reqwest::Error,
+    valve: Option<&Valve>,
+    limits: Limits,
+    proxy: Option<&str>,
+) -> Outcome {
     let fault = valve.and_then(|valve| {
         valve.shut();
         valve.fault()
@@ -131,7 +169,19 @@ fn broken(error: &reqwest::Error, valve: Option<&Valve>, limits: Limits) -> Outc
             detail: format!("the content could not be sent: {fault}"),
         };
     }
-    let detail = failure::words(error, limits);
+    if let Some(proxy) = proxy
+        && failure::proxy_wants_login(error)
+    {
+        // What the proxy answers to the request for a tunnel: nothing of ours
+        // was sent.
+        return Outcome::Answer(Answer {
+            status: 407,
+            whole: false,
+            proxy: Some(proxy.to_owned()),
+            ..Answer::default()
+        });
+    }
+    let detail = failure::words(error, limits, proxy);
     if failure::unsent(error) {
         return Outcome::NoConnection { detail };
     }

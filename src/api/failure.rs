@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
 use super::text;
 use super::valve::Limits;
@@ -21,7 +21,62 @@ pub(super) fn unsent(error: &reqwest::Error) -> bool {
 }
 
 /// What went wrong.
-pub(super) fn words(error: &reqwest::Error, limits: Limits) -> String {
+pub(super) fn words(error: &reqwest::Error, limits: Limits, proxy: Option<&str>) -> String {
+    let words = plain_words(error, limits);
+    let Some(proxy) = proxy.filter(|_| error.is_connect()) else {
+        return words;
+    };
+    if of_tls(error) {
+        return format!("{words} (through the proxy {proxy})");
+    }
+    // There is no other connection than that to the proxy.
+    if says(error, "tunnel error: unsuccessful") {
+        return format!("the proxy {proxy} did not connect to the service");
+    }
+    format!("the proxy {proxy} can't be used: {words}")
+}
+
+/// Whether the proxy asks for a log-in before it connects to the service.
+pub(super) fn proxy_wants_login(error: &reqwest::Error) -> bool {
+    error.is_connect() && says(error, "proxy authorization required")
+}
+
+/// Whether the service closed the connection, or reset it.
+pub(super) fn closed(error: &reqwest::Error) -> bool {
+    let closed = |io: &io::Error| {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        let kinds = [
+            ConnectionReset,
+            ConnectionAborted,
+            BrokenPipe,
+            UnexpectedEof,
+        ];
+        kinds.contains(&io.kind())
+    };
+    causes(error).any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(closed)
+            || cause
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(hyper::Error::is_incomplete_message)
+    })
+}
+
+fn of_tls(error: &reqwest::Error) -> bool {
+    causes(error).any(|cause| tls_error(cause).is_some())
+}
+
+/// Whether a cause says this; the types of some are private to their library.
+fn says(error: &reqwest::Error, words: &str) -> bool {
+    causes(error).any(|cause| cause.to_string().contains(words))
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| {
+        (**cause).source()
+    })
+}
+
+fn plain_words(error: &reqwest::Error, limits: Limits) -> String {
     if error.is_connect() && error.is_timeout() {
         return format!("no connection within {}", seconds(limits.connect));
     }
@@ -83,15 +138,53 @@ fn tls_words(error: &rustls::Error) -> String {
             }
             CertificateError::UnknownIssuer => {
                 "its certificate is self-signed, or from an authority that this machine does not \
-                 know"
+                 know (`ca_file` names more)"
             }
             CertificateError::Revoked => "its certificate has been revoked",
+            CertificateError::BadEncoding => "its certificate can't be read",
+            CertificateError::BadSignature => "its certificate was not signed by its authority",
+            CertificateError::UnhandledCriticalExtension => {
+                "its certificate asks for a check that this program can't do"
+            }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                "its certificate is not meant for a server"
+            }
+            other if other.to_string().contains("CaUsedAsEndEntity") => {
+                "its certificate is an authority's own, and not a server's"
+            }
+            other if other.to_string().contains("UnsupportedSignature") => {
+                "its certificate is signed in a way that is too old or not known"
+            }
             other => return tls_other(&format!("its certificate is not accepted: {other}")),
         },
         rustls::Error::InvalidMessage(_) => "what answers there does not speak TLS",
-        rustls::Error::AlertReceived(alert) => {
-            return tls_other(&format!("it refused the connection ({alert:?})"));
+        rustls::Error::AlertReceived(alert) => match alert {
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+                "it has no way of encrypting in common with this program"
+            }
+            AlertDescription::ProtocolVersion => "it speaks neither TLS 1.2 nor TLS 1.3",
+            AlertDescription::UnrecognisedName => "it does not know this host name",
+            AlertDescription::CertificateRequired => {
+                "it asks for a certificate of this machine, which this program has none of"
+            }
+            AlertDescription::AccessDenied => "it refuses this machine",
+            AlertDescription::InternalError => "it failed in itself",
+            alert => return tls_other(&format!("it refused the connection ({alert:?})")),
+        },
+        rustls::Error::PeerIncompatible(fault) => match fault {
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => {
+                "it speaks neither TLS 1.2 nor TLS 1.3"
+            }
+            _ => "it has no way of encrypting in common with this program",
+        },
+        rustls::Error::PeerMisbehaved(_)
+        | rustls::Error::InappropriateMessage { .. }
+        | rustls::Error::InappropriateHandshakeMessage { .. } => {
+            "what answers there does not keep to TLS"
         }
+        rustls::Error::NoCertificatesPresented => "it shows no certificate",
+        rustls::Error::DecryptError => "what it sent was changed on the way",
         other => return tls_other(&other.to_string()),
     };
     tls_other(what)

@@ -6,6 +6,7 @@
 //! - `exchange` sends a request, watches over it and fetches the answer,
 //! - [`raw`] is what came, bounded, and [`answer`] reads it;
 //! - `mask` takes the key out of what came,
+//! - `reuse` says which uploads may take a connection that was used before,
 //! - `failure` says in words why nothing came.
 //!
 //! Must not: retry, follow a redirect, or decide what an answer means for a
@@ -19,6 +20,7 @@ mod mask;
 pub mod multipart;
 pub mod raw;
 mod retry_after;
+mod reuse;
 mod text;
 mod valve;
 pub mod wire;

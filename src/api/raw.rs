@@ -4,6 +4,8 @@
 //! Must not: read a socket (that is `exchange`), or what a body says (that is
 //! [`answer`](super::answer)).
 
+use std::net::SocketAddr;
+
 use reqwest::header::HeaderMap;
 
 /// The most that is read of an answer, in bytes. The service's are under a
@@ -20,6 +22,8 @@ pub struct Raw {
     pub body: Fetched,
     /// The whole request had been handed over when it came.
     pub whole: bool,
+    /// This machine's end of the connection.
+    pub local: Option<SocketAddr>,
 }
 
 /// What could be had of an answer's body.

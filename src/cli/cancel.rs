@@ -150,6 +150,12 @@ async fn cancel(
     };
     let outcome = api.delete(&dataset.key, &task).await;
     if !outcome.is_done() {
+        if let Some(result) = outcome.opt_refused() {
+            return Ok(Some(format!(
+                "the service did not delete task {task}: it answers {:?}",
+                shown_text(result, 100)
+            )));
+        }
         let judged = config.errors.judge(Call::Query, &outcome, Trail::default());
         return Ok(Some(format!(
             "the service did not say that it deleted task {task}: {} {}",

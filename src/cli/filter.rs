@@ -103,6 +103,7 @@ impl Matching {
             since: self.since.map(ago),
             until: self.older_than.map(ago),
             name: self.name,
+            unknown_since: None,
             limit,
         }
     }

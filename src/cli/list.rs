@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::table::Table;
 use super::{Failed, Outcome, files, filter, out, runtime};
-use crate::domain::state::StateKind;
+use crate::domain::state::{StateKind, UNKNOWN_FOR};
 use crate::ledger::{FileRecord, Filter};
 use crate::ports::World;
 use crate::view;
@@ -72,6 +72,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             .into_iter()
             .filter(|k| k.needs_attention())
             .collect();
+        filter.unknown_since = Some(now.minus(UNKNOWN_FOR));
     }
     let (found, attempts) = runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;

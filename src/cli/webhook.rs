@@ -212,7 +212,11 @@ async fn tell(config: &Config, dataset: &Dataset, url: &Url) -> anyhow::Result<(
     if told.is_done() {
         return Ok(());
     }
+    let refused = told
+        .opt_refused()
+        .map(|result| format!("it answers {:?}", shown_text(result, 100)));
     let why = match told {
+        _ if refused.is_some() => refused.unwrap_or_default(),
         Answered::Answer(answer) => match answer.body {
             Body::Envelope { code, message, .. } => {
                 let message = message.unwrap_or_default();

@@ -217,6 +217,8 @@ fn no_key_changes_in_silence() {
         "[service]\nstall_timeout = '11s'",
         "[service]\nanswer_timeout = '11s'",
         "[service]\nidle_timeout = '11s'",
+        "[service]\nproxy = 'none'",
+        "[service]\nproxy = 'http://proxy.example'",
         "[service.paths]\ntext = '/x'",
         "[service.paths]\nweb = '/x'",
         "[service.paths]\nquery = '/x'",

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::problem::Plain;
 use super::units;
-use super::valid::{Config, Dataset, Folder};
+use super::valid::{Config, Dataset, Folder, ProxyChoice};
 use crate::domain::media::Media;
 
 /// One line for each thing that is different in `new`; none if all is as it
@@ -132,6 +132,22 @@ fn service(old: &Config, new: &Config, said: &mut Vec<String>) {
     to.plain("paths.query", &old.query_path, &new.query_path);
     to.plain("paths.delete", &old.delete_path, &new.delete_path);
     to.plain("paths.webhook", &old.webhook_path, &new.webhook_path);
+    if old.authorities != new.authorities {
+        to.say("the certificate authorities of ca_file changed".to_owned());
+    }
+    let way = |proxy: &ProxyChoice| match proxy {
+        ProxyChoice::Environment => "what the environment says".to_owned(),
+        ProxyChoice::Straight => "none".to_owned(),
+        ProxyChoice::Named(proxy) => proxy.url.to_string(),
+    };
+    to.plain("proxy", way(&old.proxy), way(&new.proxy));
+    let login = |proxy: &ProxyChoice| match proxy {
+        ProxyChoice::Named(proxy) => proxy.login.as_ref().map(|l| l.expose().to_owned()),
+        _ => None,
+    };
+    if login(&old.proxy) != login(&new.proxy) {
+        to.say("the proxy's log-in changed".to_owned());
+    }
     to.time("connect_timeout", old.connect_timeout, new.connect_timeout);
     to.time("stall_timeout", old.stall_timeout, new.stall_timeout);
     to.time("answer_timeout", old.answer_timeout, new.answer_timeout);

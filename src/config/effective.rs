@@ -15,7 +15,7 @@ use super::raw::{RawCustomKey, RawDataset, RawError, RawFolder, RawHook, RawHttp
 use super::source::{self, Lines, join};
 use super::surroundings::{Machine, Surroundings};
 use super::units::{show_size, show_time};
-use super::valid::{By, Config, Folder, Hook, LogFormat, Patterns};
+use super::valid::{By, Config, Folder, Hook, LogFormat, Patterns, ProxyChoice};
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::lifecycle::OnUnconfirmed;
 use crate::domain::media::Media;
@@ -208,6 +208,23 @@ fn service(out: &mut Writer<'_>, config: &Config, http_hosts: &[String]) {
     out.table("[service]", "service");
     out.key("base_url", service.base_url.as_str().trim_end_matches('/'));
     out.key("allow_http_hosts", list(http_hosts));
+    match &service.authorities {
+        Some(authorities) => out.key("ca_file", path_value(&authorities.path)),
+        None => out.unset("ca_file", "the system's alone"),
+    }
+    let mut login = None;
+    match &service.proxy {
+        ProxyChoice::Environment => out.unset("proxy", "as the environment says"),
+        ProxyChoice::Straight => out.key("proxy", "none"),
+        ProxyChoice::Named(proxy) => {
+            out.key("proxy", proxy.url.as_str().trim_end_matches('/'));
+            login = proxy.login_file.as_ref();
+        }
+    }
+    match login {
+        Some(path) => out.key("proxy_login_file", path_value(path)),
+        None => out.unset("proxy_login_file", "no log-in"),
+    }
     out.key("connect_timeout", show_time(service.connect_timeout));
     out.key("stall_timeout", show_time(service.stall_timeout));
     out.key("answer_timeout", show_time(service.answer_timeout));

@@ -34,6 +34,11 @@ fn machine() -> Fake {
             "0123456789abcdef\n",
         )
         .key("/etc/supametas-sync/keys/chat", "s\n")
+        .key(
+            "/etc/supametas-sync/ca.pem",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        )
+        .key("/etc/supametas-sync/proxy-login", "me:pw\n")
         .key("/etc/supametas-sync/token", "0123456789abcdef\n")
         .key("/etc/supametas-sync/read-token", "0123456789abcdef\n")
 }

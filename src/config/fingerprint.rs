@@ -10,7 +10,7 @@
 
 use serde_json::{Map, Value};
 
-use super::valid::{Config, Folder};
+use super::valid::{Config, Folder, ProxyChoice};
 use crate::domain::gate::GateKey;
 use crate::domain::media::Media;
 
@@ -95,6 +95,16 @@ impl Config {
                     parts.add(path);
                 }
                 parts.add(&self.service.query_path);
+                // A gate that a proxy or a certificate closed opens with another
+                // way. A log-in goes in as a hash alone.
+                if let ProxyChoice::Named(proxy) = &self.service.proxy {
+                    parts.add(proxy.url.as_str());
+                    let login = proxy.login.as_ref().map_or("", |login| login.expose());
+                    parts.add(blake3::hash(login.as_bytes()).to_hex().as_str());
+                }
+                if let Some(authorities) = &self.service.authorities {
+                    parts.add(blake3::hash(&authorities.pem).to_hex().as_str());
+                }
             }
             GateKey::Dataset(name) => {
                 parts.add("dataset");

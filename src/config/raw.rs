@@ -27,6 +27,9 @@ pub struct Raw {
 pub struct RawService {
     pub base_url: Option<String>,
     pub allow_http_hosts: Vec<String>,
+    pub ca_file: Option<String>,
+    pub proxy: Option<String>,
+    pub proxy_login_file: Option<String>,
     pub paths: RawPaths,
     pub connect_timeout: Option<String>,
     pub stall_timeout: Option<String>,

@@ -91,6 +91,9 @@ pub const TABLES: [Table; 12] = [
 const SERVICE: &[Key] = &[
     key("base_url", Kind::Text("URL")),
     key("allow_http_hosts", Kind::Text("list of host names")),
+    key("ca_file", PATH),
+    key("proxy", Kind::Text("URL, or `\"none\"`")).without("as the environment says"),
+    key("proxy_login_file", PATH).without("no log-in"),
     key("connect_timeout", Kind::Time(secs(1), HOUR)),
     key("stall_timeout", Kind::Time(secs(1), DAY)),
     key("answer_timeout", Kind::Time(secs(1), DAY)),

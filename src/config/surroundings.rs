@@ -62,6 +62,10 @@ pub struct KeyFile {
 /// A key file larger than this holds no key. Bytes.
 pub const MAX_KEY_FILE: usize = 4096;
 
+/// The most that is read of a file of certificate authorities: four times what
+/// systems ship. Bytes.
+pub const MAX_AUTHORITIES: usize = 1 << 20;
+
 /// The machine, as far as a configuration depends on it.
 pub trait Surroundings {
     /// These paths will be asked about: one that does not answer then holds up
@@ -77,6 +81,8 @@ pub trait Surroundings {
     fn device(&self, path: &Path) -> Option<u64>;
     /// What is where a program should be.
     fn program(&self, path: &Path) -> Program;
+    /// Reads a file of certificate authorities: at most [`MAX_AUTHORITIES`].
+    fn authorities(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Reads the file that a key is in.
     fn key_file(&self, path: &Path) -> io::Result<KeyFile>;
 }
@@ -115,6 +121,10 @@ impl Surroundings for Machine {
         ask(path, program).unwrap_or(Program::Missing)
     }
 
+    fn authorities(&self, path: &Path) -> io::Result<Vec<u8>> {
+        ask(path, authorities).unwrap_or_else(|why| Err(io::Error::other(why.to_string())))
+    }
+
     fn key_file(&self, path: &Path) -> io::Result<KeyFile> {
         ask(path, key_file).unwrap_or_else(|why| Err(io::Error::other(why.to_string())))
     }
@@ -149,6 +159,10 @@ impl Surroundings for Unseen {
 
     fn program(&self, _: &Path) -> Program {
         Program::Fine
+    }
+
+    fn authorities(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Machine.authorities(path)
     }
 
     fn key_file(&self, path: &Path) -> io::Result<KeyFile> {
@@ -222,6 +236,20 @@ fn program(path: &Path) -> Program {
         return Program::Writable;
     }
     Program::Fine
+}
+
+fn authorities(path: &Path) -> io::Result<Vec<u8>> {
+    // Looked at before it is opened: opening a FIFO would wait.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut pem = Vec::new();
+    let most = MAX_AUTHORITIES as u64 + 1;
+    File::open(path)?.take(most).read_to_end(&mut pem)?;
+    if pem.len() > MAX_AUTHORITIES {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(pem)
 }
 
 fn key_file(path: &Path) -> io::Result<KeyFile> {

@@ -74,6 +74,9 @@ impl Surroundings for Fake {
     fn program(&self, path: &Path) -> Program {
         self.programs.get(path).copied().unwrap_or(Program::Fine)
     }
+    fn authorities(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Ok(self.key_file(path)?.content)
+    }
     fn key_file(&self, path: &Path) -> io::Result<KeyFile> {
         let (content, open) = self
             .keys

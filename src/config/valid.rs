@@ -66,6 +66,10 @@ pub struct Service {
     pub delete_path: String,
     /// Path of the call that sets the webhook.
     pub webhook_path: String,
+    /// More certificate authorities than the system's.
+    pub authorities: Option<Authorities>,
+    /// How the service is reached.
+    pub proxy: ProxyChoice,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
     /// Longest time without a chunk being taken while a body is sent.
@@ -74,6 +78,52 @@ pub struct Service {
     pub answer_timeout: Duration,
     /// How long an unused connection is kept. Well below what servers keep.
     pub idle_timeout: Duration,
+}
+
+/// Certificate authorities of one's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorities {
+    /// Where they are. Absolute.
+    pub path: PathBuf,
+    /// What is there, in PEM; nothing where no key was read either.
+    pub pem: Vec<u8>,
+}
+
+/// How the service is reached.
+#[derive(Debug, Clone)]
+pub enum ProxyChoice {
+    /// As the environment says (`HTTPS_PROXY`, `NO_PROXY`).
+    Environment,
+    /// Straight, whatever the environment says.
+    Straight,
+    /// Through this one.
+    Named(Proxy),
+}
+
+/// A proxy that the configuration names.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// Where it is, without a log-in.
+    pub url: Url,
+    /// Its log-in, `user:password`.
+    pub login: Option<Secret>,
+    /// Where that was read. Absolute.
+    pub login_file: Option<PathBuf>,
+}
+
+impl Proxy {
+    /// The address that the client is given, with the log-in in it. Never shown.
+    pub fn with_login(&self) -> Url {
+        let mut url = self.url.clone();
+        if let Some(login) = &self.login
+            && let Some((user, password)) = login.expose().split_once(':')
+        {
+            // Refused only by addresses without a host: those are no proxies.
+            let _ = url.set_username(user);
+            let _ = url.set_password(Some(password));
+        }
+        url
+    }
 }
 
 /// One dataset of the service: one Access-Key.

@@ -47,8 +47,8 @@ use self::folders::Folders;
 use self::supervise::{Supervisor, TaskEnded, TaskFailure};
 use self::upload::job::Stop;
 use self::upload::room::Room;
-use crate::api::client::{HttpApi, Settings, SetupError};
-use crate::config::valid::{Config, Service};
+use crate::api::client::{HttpApi, Proxying, Settings, SetupError};
+use crate::config::valid::{Config, ProxyChoice, Service};
 use crate::ledger::{IfLost, LedgerError};
 use crate::ports::{ImportApi, World};
 use crate::watch::{CannotStart, Outlets};
@@ -242,7 +242,12 @@ pub fn api(service: &Service, world: &World) -> Result<Arc<dyn ImportApi>, Setup
         delete_path: service.delete_path.clone(),
         // `check` has refused it for hosts that are not named.
         allow_plain_http: true,
-        extra_ca_pem: None,
+        extra_ca_pem: service.authorities.as_ref().map(|a| a.pem.clone()),
+        proxy: match &service.proxy {
+            ProxyChoice::Environment => Proxying::Environment,
+            ProxyChoice::Straight => Proxying::Straight,
+            ProxyChoice::Named(proxy) => Proxying::Through(proxy.with_login()),
+        },
         connect_timeout: service.connect_timeout,
         stall_timeout: service.stall_timeout,
         answer_timeout: service.answer_timeout,

@@ -6,10 +6,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::answer::Code;
+use super::error_table::UNKNOWN_STATE;
 use super::ids::{AttemptId, FileId, TaskId};
 use super::refusal::ReasonKind;
 use super::time::Timestamp;
@@ -242,6 +244,23 @@ impl StateKind {
     }
 }
 
+/// How long a task may be in a state that is not documented before an operator
+/// should look. Meanwhile it counts as still processing.
+pub const UNKNOWN_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// Whether an operator should look at a file: for its state, or for the answer
+/// that its task has been given since `changed_at`.
+pub fn needs_attention(
+    state: StateKind,
+    code: Option<&Code>,
+    changed_at: Timestamp,
+    now: Timestamp,
+) -> bool {
+    let unknown =
+        state == StateKind::Submitted && code.is_some_and(|code| code.as_str() == UNKNOWN_STATE);
+    state.needs_attention() || (unknown && now.since(changed_at) >= UNKNOWN_FOR)
+}
+
 impl fmt::Display for StateKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `pad`, so that tables can align it.
@@ -335,6 +354,17 @@ mod tests {
             assert_eq!(kind.needs_attention(), attention, "{name}");
             assert_eq!(format!("{kind:<12}|"), format!("{name:<12}|"));
         }
+    }
+
+    #[test]
+    fn a_task_in_an_unknown_state_needs_attention_after_a_day() {
+        let (unknown, known) = (Code::own(UNKNOWN_STATE), Code::service("0"));
+        let asked = |code: Option<&Code>, hours: u64| {
+            let now = Timestamp(0).plus(Duration::from_secs(hours * 3600));
+            needs_attention(StateKind::Submitted, code, Timestamp(0), now)
+        };
+        assert!(!asked(Some(&unknown), 23) && asked(Some(&unknown), 24));
+        assert!(!asked(Some(&known), 99) && !asked(None, 99));
     }
 
     #[test]

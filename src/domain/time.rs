@@ -14,6 +14,13 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// So long before this moment.
+    #[must_use]
+    pub fn minus(self, ago: Duration) -> Timestamp {
+        let ms = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+        Timestamp(self.0.saturating_sub(ms))
+    }
+
     /// This moment and `wait` more, held at the end of time.
     #[must_use]
     pub fn plus(self, wait: Duration) -> Timestamp {

@@ -5,6 +5,7 @@
 
 use super::decide::{Answer, Check, Explanation, Said, no_daemon, offline_folder, quoted, span};
 use super::facts::{Facts, FileFacts, InFolder, Known, Probe};
+use crate::domain::error_table::UNKNOWN_STATE;
 use crate::domain::ids::FolderName;
 use crate::domain::naming::shown_text;
 use crate::domain::state::{State, StateKind};
@@ -184,6 +185,12 @@ fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
                     span(next_poll.since(facts.now))
                 ),
             );
+            if let Some((code, why, _)) = &known.last
+                && code.as_str() == UNKNOWN_STATE
+            {
+                let said = shown_text(why, WORDS);
+                explained.headline = format!("{}; {said}", explained.headline);
+            }
             if facts.running == Some(false) {
                 explained.to_do = no_daemon("").to_do;
             }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use rusqlite::{Connection, params_from_iter};
 
 use super::error::{Fail, LedgerError};
-use super::operator::{Filter, list_sql, states};
+use super::operator::{Filter, list_sql, parts};
 use super::rows::{self, COLUMNS, FileRecord};
 use super::{Lane, Ledger};
 use crate::domain::ids::FileId;
@@ -29,7 +29,7 @@ impl Ledger {
     /// there once, as it was met first.
     pub async fn list(&self, filter: Filter) -> Result<Vec<FileRecord>, LedgerError> {
         let mut found: Vec<FileRecord> = Vec::new();
-        for state in states(&filter) {
+        for (state, filter) in parts(&filter) {
             let mut after = None;
             let mut left = filter.limit;
             while left > 0 {
@@ -39,7 +39,7 @@ impl Ledger {
                     } else {
                         left
                     },
-                    ..filter.clone()
+                    ..filter.as_ref().clone()
                 };
                 let (asked, from) = (page.limit, after.take());
                 let read = move |conn: &Connection| list_page(conn, state, &page, from);

@@ -3,6 +3,7 @@
 //! Commands use these beside a running daemon; the daemon's status page does
 //! too. Must not: be used on the way of a file.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use super::rows::{self, COLUMNS, FileRecord, NAMES};
 use super::work::{Changed, Work};
 use super::{Lane, Ledger};
 use crate::domain::answer::Code;
+use crate::domain::error_table::UNKNOWN_STATE;
 use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName, TaskId};
 use crate::domain::lifecycle::{Event, SourceAction};
 use crate::domain::state::{State, StateKind};
@@ -59,6 +61,9 @@ pub struct Filter {
     /// The path in the folder: with `*`, `?` or `[` a pattern for all of it
     /// (`*` crosses `/`), else a part of it. Case counts.
     pub name: Option<String>,
+    /// Beside those in `states`: files whose task has been in a state that is not
+    /// documented since this time or longer.
+    pub unknown_since: Option<Timestamp>,
     /// At most so many.
     pub limit: usize,
 }
@@ -73,6 +78,7 @@ impl Default for Filter {
             since: None,
             until: None,
             name: None,
+            unknown_since: None,
             limit: usize::MAX,
         }
     }
@@ -423,7 +429,7 @@ pub(super) fn list_sql(what: &str, state: StateKind, filter: &Filter) -> (String
     (sql, values)
 }
 
-pub(super) fn states(filter: &Filter) -> Vec<StateKind> {
+fn states(filter: &Filter) -> Vec<StateKind> {
     let mut states = match filter.states.as_slice() {
         [] => StateKind::ALL.to_vec(),
         some => some.to_vec(),
@@ -433,11 +439,36 @@ pub(super) fn states(filter: &Filter) -> Vec<StateKind> {
     states
 }
 
+/// What is to be looked through: each state, and what must hold there.
+pub(super) fn parts(filter: &Filter) -> Vec<(StateKind, Cow<'_, Filter>)> {
+    let states = states(filter);
+    let mut parts: Vec<_> = states
+        .into_iter()
+        .map(|s| (s, Cow::Borrowed(filter)))
+        .collect();
+    let followed = |(state, _): &(StateKind, _)| *state == StateKind::Submitted;
+    if let Some(since) = filter.unknown_since
+        && !parts.iter().any(followed)
+        && filter
+            .code
+            .as_ref()
+            .is_none_or(|code| code == UNKNOWN_STATE)
+    {
+        let unknown = Filter {
+            code: Some(UNKNOWN_STATE.to_owned()),
+            until: Some(filter.until.map_or(since, |until| until.min(since))),
+            ..filter.clone()
+        };
+        parts.push((StateKind::Submitted, Cow::Owned(unknown)));
+    }
+    parts
+}
+
 /// The numbers of the files that match: there may be many.
 pub(super) fn matching(conn: &Connection, filter: &Filter) -> Result<Vec<FileId>, Fail> {
     let mut found = Vec::new();
-    for state in states(filter) {
-        let (sql, values) = list_sql("f.id", state, filter);
+    for (state, filter) in parts(filter) {
+        let (sql, values) = list_sql("f.id", state, &filter);
         let mut statement = conn.prepare(&sql)?;
         let rows = statement.query_map(params_from_iter(values), |row| row.get(0).map(FileId))?;
         for id in rows {

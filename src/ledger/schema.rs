@@ -157,6 +157,9 @@ CREATE INDEX files_unsorted ON files (id) WHERE state = 'queued' AND media IS NU
 -- versions that wait for `reimport_after`, or have: few
 CREATE INDEX files_reimports ON files (folder, path) WHERE state = 'queued' AND reimports > 0;
 CREATE INDEX files_uploading ON files (id) WHERE state = 'uploading';
+-- tasks in a state that is not documented
+CREATE INDEX files_unknown ON files (changed_at)
+    WHERE state = 'submitted' AND poll_code = 'UNKNOWN-STATE';
 CREATE INDEX files_polls ON files (dataset, next_poll, id) WHERE state = 'submitted';
 -- what was sent, or may have been, with this content; equal content has equal size, so that one
 -- index also says which sizes were never seen and need no hash beforehand; by inode, since the same

@@ -14,7 +14,7 @@ use super::sources::{StaysPut, stay_put};
 use super::thread::Write;
 use super::{Lane, Ledger, heard};
 use crate::domain::ids::FileId;
-use crate::domain::state::StateKind;
+use crate::domain::state::{StateKind, UNKNOWN_FOR};
 use crate::domain::time::Timestamp;
 use crate::live::histogram::Snapshot;
 
@@ -36,6 +36,9 @@ pub struct Standing {
     /// Files that change again and again, and wait for `reimport_after`; the
     /// first [`MOST_CHANGING`] of them.
     pub changing: Vec<FileRecord>,
+    /// Tasks that have been in a state that is not documented for so long that an
+    /// operator should look.
+    pub unknown: u64,
 }
 
 impl Ledger {
@@ -49,6 +52,7 @@ impl Ledger {
                 oldest: oldest(&tx)?,
                 stay: stay_put(&tx)?,
                 changing: rows::all(&tx, &changing_sql(), &[&now.0, &MOST_CHANGING])?,
+                unknown: unknown(&tx, now)?,
             })
         })
         .await
@@ -81,6 +85,17 @@ fn changing_sql() -> String {
         rows::COLUMNS,
         rows::NAMES
     )
+}
+
+pub(super) const UNKNOWN: &str = "SELECT count(*) FROM files INDEXED BY files_unknown \
+    WHERE state = 'submitted' AND poll_code = 'UNKNOWN-STATE' AND changed_at <= ?1";
+
+fn unknown(conn: &Connection, now: Timestamp) -> Result<u64, Fail> {
+    let before = now.minus(UNKNOWN_FOR);
+    let n: i64 = conn
+        .prepare_cached(UNKNOWN)?
+        .query_row([before.0], |row| row.get(0))?;
+    Ok(n.max(0).unsigned_abs())
 }
 
 fn oldest(conn: &Connection) -> Result<Option<FileRecord>, Fail> {

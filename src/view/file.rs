@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::config::valid::Config;
 use crate::domain::lifecycle::SourceAction;
 use crate::domain::naming::{shown, shown_text};
-use crate::domain::state::State;
+use crate::domain::state::{State, needs_attention};
 use crate::domain::time::Timestamp;
 use crate::ledger::{FileRecord, FileStory, SourceEnd, UNREADABLE};
 
@@ -136,7 +136,12 @@ pub fn as_json(config: &Config, file: &FileRecord, attempts: u64, now: Timestamp
         "blake3": file.hash.map(|hash| hash.iter().map(|b| format!("{b:02x}")).collect::<String>()),
         "state": file.state.kind(),
         "final": file.state.kind().is_final(),
-        "needs_attention": file.state.kind().needs_attention(),
+        "needs_attention": needs_attention(
+            file.state.kind(),
+            file.last_code.as_ref(),
+            file.changed_at,
+            now,
+        ),
         "seen_at": file.seen_at.to_string(),
         "changed_at": file.changed_at.to_string(),
         "detail": detail(file, now),

@@ -288,7 +288,7 @@ impl Standing {
                 submitted: pending.submitted,
                 sources: pending.source_actions,
             },
-            attention: needy.map(|(_, total)| total.files).sum(),
+            attention: needy.map(|(_, total)| total.files).sum::<u64>() + standing.unknown,
             totals,
             oldest_waiting: oldest.map(|file| Waiting {
                 id: file.id.0,

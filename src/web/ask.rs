@@ -11,7 +11,7 @@ use url::form_urlencoded;
 use super::refusal::Refusal;
 use crate::config::units;
 use crate::domain::ids::{DatasetName, FolderName};
-use crate::domain::state::StateKind;
+use crate::domain::state::{StateKind, UNKNOWN_FOR};
 use crate::domain::time::Timestamp;
 use crate::ledger::Filter;
 
@@ -53,6 +53,7 @@ impl Matching {
             until: None,
             since,
             name: self.name,
+            unknown_since: None,
             limit,
         })
     }
@@ -90,7 +91,11 @@ pub fn filter(query: &str, now: Timestamp) -> Result<Filter, Refusal> {
         }
         matching.state = needy();
     }
-    matching.filter(now, limit)
+    let filter = matching.filter(now, limit)?;
+    Ok(Filter {
+        unknown_since: attention.then(|| now.minus(UNKNOWN_FOR)),
+        ..filter
+    })
 }
 
 /// The states that need attention.

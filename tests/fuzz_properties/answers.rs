@@ -60,6 +60,7 @@ pub fn answer(bytes: &[u8]) {
         headers,
         body: whole,
         whole: true,
+        local: None,
     };
     check(&read_at(&raw, 784_111_777_000, BASE), says_it(bytes));
 }
@@ -81,6 +82,7 @@ pub fn headers(bytes: &[u8]) {
         headers,
         body: Fetched::Unsaid,
         whole: true,
+        local: None,
     };
     let answer = read_at(&raw, now, &url);
     check(&answer, says_it(bytes));

@@ -9,15 +9,18 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value};
-use supametas_sync::api::client::{HttpApi, Settings};
+use supametas_sync::api::client::{HttpApi, Proxying, Settings};
 use supametas_sync::domain::answer::Outcome;
-use supametas_sync::ports::{Import, Progress, UploadBody, World};
+use supametas_sync::ports::{Connection, Import, Progress, UploadBody, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 /// The key of every test: looked for in everything that comes back.
 pub const KEY: &str = "k3y-that-must-not-show";
+
+/// A success, as the service documents it.
+const TAKEN: &str = r#"{"code":"0","message":null,"data":{"num":0,"taskId":"t-1"}}"#;
 
 /// A request as it arrived whole: head with its empty line, and body.
 pub type Request = (String, Vec<u8>);
@@ -164,6 +167,7 @@ pub fn settings(base: &str) -> Settings {
         delete_path: "/delete-task".to_owned(),
         allow_plain_http: false,
         extra_ca_pem: None,
+        proxy: Proxying::Environment,
         connect_timeout: Duration::from_secs(5),
         stall_timeout: Duration::from_secs(5),
         answer_timeout: Duration::from_secs(5),
@@ -197,6 +201,7 @@ pub fn import(name: &str, body: UploadBody) -> Import {
         name: name.to_owned(),
         options: options(),
         body,
+        connection: Connection::Any,
     }
 }
 
@@ -258,4 +263,68 @@ pub async fn until(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < end, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// A TLS server for this name; its certificate is from its own authority, whose
+/// PEM comes with it.
+pub async fn tls_peer(name: &str, years: std::ops::Range<i32>) -> (Peer, Vec<u8>) {
+    tls(name, years, false).await
+}
+
+/// One for localhost that keeps its connections.
+pub async fn kept_tls_peer() -> (Peer, Vec<u8>) {
+    tls("localhost", 2000..2900, true).await
+}
+
+async fn tls(name: &str, years: std::ops::Range<i32>, keeps: bool) -> (Peer, Vec<u8>) {
+    use tokio_rustls::rustls::{ServerConfig, pki_types::PrivateKeyDer};
+
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(vec![]).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root = authority.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let own_key = rcgen::KeyPair::generate().unwrap();
+    let mut own = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    own.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+    own.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+    let own = own.signed_by(&own_key, &issuer).unwrap();
+    let key = PrivateKeyDer::try_from(own_key.serialize_der()).unwrap();
+    supametas_sync::tls::choose();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let peer = Peer::spawn(move |socket, _| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut socket) = acceptor.accept(socket).await else {
+                return;
+            };
+            loop {
+                let mut all = Vec::new();
+                while !all.ends_with(b"--\r\n") {
+                    if socket.read_buf(&mut all).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                }
+                let status = if all.starts_with(b"POST /open/v1/file-task HTTP/1.1") {
+                    200
+                } else {
+                    404
+                };
+                socket
+                    .write_all(json(status, TAKEN).as_bytes())
+                    .await
+                    .unwrap();
+                socket.flush().await.unwrap();
+                if !keeps {
+                    return;
+                }
+            }
+        }
+    })
+    .await;
+    (peer, root.pem().into_bytes())
 }

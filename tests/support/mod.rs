@@ -41,6 +41,8 @@ pub const MAIN_KEY: &str = "sk-main-7f3a90";
 /// put into its table as it stands, and goes before the default of the same key.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The service's address; none: the sandbox's.
+    pub base_url: Option<String>,
     /// `[service]`, but for `base_url`.
     pub service: String,
     /// The ledger, below the stage's directory.
@@ -65,6 +67,7 @@ impl Default for Settings {
     /// The dataset `main` and the folder `inbox`, with short times.
     fn default() -> Settings {
         Settings {
+            base_url: None,
             service: String::new(),
             ledger: "ledger.sqlite".into(),
             daemon: String::new(),
@@ -126,6 +129,7 @@ impl Settings {
                 }
             }
         };
+        let base_url = self.base_url.as_deref().unwrap_or(base_url);
         table(
             "[service]",
             format!("base_url = {base_url:?}\n"),

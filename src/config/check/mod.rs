@@ -15,6 +15,7 @@ mod hook;
 mod http;
 mod options;
 mod overlap;
+mod proxy;
 mod pushes;
 mod service;
 
@@ -68,7 +69,7 @@ pub(super) fn check(
     let to = &mut report;
     let raw = source.raw;
 
-    let service = service::check(&raw.service, to);
+    let service = service::check(&raw.service, keys, on, to);
     let daemon = daemon(&raw.daemon, on, to);
     let log = log(&raw.log, to);
     let going = folder::going(&raw.retry, &raw.poll, to);
@@ -82,6 +83,7 @@ pub(super) fn check(
     };
     let folders = folder::check(&raw.folder, &raw.dataset, &going, with, on, to);
     key_files.extend(token_files);
+    key_files.extend(proxy::login_file(&raw.service));
     key_files.extend(hook::secret_files(&raw.folder));
     overlap::check(&folders, &daemon.ledger, &key_files, on, to);
     overlap::results(&folders, &datasets, on, to);

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::{DAY, HOUR, Report};
+use super::{DAY, HOUR, Report, proxy};
+use crate::config::keys::Keys;
 use crate::config::raw::{RawPaths, RawService};
+use crate::config::surroundings::Surroundings;
 use crate::config::valid::Service;
 use crate::domain::media::Media;
 
@@ -30,10 +32,17 @@ const fn usual_path(media: Media) -> (&'static str, bool) {
 }
 
 /// `None` only if there is no base URL to work with.
-pub(super) fn check(raw: &RawService, to: &mut Report<'_>) -> Option<Service> {
+pub(super) fn check(
+    raw: &RawService,
+    keys: Keys,
+    on: &dyn Surroundings,
+    to: &mut Report<'_>,
+) -> Option<Service> {
     let base_url = base_url(raw, to);
     let secs = Duration::from_secs;
-    let service = |base_url, to: &mut Report<'_>| Service {
+    let service = |base_url: Url, to: &mut Report<'_>| Service {
+        authorities: proxy::authorities(raw, keys, on, to),
+        proxy: proxy::check(raw, &base_url, keys, on, to),
         base_url,
         paths: paths(&raw.paths, to),
         webhook_path: path(

@@ -25,11 +25,12 @@ use crate::domain::admit::{Admit, admit_upload};
 use crate::domain::answer::{Call, Outcome};
 use crate::domain::error_table::{Follow, Judgement, Trail, Verdict};
 use crate::domain::ids::AttemptId;
+use crate::domain::lifecycle::OnUnconfirmed;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
 use crate::ledger::{Begun, ContentHash, Finish, LedgerError, NewSorted, NextHop};
 use crate::live::Upload;
-use crate::ports::{Import, Progress, Target};
+use crate::ports::{Connection, Import, Progress, Target};
 use crate::watch::NotTaken;
 
 /// How long a file waits whose folder is not there.
@@ -453,6 +454,11 @@ impl Job {
             .get(&self.media)
             .cloned()
             .unwrap_or_default();
+        // A file in doubt waits for a person there: none is to be that need not.
+        let connection = match self.folder.policy.unconfirmed {
+            OnUnconfirmed::Hold => Connection::Own,
+            OnUnconfirmed::Resend { .. } => Connection::IfKept,
+        };
         let body = match prepared.content {
             Content::Link(url) => {
                 let progress = Arc::new(Progress::default());
@@ -461,6 +467,7 @@ impl Job {
                         url,
                         options,
                         progress: progress.clone(),
+                        connection,
                     },
                     progress,
                 );
@@ -482,6 +489,7 @@ impl Job {
                 name: prepared.name,
                 options,
                 body,
+                connection,
             },
             progress,
         )

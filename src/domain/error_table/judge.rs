@@ -238,7 +238,7 @@ fn class_of(on: &On) -> Vec<On> {
 }
 
 /// The label of a task whose state is not documented.
-pub(crate) const UNKNOWN_STATE: &str = "UNKNOWN-STATE";
+pub const UNKNOWN_STATE: &str = "UNKNOWN-STATE";
 
 /// How many redirects in a row are followed.
 const MAX_HOPS: u8 = 3;

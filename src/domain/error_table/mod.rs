@@ -20,7 +20,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::answer::Call;
-pub use judge::{ErrorTable, Judgement, MAX_RETRY_AFTER, Trail, Verdict};
+pub use judge::{ErrorTable, Judgement, MAX_RETRY_AFTER, Trail, UNKNOWN_STATE, Verdict};
 pub use lookup::{About, WORDS};
 pub use table::TABLE;
 

@@ -203,7 +203,7 @@ pub static TABLE: &[Row] = &[
         .advice("convert the file, or take its extension out of the type lists"),
     row(Calls::Any, On::Status(407), "a proxy on the way asks for a user name and password", Rule::Hold)
         .pausing(Scope::Service, secs(MIN), secs(HOUR)).until(Lifts::ConfigChange)
-        .advice("set `proxy_user` and `proxy_password_file` in [service] and reload"),
+        .advice("put `user:password` into a file that `proxy_login_file` in [service] names, and reload"),
     row(Calls::Any, On::Status(408), "the service waited too long for the request (RFC 9110 15.5.9)", RETRY).marked(),
     row(Calls::Any, On::Status(409), "state conflict", retry(3, Then::Rejected)),
     row(Calls::Any, On::Status(413), "too large for the service", Rule::Reject)
