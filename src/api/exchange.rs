@@ -7,14 +7,12 @@
 //!
 //! Must not: read the answer's meaning (that is `answer`).
 
-use std::pin::pin;
 use std::sync::Arc;
 
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use reqwest::{Client, Request, Response};
 use tokio::time::Instant;
-use tokio::time::error::Elapsed;
 
 use super::failure;
 use super::raw::{Coming, Fetched, Raw};
@@ -191,26 +189,16 @@ fn broken(
     }
 }
 
-/// `what`, unless it is not there at `until`; [`last_look`] says why it is looked
-/// for once more then.
-async fn in_time<T>(until: Instant, what: impl Future<Output = T>) -> Result<T, Elapsed> {
-    let mut what = pin!(what);
-    if let Ok(there) = tokio::time::timeout_at(until, &mut what).await {
-        return Ok(there);
-    }
-    let late = Instant::now().saturating_duration_since(until);
-    tokio::time::timeout(last_look(late), what).await
-}
-
 async fn fetch(mut response: Response, limits: Limits) -> Fetched {
     let status = response.status().as_u16();
     let said = matches!(status, 204 | 304)
         || response.headers().contains_key(CONTENT_LENGTH)
         || response.headers().contains_key(TRANSFER_ENCODING);
-    let until = Instant::now() + limits.answer;
+    let mut until = Instant::now() + limits.answer;
+    let mut looked = false;
     let mut body = Coming::default();
     loop {
-        match in_time(until, response.chunk()).await {
+        match tokio::time::timeout_at(until, response.chunk()).await {
             Ok(Ok(Some(chunk))) => {
                 if let Err(too_much) = body.take(&chunk) {
                     return too_much;
@@ -218,6 +206,11 @@ async fn fetch(mut response: Response, limits: Limits) -> Fetched {
             }
             Ok(Ok(None)) => return body.end(said),
             Ok(Err(_)) => return body.broken(),
+            // Once, and for all that is still to come: see `last_look`.
+            Err(_) if !looked => {
+                looked = true;
+                until = Instant::now() + last_look(until.elapsed());
+            }
             Err(_) => {
                 let limit = failure::seconds(limits.answer);
                 return Fetched::Cut(format!("a body that had not ended after {limit}"));
