@@ -302,9 +302,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 /// What tells whether a writer has the file open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
-    ByLease,
-    ByEvents,
-    ByNothing,
+    Lease,
+    Events,
+    Nothing,
 }
 
 /// A modelled file, its writer, its watcher and both clocks.
@@ -335,7 +335,7 @@ impl Model {
             open: false,
             last_write: None,
             clock,
-            events: events || told == Told::ByEvents,
+            events: events || told == Told::Events,
             told,
         }
     }
@@ -358,13 +358,13 @@ impl Model {
             now: ms(self.now),
             wall: self.read_clock(),
             open_for_writing: match (self.told, self.open) {
-                (Told::ByNothing, _) => Openness::Unknown,
-                (Told::ByLease, true) => Openness::Yes,
-                (Told::ByEvents, true) => Openness::Writing(Writing {
+                (Told::Nothing, _) => Openness::Unknown,
+                (Told::Lease, true) => Openness::Yes,
+                (Told::Events, true) => Openness::Writing(Writing {
                     since: Timestamp(0),
                     still: Duration::ZERO,
                 }),
-                (Told::ByLease | Told::ByEvents, false) => Openness::No,
+                (Told::Lease | Told::Events, false) => Openness::No,
             },
         };
         let d = self.settling.look(&look, &RULES);
@@ -376,7 +376,7 @@ impl Model {
 
     /// Whether a writer may be at work, as far as can be known at all.
     fn busy(&self) -> bool {
-        let can_tell = self.told != Told::ByNothing;
+        let can_tell = self.told != Told::Nothing;
         let quiet = if can_tell { 1_000 } else { 10_000 };
         (can_tell && self.open) || self.last_write.is_some_and(|w| self.now - w < quiet)
     }
@@ -425,7 +425,7 @@ proptest! {
         ops in ops(),
         events: bool,
         told in prop_oneof![
-            Just(Told::ByLease), Just(Told::ByEvents), Just(Told::ByNothing)
+            Just(Told::Lease), Just(Told::Events), Just(Told::Nothing)
         ],
         age in 0..20_000_000i64,
     ) {

@@ -66,7 +66,7 @@ pub(super) fn or_full_disk(path: &Path, error: LedgerError) -> LedgerError {
         LedgerError::ReadOnly { .. } | LedgerError::Disk { .. } | LedgerError::Directory { .. }
     );
     let full = || {
-        rustix::fs::statvfs(&above(path))
+        rustix::fs::statvfs(above(path))
             .is_ok_and(|disk| disk.f_bavail == 0 || (disk.f_files > 0 && disk.f_favail == 0))
     };
     if may_be && full() {

@@ -344,7 +344,7 @@ fn untracked() {
     assert_eq!(gates(&stage).len(), 1);
     faults(&stage, "[]");
     daemon.until("the others are through", || {
-        stage.states().get("queued").is_none() && stage.states().get("succeeded") == Some(&4)
+        !stage.states().contains_key("queued") && stage.states().get("succeeded") == Some(&4)
     });
     assert_eq!(stage.states()["untracked"], 3);
     once_each(&stage, &files);

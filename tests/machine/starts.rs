@@ -194,7 +194,7 @@ async fn a_full_disk_at_the_start_is_waited_for() {
         });
         mounts.run(&format!("rm {filler}"));
         manager.hears("READY=1");
-        stage.drop_file("a.txt", &words(1, 100));
+        stage.drop_file("a.txt", words(1, 100));
         daemon.until("it works", || stage.states() == states(&[("succeeded", 1)]));
         assert!(daemon.terminate().success());
     }
@@ -203,7 +203,7 @@ async fn a_full_disk_at_the_start_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ledger_that_was_emptied_is_not_begun_anew() {
     let stage = Stage::new().await;
-    stage.drop_file("a.txt", &words(1, 100));
+    stage.drop_file("a.txt", words(1, 100));
     assert!(stage.cli(&["scan"]).status.success());
     let ledger = stage.path("ledger.sqlite");
     std::fs::write(&ledger, "").unwrap();

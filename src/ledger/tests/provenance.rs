@@ -172,7 +172,7 @@ async fn a_rebuild_of_a_file_made_to_hurt_ends() {
     assert_eq!(error, LedgerError::NotALedger(made.clone()));
     rustix::fs::mknodat(
         rustix::fs::CWD,
-        &dir.path().join("pipe"),
+        dir.path().join("pipe"),
         rustix::fs::FileType::Fifo,
         rustix::fs::Mode::RWXU,
         0,

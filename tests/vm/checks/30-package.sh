@@ -4,7 +4,7 @@ export DEBIAN_FRONTEND=noninteractive
 new=$(ls /root/deb/supametas-sync_*_amd64.deb | grep -v 0.0.9 | tail -n 1)
 systemctl start $U; until_ 60 active
 s pause all >/dev/null
-for n in $(seq 30); do sudo -u anna sh -c "echo backlog $n > /srv/drop/.b$n && mv /srv/drop/.b$n /srv/drop/b$n.txt"; done
+for n in $(seq 30); do sudo -u anna sh -c "date +\"backlog $n %s%N\" > /srv/drop/.b$n && mv /srv/drop/.b$n /srv/drop/b$n.txt"; done
 is "a backlog waits" until_ 60 state b30.txt queued
 before=$(sandbox uploads | jq length)
 is "the upgrade" apt-get install -y -qq --allow-downgrades "$new"
