@@ -224,7 +224,7 @@ impl Stage {
             };
             text += &format!(
                 "[[folder]]\nname = {:?}\npath = {path:?}\ndataset = {:?}\nunconfirmed = {:?}\n\
-                 after = {after:?}\non_reject = {on_reject:?}\n{settle}",
+                 after = {after:?}\non_reject = {on_reject:?}\nreimport_after = \"0s\"\n{settle}",
                 folder.name,
                 dataset(folder.hold),
                 dataset(folder.hold),
