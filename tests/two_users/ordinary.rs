@@ -72,3 +72,45 @@ async fn a_file_that_the_daemon_may_not_read_is_named_and_stays() {
     assert!(stage.sandbox.uploads().is_empty());
     assert!(daemon.terminate().success());
 }
+
+/// Nobody can delete the files of another in a sticky folder: `check` says so
+/// before, the log once for all of them, `show` and `status` as long as it lasts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sources_that_can_not_be_deleted_are_said_once() {
+    const FILES: usize = 5;
+    let stage = two_users::stage(Shared::Sticky, |s| {
+        s.inbox("after = \"delete\"");
+    });
+    let Some(stage) = stage.await else { return };
+    let checked = stage.said(&["check"]);
+    assert!(checked.contains("sticky bit"), "{checked}");
+    let daemon = watching(&stage);
+    for n in 0..FILES {
+        let (part, path) = (
+            stage.inbox(format!("{n}.txt.part")),
+            stage.inbox(format!("{n}.txt")),
+        );
+        DROPPER.does(|| {
+            fs::write(&part, words(n as u64, 500)).unwrap();
+            fs::rename(&part, &path).unwrap();
+        });
+    }
+    daemon.until("all are sent", || {
+        stage.states() == states(&[("succeeded", FILES)])
+    });
+    let said = |args: &[&str], words: &str| stage.said(args).contains(words);
+    daemon.until("status says it of all", || {
+        said(
+            &["status"],
+            "5 sources of folder inbox could not be moved or deleted",
+        )
+    });
+    assert!(said(&["show", "0.txt"], "only its owner"));
+    let log = daemon.log();
+    let warnings = log
+        .lines()
+        .filter(|line| line.contains("WARN") && line.contains("the source stays"));
+    assert_eq!(warnings.count(), 1, "{log}");
+    assert!(stage.inbox("0.txt").exists());
+    assert!(daemon.terminate().success());
+}
