@@ -183,6 +183,32 @@ async fn what_is_on_the_wire_too_long_at_a_stop_goes_again_from_its_start() {
     assert!(daemon.terminate().success());
 }
 
+/// The stop settles it, by the folder's policy; the next start finds no trace of a
+/// crash, and says so of none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_a_stop_did_not_wait_for_is_settled_by_the_stop() {
+    let stage = Stage::with(SandboxConfig {
+        answer_delay: Duration::from_secs(120),
+        ..SandboxConfig::default()
+    })
+    .await
+    .set(|s| {
+        s.daemon = "shutdown_grace = \"1s\"\n".into();
+        s.inbox("unconfirmed = \"hold\"");
+    });
+    let daemon = stage.start();
+    stage.drop_file("a.txt", "a");
+    daemon.until("the service has all of it", || {
+        stage.sandbox.uploads().len() == 1
+    });
+    assert!(daemon.terminate().success());
+    assert_eq!(stage.state("a.txt"), "unconfirmed");
+    let daemon = stage.start();
+    daemon.until("the daemon runs", || daemon.log().contains(" running "));
+    assert!(!daemon.log().contains("had ended in the middle"));
+    assert!(daemon.terminate().success());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_drops_no_upload_and_a_bad_one_changes_nothing() {
     let mut stage = Stage::with(SandboxConfig {
