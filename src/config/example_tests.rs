@@ -158,6 +158,8 @@ fn every_line_of_it_can_be_taken_as_it_is() {
 fn what_it_calls_a_default_is_one() {
     // Taken away: examples whose default is to be absent.
     let examples = [
+        "ca_file",
+        "proxy",
         "custom_keys",
         "someOption",
         "requests_per_second",

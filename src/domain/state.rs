@@ -11,7 +11,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Code;
-use super::error_table::UNKNOWN_STATE;
 use super::ids::{AttemptId, FileId, TaskId};
 use super::refusal::ReasonKind;
 use super::time::Timestamp;
@@ -248,17 +247,11 @@ impl StateKind {
 /// should look. Meanwhile it counts as still processing.
 pub const UNKNOWN_FOR: Duration = Duration::from_secs(24 * 3600);
 
-/// Whether an operator should look at a file: for its state, or for the answer
-/// that its task has been given since `changed_at`.
-pub fn needs_attention(
-    state: StateKind,
-    code: Option<&Code>,
-    changed_at: Timestamp,
-    now: Timestamp,
-) -> bool {
-    let unknown =
-        state == StateKind::Submitted && code.is_some_and(|code| code.as_str() == UNKNOWN_STATE);
-    state.needs_attention() || (unknown && now.since(changed_at) >= UNKNOWN_FOR)
+/// Whether an operator should look at a file: for its state, or because its task
+/// has been in one that is not documented since `unknown_since`.
+pub fn needs_attention(state: StateKind, unknown_since: Option<Timestamp>, now: Timestamp) -> bool {
+    let unknown = unknown_since.is_some_and(|since| now.since(since) >= UNKNOWN_FOR);
+    state.needs_attention() || (unknown && state == StateKind::Submitted)
 }
 
 impl fmt::Display for StateKind {
@@ -358,13 +351,14 @@ mod tests {
 
     #[test]
     fn a_task_in_an_unknown_state_needs_attention_after_a_day() {
-        let (unknown, known) = (Code::own(UNKNOWN_STATE), Code::service("0"));
-        let asked = |code: Option<&Code>, hours: u64| {
+        let asked = |state, since: Option<Timestamp>, hours: u64| {
             let now = Timestamp(0).plus(Duration::from_secs(hours * 3600));
-            needs_attention(StateKind::Submitted, code, Timestamp(0), now)
+            needs_attention(state, since, now)
         };
-        assert!(!asked(Some(&unknown), 23) && asked(Some(&unknown), 24));
-        assert!(!asked(Some(&known), 99) && !asked(None, 99));
+        let (submitted, since) = (StateKind::Submitted, Some(Timestamp(0)));
+        assert!(!asked(submitted, since, 23) && asked(submitted, since, 24));
+        assert!(!asked(submitted, None, 99));
+        assert!(!asked(StateKind::Succeeded, since, 99));
     }
 
     #[test]

@@ -18,7 +18,6 @@ use super::rows::{self, COLUMNS, FileRecord, NAMES};
 use super::work::{Changed, Work};
 use super::{Lane, Ledger};
 use crate::domain::answer::Code;
-use crate::domain::error_table::UNKNOWN_STATE;
 use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName, TaskId};
 use crate::domain::lifecycle::{Event, SourceAction};
 use crate::domain::state::{State, StateKind};
@@ -61,8 +60,8 @@ pub struct Filter {
     /// The path in the folder: with `*`, `?` or `[` a pattern for all of it
     /// (`*` crosses `/`), else a part of it. Case counts.
     pub name: Option<String>,
-    /// Beside those in `states`: files whose task has been in a state that is not
-    /// documented since this time or longer.
+    /// Beside those in `states`, which name no submitted ones: files whose task has
+    /// been in a state that is not documented since this time or longer.
     pub unknown_since: Option<Timestamp>,
     /// At most so many.
     pub limit: usize,
@@ -412,6 +411,11 @@ pub(super) fn list_sql(what: &str, state: StateKind, filter: &Filter) -> (String
     if let Some(until) = filter.until {
         and("f.changed_at <= {}", until.0.into());
     }
+    if let Some(since) = filter.unknown_since
+        && state == StateKind::Submitted
+    {
+        and("f.unknown_since <= {}", since.0.into());
+    }
     if let Some(name) = &filter.name {
         if name.contains(['*', '?', '[']) {
             and("CAST(f.path AS TEXT) GLOB {}", name.clone().into());
@@ -447,19 +451,12 @@ pub(super) fn parts(filter: &Filter) -> Vec<(StateKind, Cow<'_, Filter>)> {
         .map(|s| (s, Cow::Borrowed(filter)))
         .collect();
     let followed = |(state, _): &(StateKind, _)| *state == StateKind::Submitted;
-    if let Some(since) = filter.unknown_since
-        && !parts.iter().any(followed)
-        && filter
-            .code
-            .as_ref()
-            .is_none_or(|code| code == UNKNOWN_STATE)
-    {
-        let unknown = Filter {
-            code: Some(UNKNOWN_STATE.to_owned()),
-            until: Some(filter.until.map_or(since, |until| until.min(since))),
+    if filter.unknown_since.is_some() && !parts.iter().any(followed) {
+        let only = Filter {
+            states: vec![StateKind::Submitted],
             ..filter.clone()
         };
-        parts.push((StateKind::Submitted, Cow::Owned(unknown)));
+        parts.push((StateKind::Submitted, Cow::Owned(only)));
     }
     parts
 }

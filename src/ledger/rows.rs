@@ -80,6 +80,8 @@ pub struct LastPoll {
     pub message: String,
     /// Queries about this file so far.
     pub count: u32,
+    /// Since when its task has been in a state that is not documented.
+    pub unknown_since: Option<Timestamp>,
 }
 
 /// What is to be done with a source, or was done.
@@ -323,7 +325,7 @@ pub(super) const COLUMNS: &str = "f.id, fo.name, da.name, f.path, f.dev, f.inode
     f.duplicate_of, f.superseded_by, f.awaiting, f.possible_duplicate, f.last_code, f.last_why, \
     f.poll_at, f.poll_code, f.poll_message, f.poll_count, f.source_action, f.source_due, \
     f.source_target, f.source_done, f.source_note, f.seen_at, f.changed_at, f.changes, \
-    f.reason_kind, f.may_be_incomplete, f.reimports";
+    f.reason_kind, f.may_be_incomplete, f.reimports, f.unknown_since";
 
 /// Behind `FROM files AS f …`. CROSS, so that SQLite never begins with these.
 pub(super) const NAMES: &str = "CROSS JOIN folders AS fo ON fo.id = f.folder \
@@ -380,6 +382,7 @@ pub(super) fn record(row: &Row<'_>) -> Result<FileRecord, Fail> {
             code: Code::service(&row.get::<_, Option<String>>(35)?.unwrap_or_default()),
             message: row.get::<_, Option<String>>(36)?.unwrap_or_default(),
             count: row.get(37)?,
+            unknown_since: row.get::<_, Option<i64>>(49)?.map(Timestamp),
         }),
         None => None,
     };
@@ -511,7 +514,7 @@ pub(super) fn store(conn: &Connection, file: &FileRecord, dataset: i64) -> Resul
          poll_code = ?29, poll_message = ?30, poll_count = ?31, source_action = ?32, \
          source_due = ?33, source_target = ?34, source_done = ?35, source_note = ?36, \
          seen_at = ?37, changed_at = ?38, changes = ?39, away = ?40, reason_kind = ?41, \
-         may_be_incomplete = ?42, reimports = ?43 WHERE id = ?1",
+         may_be_incomplete = ?42, reimports = ?43, unknown_since = ?44 WHERE id = ?1",
     )?;
     statement.execute(params![
         file.id.0,
@@ -557,6 +560,10 @@ pub(super) fn store(conn: &Connection, file: &FileRecord, dataset: i64) -> Resul
         c.reason_kind.map(ReasonKind::as_str),
         file.may_be_incomplete,
         file.reimports,
+        file.poll
+            .as_ref()
+            .and_then(|p| p.unknown_since)
+            .map(|t| t.0),
     ])?;
     Ok(())
 }

@@ -104,6 +104,8 @@ CREATE TABLE files (
     poll_code TEXT,
     poll_message TEXT,
     poll_count INTEGER NOT NULL DEFAULT 0,
+    -- since when the task has been in a state that is not documented
+    unknown_since INTEGER,
     source_action TEXT CHECK (source_action = 'move-done' OR source_action = 'move-rejected'
         OR source_action = 'delete'),
     source_due INTEGER,
@@ -158,8 +160,8 @@ CREATE INDEX files_unsorted ON files (id) WHERE state = 'queued' AND media IS NU
 CREATE INDEX files_reimports ON files (folder, path) WHERE state = 'queued' AND reimports > 0;
 CREATE INDEX files_uploading ON files (id) WHERE state = 'uploading';
 -- tasks in a state that is not documented
-CREATE INDEX files_unknown ON files (changed_at)
-    WHERE state = 'submitted' AND poll_code = 'UNKNOWN-STATE';
+CREATE INDEX files_unknown ON files (unknown_since)
+    WHERE state = 'submitted' AND unknown_since IS NOT NULL;
 CREATE INDEX files_polls ON files (dataset, next_poll, id) WHERE state = 'submitted';
 -- what was sent, or may have been, with this content; equal content has equal size, so that one
 -- index also says which sizes were never seen and need no hash beforehand; by inode, since the same

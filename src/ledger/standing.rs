@@ -88,7 +88,7 @@ fn changing_sql() -> String {
 }
 
 pub(super) const UNKNOWN: &str = "SELECT count(*) FROM files INDEXED BY files_unknown \
-    WHERE state = 'submitted' AND poll_code = 'UNKNOWN-STATE' AND changed_at <= ?1";
+    WHERE state = 'submitted' AND unknown_since IS NOT NULL AND unknown_since <= ?1";
 
 fn unknown(conn: &Connection, now: Timestamp) -> Result<u64, Fail> {
     let before = now.minus(UNKNOWN_FOR);

@@ -18,8 +18,8 @@ use super::policies::Policies;
 use super::rows::{self, FileRecord, LastPoll, bounded};
 use super::uploads::{self, Finished};
 use super::{Lane, Ledger};
-use crate::domain::answer::Code;
-use crate::domain::error_table::Judgement;
+use crate::domain::answer::{Code, TaskState};
+use crate::domain::error_table::{Judgement, Verdict};
 use crate::domain::gate::Admission;
 use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName, TaskId};
 use crate::domain::lifecycle::Event;
@@ -81,7 +81,8 @@ pub(super) const POLL_NOW: &str = "UPDATE files INDEXED BY files_polls SET next_
 /// What the answer to a query leaves on a file whose task goes on.
 pub(super) const FOLLOWED: &str = "UPDATE files SET next_poll = ?2, polls_pending = ?3, \
     polls_failures = ?4, polls_missing = ?5, last_code = ?6, last_why = ?7, poll_at = ?8, \
-    poll_code = ?9, poll_message = ?10, poll_count = ?11, changed_at = ?12 WHERE id = ?1";
+    poll_code = ?9, poll_message = ?10, poll_count = ?11, changed_at = ?12, \
+    unknown_since = ?13 WHERE id = ?1";
 
 /// Whether the task goes on, so that [`FOLLOWED`] has all that `next` changes.
 pub(super) fn goes_on(now: &State, next: &State) -> bool {
@@ -117,6 +118,7 @@ pub(super) fn store_followed(conn: &Connection, file: &FileRecord) -> Result<(),
         poll.map(|p| bounded(&p.message)),
         poll.map_or(0, |p| p.count),
         file.changed_at.0,
+        poll.and_then(|p| p.unknown_since).map(|t| t.0),
     ])?;
     Ok(())
 }
@@ -217,11 +219,19 @@ impl Ledger {
             }
             let message = bounded(&polled.judgement.why).to_owned();
             let repeated = file.poll.as_ref().is_some_and(|p| p.message == message);
+            let since = file.poll.as_ref().and_then(|p| p.unknown_since);
+            // A query that fails says nothing about the state.
+            let unknown_since = match &polled.judgement.verdict {
+                Verdict::Task(TaskState::Unknown(_)) => since.or(Some(at.now)),
+                Verdict::Task(_) => None,
+                _ => since,
+            };
             file.poll = Some(LastPoll {
                 at: at.now,
                 code: polled.judgement.code.clone(),
                 message,
                 count: file.poll.map_or(0, |poll| poll.count).saturating_add(1),
+                unknown_since,
             });
             let prints = &polled.fingerprints;
             let judgement = polled.judgement;

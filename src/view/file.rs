@@ -138,8 +138,7 @@ pub fn as_json(config: &Config, file: &FileRecord, attempts: u64, now: Timestamp
         "final": file.state.kind().is_final(),
         "needs_attention": needs_attention(
             file.state.kind(),
-            file.last_code.as_ref(),
-            file.changed_at,
+            file.poll.as_ref().and_then(|poll| poll.unknown_since),
             now,
         ),
         "seen_at": file.seen_at.to_string(),

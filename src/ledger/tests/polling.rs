@@ -120,3 +120,38 @@ fn polls_of(file: &FileRecord) -> (Polls, Tries) {
         other => panic!("{other:?}"),
     }
 }
+
+/// A task in a state that nobody knows counts as still processing; after a day an
+/// operator is told. A query that fails in between changes nothing.
+#[tokio::test]
+async fn a_state_that_is_not_documented_needs_attention_after_a_day() {
+    let bench = Bench::new(policy());
+    let id = followed(&bench).await;
+    let unknown = || task_is(TaskState::Unknown("COMPLETED".into()));
+    assert!(!bench.polled(id, unknown()).await.repeated);
+    assert!(bench.polled(id, unknown()).await.repeated);
+    let refused = judge_query(&Outcome::NoConnection {
+        detail: "refused".into(),
+    });
+    let _ = bench.polled(id, refused).await;
+    let since = bench.record(id).await.poll.unwrap().unknown_since;
+    assert_eq!(since, Some(at(5000).now));
+    let day = crate::domain::state::UNKNOWN_FOR;
+    let needy = |after: Duration| {
+        let now = at(5000).now.plus(after);
+        let filter = Filter {
+            states: vec![StateKind::Failed],
+            unknown_since: Some(now.minus(day)),
+            ..Filter::default()
+        };
+        let ledger = &bench.ledger;
+        async move {
+            let listed = ledger.list(filter).await.unwrap().len();
+            (listed, ledger.standing(now).await.unwrap().unknown)
+        }
+    };
+    assert_eq!(needy(day - Duration::from_secs(1)).await, (0, 0));
+    assert_eq!(needy(day).await, (1, 1));
+    let _ = bench.polled(id, task_is(TaskState::Pending)).await;
+    assert_eq!(needy(day).await, (0, 0));
+}
