@@ -76,9 +76,9 @@ impl Bucket {
 }
 
 /// How much longer than a second the window is: what departs a second apart may
-/// arrive closer together, where the first had to make its connection. A tenth of
-/// a second is a TLS handshake over 30 ms of way.
-const MARGIN: Duration = Duration::from_millis(100);
+/// arrive closer together, where the first had to make its connection, or either
+/// machine was busy. It covers a TLS handshake over 50 ms of way.
+const MARGIN: Duration = Duration::from_millis(150);
 
 /// Lets so many go in any second. A bucket that saves up a second's worth lets
 /// nearly twice as many go in the second after a rest.
@@ -152,7 +152,7 @@ mod tests {
                 let took = some[most] - some[0];
                 assert!(took > Duration::from_secs_f64(span), "{rate}: {took:?}");
             }
-            let slowest = Duration::from_secs_f64(100.0 * (span + 0.1) / most as f64 + 8.0);
+            let slowest = Duration::from_secs_f64(100.0 * (span + 0.15) / most as f64 + 8.0);
             assert!(gone[99] - gone[0] <= slowest, "{rate}");
         }
     }
