@@ -127,7 +127,7 @@ fn whole(socket: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
 
 fn drop_files(stage: &Stage, count: usize) {
     for n in 0..count {
-        stage.drop_file(&format!("f-{n}.txt"), format!("text number {n}\n"));
+        stage.drop_file(format!("f-{n}.txt"), format!("text number {n}\n"));
     }
 }
 
@@ -211,7 +211,7 @@ async fn connections_are_used_again_where_the_service_keeps_them() {
         // A first file shows that they are kept: its task is asked about.
         let daemon = stage.start();
         for n in 0..6 {
-            stage.drop_file(&format!("first-{n}.txt"), format!("first {n}\n"));
+            stage.drop_file(format!("first-{n}.txt"), format!("first {n}\n"));
             all_succeed(&stage, &daemon, n + 1);
         }
         let before = balancer.connections.load(Ordering::SeqCst);
@@ -264,7 +264,7 @@ async fn no_second_has_more_requests_than_it_may() {
     // After a rest, and in the middle of a row.
     for wave in 1..=3 {
         for n in 0..15 {
-            stage.drop_file(&format!("{wave}-{n}.txt"), format!("{wave} {n}\n"));
+            stage.drop_file(format!("{wave}-{n}.txt"), format!("{wave} {n}\n"));
         }
         all_succeed(&stage, &daemon, wave * 15);
     }

@@ -150,10 +150,8 @@ fn login(path: &str, keys: Keys, on: &dyn Surroundings, to: &mut Report<'_>) -> 
         );
     }
     let text = read.key.expose();
-    if !text
-        .split_once(':')
-        .is_some_and(|(user, _)| !user.is_empty())
-    {
+    let user = text.split_once(':').map_or("", |(user, _)| user);
+    if user.is_empty() {
         to.error(
             key,
             "names a file that holds no `user:password`",
