@@ -39,9 +39,7 @@ is "it works" until_ 60 active
 
 # Stopped while it sends.
 before=$(sandbox uploads | jq length)
-fault '[[fault]]
-route = "import"
-delay_ms = 4000'
+fault '[{"route": "import", "delay_ms": 4000}]'
 for n in 1 2 3; do sudo -u anna sh -c "date +\"slow $n %s%N\" > /srv/drop/.s$n && mv /srv/drop/.s$n /srv/drop/s$n.txt"; done
 until_ 40 sh -c "sudo -u $U $U status --json | jq -e '.pending.uploading > 0'" || note "nothing was on the wire"
 here=$(cursor)

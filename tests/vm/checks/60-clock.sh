@@ -2,9 +2,7 @@
 . /root/lab/lib.sh
 systemctl start $U; until_ 60 active
 systemctl stop systemd-timesyncd 2>/dev/null
-fault '[[fault]]
-file = "late*"
-status = 503'
+fault '[{"file": "late*", "status": 503}]'
 sudo -u anna sh -c 'date +%N > /srv/drop/.l && mv /srv/drop/.l /srv/drop/late.txt'
 until_ 60 state late.txt queued || bad "late.txt is not queued"
 sleep 5
