@@ -12,6 +12,8 @@ mod drops;
 mod folder;
 #[path = "hostile/ledger.rs"]
 mod ledger;
+#[path = "hostile/races.rs"]
+mod races;
 mod support;
 #[path = "hostile/targets.rs"]
 mod targets;

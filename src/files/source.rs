@@ -117,9 +117,16 @@ enum Aside {
     Not(Disposed),
 }
 
+/// Names that a file can have aside. Whoever may write to the directory can take
+/// one of them, and would else hold up the file.
+const ASIDES: u32 = 16;
+
 /// A dotfile, so it is never taken up; with the id, so that it is found again.
-fn aside_name(id: FileId) -> Vec<u8> {
-    format!(".supametas-{id}.aside").into_bytes()
+fn aside_name(id: FileId, n: u32) -> Vec<u8> {
+    match n {
+        1 => format!(".supametas-{id}.aside").into_bytes(),
+        n => format!(".supametas-{id}-{n}.aside").into_bytes(),
+    }
 }
 
 fn set_aside(
@@ -128,16 +135,37 @@ fn set_aside(
     version: &FileVersion,
     being_written: BeingWritten,
 ) -> Result<Aside, FileError> {
-    let aside = aside_name(id);
-    if look(place, &aside)?.is_some_and(|seen| seen.is_version(version)) {
-        // Left by a crash.
-        return unless_written_to(place, aside, being_written);
+    let here = look(place, place.name)?;
+    let is_here = here.is_some_and(|seen| seen.is_version(version));
+    let mut free = None;
+    for n in 1..=ASIDES {
+        let aside = aside_name(id, n);
+        match look(place, &aside)? {
+            // Left by a crash.
+            Some(seen) if seen.is_version(version) => {
+                return unless_written_to(place, aside, being_written);
+            }
+            Some(_) => {}
+            // Where the file is in its place, a crash has left none.
+            None if is_here => {
+                free = Some(aside);
+                break;
+            }
+            None => {}
+        }
     }
-    match look(place, place.name)? {
-        Some(seen) if seen.is_version(version) => {}
-        Some(_) => return Ok(Aside::Not(Disposed::Changed)),
-        None => return Ok(Aside::Not(Disposed::Missing)),
+    if !is_here {
+        return Ok(Aside::Not(match here {
+            Some(_) => Disposed::Changed,
+            None => Disposed::Missing,
+        }));
     }
+    let Some(aside) = free else {
+        return Err(FileError::NamesTaken {
+            path: place.path.with_file_name(format!(".supametas-{id}.aside")),
+            tries: ASIDES,
+        });
+    };
     rename_here(place, place.name, &aside)?;
     if look(place, &aside)?.is_some_and(|seen| seen.is_version(version)) {
         return unless_written_to(place, aside, being_written);

@@ -112,6 +112,20 @@ fn what_a_crash_left_aside_is_found_again() {
 }
 
 #[test]
+fn a_name_aside_that_somebody_took_holds_up_nothing() {
+    let room = room();
+    symlink("/nowhere", room.at(".supametas-1.aside")).unwrap();
+    fs::create_dir(room.at(".supametas-1-2.aside")).unwrap();
+    let version = room.drop_file("a.txt", "x");
+    assert_eq!(room.deleted(1, "a.txt", &version), Ok(Disposed::Deleted));
+    // What a crash left under a later name is found with gaps before it.
+    let version = room.drop_file("b.txt", "x");
+    fs::rename(room.at("b.txt"), room.at(".supametas-2-3.aside")).unwrap();
+    assert_eq!(room.deleted(2, "b.txt", &version), Ok(Disposed::Deleted));
+    assert_eq!(room.names(), [".supametas-1-2.aside", ".supametas-1.aside"]);
+}
+
+#[test]
 fn a_missing_file_is_said_to_be_missing() {
     let room = room();
     let version = room.drop_file("a.txt", "x");

@@ -1,0 +1,126 @@
+//! The targets, and what lies in a folder, are swapped without end while the
+//! daemon moves, copies and writes notes.
+
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::two_users::{self, Shared};
+use crate::support::users::{DAEMON, DROPPER, DROPPER_TOO};
+use crate::support::words;
+
+/// How long it is swapped.
+const FOR: Duration = Duration::from_secs(5);
+
+fn names_in(dir: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(dir).unwrap().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+fn swap(from: &Path, to: &Path) {
+    let name = |path: &Path| CString::new(path.to_str().unwrap()).unwrap();
+    let (from, to) = (name(from), name(to));
+    let cwd = libc::AT_FDCWD;
+    // SAFETY: two C strings and numbers.
+    unsafe { libc::renameat2(cwd, from.as_ptr(), cwd, to.as_ptr(), libc::RENAME_EXCHANGE) };
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_swapped_nothing_is_led_out_of_the_folder() {
+    let stage = two_users::stage(Shared::Setgid, |s| {
+        s.inbox("after = \"move\"\non_reject = \"move\"\nquiet = \"0s\"\nunclosed_wait = \"1s\"");
+        s.daemon = "poll_every = \"1s\"\n".into();
+    });
+    let Some(stage) = stage.await else { return };
+    let victim = stage.path("state/victim.txt");
+    fs::write(&victim, "must stay as it is").unwrap();
+    DAEMON.owns(&victim, 0o600);
+    let daemon = stage.start();
+    let state = stage.path("state");
+    let own = names_in(&state);
+    let stop = AtomicBool::new(false);
+    let going = || !stop.load(Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        // One drops files of both kinds, in the folder and below it.
+        scope.spawn(|| {
+            DROPPER.does(|| {
+                let _ = fs::create_dir(stage.inbox("sub"));
+                let mut n = 0;
+                while going() && n < 400 {
+                    n += 1;
+                    for dir in ["", "sub/"] {
+                        let _ = fs::write(stage.inbox(format!("{dir}{n}.txt")), words(n, 100));
+                    }
+                    let _ = fs::write(stage.inbox(format!("{n}.bin")), [0, 1, 2, n as u8, 0xff]);
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            });
+        });
+        // Another swaps the targets and the subdirectory for links, and puts
+        // links, pipes and hard links under the names that the daemon uses.
+        scope.spawn(|| {
+            DROPPER_TOO.does(|| {
+                let mut id = 0_u64;
+                for name in ["done", "rejected", "sub"] {
+                    let _ = symlink(&state, stage.inbox(format!(".link-{name}")));
+                }
+                while going() {
+                    id = id % 600 + 1;
+                    for (link, dir) in [
+                        (".link-done", ".supametas-done"),
+                        (".link-rejected", ".supametas-rejected"),
+                        (".link-sub", "sub"),
+                    ] {
+                        let (link, dir) = (stage.inbox(link), stage.inbox(dir));
+                        swap(&link, &dir);
+                        swap(&link, &dir);
+                    }
+                    let aside = stage.inbox(format!(".supametas-{id}.aside"));
+                    let taken = stage.inbox(".taken");
+                    let _ = fs::rename(&aside, &taken);
+                    match id % 3 {
+                        0 => drop(symlink(&victim, &aside)),
+                        1 => drop(fs::hard_link(&taken, &aside)),
+                        _ => {
+                            let name = CString::new(aside.to_str().unwrap()).unwrap();
+                            // SAFETY: a C string and a mode.
+                            unsafe { libc::mkfifo(name.as_ptr(), 0o666) };
+                        }
+                    }
+                }
+            });
+        });
+        // For its time, and until something was moved, on a busy machine.
+        let (end, last) = (Instant::now() + FOR, Instant::now() + 12 * FOR);
+        let moved = || daemon.log().contains("source moved");
+        while (Instant::now() < end || (Instant::now() < last && !moved())) && !daemon.has_ended() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(fs::read(&victim).unwrap(), b"must stay as it is");
+    let sqlites = ["ledger.sqlite-wal", "ledger.sqlite-shm"];
+    let more: Vec<String> = names_in(&state).difference(&own).cloned().collect();
+    let planted: Vec<&String> = more
+        .iter()
+        .filter(|name| !sqlites.contains(&name.as_str()))
+        .collect();
+    assert!(planted.is_empty(), "led out of the folder: {planted:?}");
+    // It goes on: what comes later is moved.
+    let (done, link) = (stage.inbox(".supametas-done"), stage.inbox(".link-done"));
+    if done.is_symlink() {
+        swap(&link, &done);
+    }
+    let last = stage.inbox("last.txt");
+    DROPPER.does(|| fs::write(&last, words(7_777, 300)).unwrap());
+    daemon.until("what comes later is moved", || {
+        done.join("last.txt").exists()
+    });
+    assert!(daemon.terminate().success());
+}
