@@ -196,8 +196,9 @@ async fn hostile_names_are_told_harmlessly() {
     let daemon = stage.start();
     let name = std::ffi::OsStr::from_bytes(b"\x1b[31m<script>\xff\n\xe2\x80\xaex.txt");
     stage.drop_file(std::path::Path::new(name), "words");
+    // Before that it is named among what is being written.
     daemon.until("it is on the wire", || {
-        get(&stage, "/api/status").body.contains("script")
+        get(&stage, "/api/status").json()["daemon"]["in_flight"][0]["file"].is_string()
     });
     let shown = "\\x1b[31m<script>\\xff\\n\\u{202e}x.txt";
     let status = get(&stage, "/api/status");
