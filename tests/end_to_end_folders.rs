@@ -229,7 +229,9 @@ async fn finished_sources_are_deleted_and_refused_ones_moved_with_a_note() {
     let daemon = stage.start();
     let rejected = stage.inbox(".supametas-rejected");
     daemon.until("all are tidied up", || {
-        below(&rejected).len() == 8 && below(&stage.inbox("")).len() == 8
+        let names = below(&rejected);
+        let whole = names.iter().all(|name| !name.ends_with(".part"));
+        whole && names.len() == 8 && below(&stage.inbox("")).len() == 8
     });
     assert_eq!(
         below(&rejected),
