@@ -140,3 +140,37 @@ async fn a_stop_comes_before_a_reload_that_waits_for_a_mount() {
     daemon.signal(rustix::process::Signal::HUP);
     ends_in_time(daemon);
 }
+
+/// Where imported files of one folder go lies on a mount that is silent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_target_holds_up_the_sources_of_its_folder_alone() {
+    let Some((stage, mount)) = stage().await else {
+        return;
+    };
+    let target = stage.path("nas/.done");
+    let stage = stage.set(|s| {
+        s.inbox("after = \"move\"");
+        s.folder(
+            "other",
+            "main",
+            &format!("after = \"move\"\ndone_dir = {target:?}"),
+        );
+    });
+    let other = stage.path("other");
+    fs::create_dir_all(&other).unwrap();
+    support::users::DAEMON.owns(&other, 0o755);
+    let daemon = stage.start();
+    mount.silent(true);
+    let held = other.join("held.txt");
+    fs::write(&held, words(50, 300)).unwrap();
+    daemon.until("it is sent", || stage.uploads_of("held.txt").len() == 1);
+    for (seed, name) in [(51, "a.txt"), (52, "b.txt"), (53, "c.txt")] {
+        drop_and_wait(&stage, &daemon, name, seed);
+        let moved = stage.inbox(".supametas-done").join(name);
+        daemon.until("the source of the other folder is moved", || moved.exists());
+    }
+    assert!(held.exists());
+    ends_in_time(daemon);
+    // Before the stage, whose directory it lies in, is taken away.
+    drop(mount);
+}
