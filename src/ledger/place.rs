@@ -214,12 +214,22 @@ fn copy(conn: &Connection, to: &Path) -> Result<(), String> {
     let name = partial.to_str().ok_or("its path is not UTF-8")?;
     // Its settings (kind, version) come along.
     conn.execute("VACUUM INTO ?1", [name])
+        .and_then(|_| in_wal_mode(&partial))
         .map_err(|error| error.to_string())?;
     let file = File::options().write(true).open(&partial).map_err(told)?;
     file.set_permissions(fs::Permissions::from_mode(0o600))
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&partial, to))
         .map_err(told)
+}
+
+/// `VACUUM INTO` writes a database with a rollback journal. If it changed to the
+/// log at the ledger's path, a journal would be beside it for a moment, which
+/// `file_checks` takes for somebody else's, also after a crash in that moment.
+fn in_wal_mode(path: &Path) -> rusqlite::Result<()> {
+    let conn = Connection::open(path)?;
+    conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    conn.close().map_err(|(_, error)| error)
 }
 
 /// The path with something behind its name.
