@@ -229,6 +229,8 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
 /// Ends with an error when a folder's watch does.
 async fn watched(ctx: Arc<Context>, stop: CancellationToken) -> Result<(), TaskFailure> {
     tokio::select! {
+        // At a stop the intake ends, and with it the watches: both may be ready.
+        biased;
         () = stop.cancelled() => Ok(()),
         () = ctx.folders.broken() => Err("the watch of a folder ended; its panic is above".into()),
     }
