@@ -221,11 +221,14 @@ impl Folders {
         tokio::spawn(async move {
             let look = tokio::task::spawn_blocking(move || root.look(&path));
             if let Ok(Ok(version)) = look.await {
-                // Waits while there is no room; fails at the end of the daemon.
+                // Waits while there is no room; fails at the end of the daemon. It
+                // says nothing of a writer: a file that is sighted as modified each
+                // time that its row is tried would begin its quiet time anew each
+                // time, and never be finished where that is the longer one.
                 let _ = events
                     .send(vec![Sighting {
                         folder,
-                        how: Sighted::Modified,
+                        how: Sighted::Scan,
                         version,
                     }])
                     .await;
