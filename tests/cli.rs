@@ -2,6 +2,8 @@
 //! its signals, and what it tells a service manager.
 #![allow(clippy::unwrap_used)]
 
+#[path = "cli/attention.rs"]
+mod attention;
 #[path = "cli/commands.rs"]
 mod commands;
 #[path = "cli/daemon.rs"]

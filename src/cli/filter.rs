@@ -1,5 +1,5 @@
 //! Which files a command means: the filters and arguments that `list`,
-//! `retry`, `forget` and `prune` share.
+//! `retry`, `acknowledge`, `cancel`, `forget` and `prune` share.
 //!
 //! Must not: ask the ledger.
 
@@ -11,6 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use super::out;
 use crate::config::units;
 use crate::config::valid::Config;
+use crate::domain::answer::Code;
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
@@ -28,9 +29,10 @@ pub struct Matching {
     /// Of this dataset.
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
-    /// Whose latest answer had this code: OPS40002, HTTP-413, NO-ANSWER …
-    #[arg(long, value_name = "CODE")]
-    pub code: Option<String>,
+    /// Whose latest answer had this code: OPS40002, 413 (or HTTP-413), NO-ANSWER …;
+    /// may be given several times, or as a list with commas.
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub code: Vec<String>,
     /// Whose state changed within this time: 1h, 2d …
     #[arg(long, value_name = "TIME", value_parser = units::time)]
     pub since: Option<Duration>,
@@ -81,7 +83,7 @@ impl Matching {
         self.state.is_empty()
             && self.folder.is_none()
             && self.dataset.is_none()
-            && self.code.is_none()
+            && self.code.is_empty()
             && self.since.is_none()
             && self.older_than.is_none()
             && self.name.is_none()
@@ -99,11 +101,16 @@ impl Matching {
             states: self.state,
             folder: self.folder.map(FolderName),
             dataset: self.dataset.map(DatasetName),
-            code: self.code,
+            codes: self
+                .code
+                .iter()
+                .flat_map(|code| Code::meant_by(code))
+                .collect(),
             since: self.since.map(ago),
             until: self.older_than.map(ago),
             name: self.name,
             unknown_since: None,
+            attention: None,
             limit,
         }
     }

@@ -11,7 +11,6 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::table::Table;
 use super::{Failed, Outcome, files, filter, out, runtime};
-use crate::domain::state::{StateKind, UNKNOWN_FOR};
 use crate::ledger::{FileRecord, Filter};
 use crate::ports::World;
 use crate::view;
@@ -22,7 +21,8 @@ use crate::view;
 /// A row is one version of a file; on a terminal its detail is cut to fit, and
 /// `show` has it all. With --json, a list of objects: id, folder, dataset,
 /// route, media, file (in the folder), path (in full), path_escaped (exact,
-/// where a name is not UTF-8), size, state, final, needs_attention, seen_at,
+/// where a name is not UTF-8), size, state, final, needs_attention, resolved (how,
+/// at, who, why, by: how it stopped needing attention), seen_at,
 /// changed_at, detail, attempt_count, task, code, why, reason_kind (of what is
 /// unsupported: why, in a word that stays), may_be_incomplete and more.
 ///
@@ -36,10 +36,13 @@ use crate::view;
 pub struct Args {
     #[command(flatten)]
     filter: filter::Matching,
-    /// Only what an operator should look at: failed, rejected, exhausted,
-    /// unconfirmed, lost, unsupported.
+    /// Only what an operator should look at: failed, untracked, rejected, exhausted,
+    /// unconfirmed, lost, unsupported; not what is resolved.
     #[arg(long, conflicts_with = "state")]
     attention: bool,
+    /// Only what somebody has acknowledged.
+    #[arg(long, conflicts_with_all = ["state", "attention"])]
+    acknowledged: bool,
     /// At most so many; 0: all.
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
@@ -67,12 +70,15 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     };
     args.filter.remark_unknown(&config);
     let mut filter = args.filter.filter(now, limit);
-    if args.attention {
-        filter.states = StateKind::ALL
-            .into_iter()
-            .filter(|k| k.needs_attention())
-            .collect();
-        filter.unknown_since = Some(now.minus(UNKNOWN_FOR));
+    let only = match (args.attention, args.acknowledged) {
+        (true, _) => Some(Filter::needing_attention(now)),
+        (_, true) => Some(Filter::acknowledged()),
+        _ => None,
+    };
+    if let Some(only) = only {
+        filter.states = only.states;
+        filter.unknown_since = only.unknown_since;
+        filter.attention = only.attention;
     }
     let (found, attempts) = runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;

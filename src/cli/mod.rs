@@ -4,6 +4,7 @@
 //! Must not: decide anything about a file. Commands ask the ledger and the
 //! configuration, and let the daemon do the work.
 
+mod acknowledge;
 mod ask;
 mod backup;
 mod cancel;
@@ -48,6 +49,7 @@ mod status;
 mod table;
 mod try_it;
 mod webhook;
+mod who;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -114,6 +116,7 @@ pub enum Command {
     Show(show::Args),
     Explain(explain::Args),
     Retry(retry::Args),
+    Acknowledge(acknowledge::Args),
     Reload(reload::Args),
     Pause(pause::Args),
     Resume(resume::Args),
@@ -183,6 +186,7 @@ fn done(cli: Cli) -> Exit {
         Command::List(args) => list::main(&cli.config, args),
         Command::Show(args) => show::main(&cli.config, args),
         Command::Retry(args) => retry::main(&cli.config, args),
+        Command::Acknowledge(args) => acknowledge::main(&cli.config, args),
         Command::Reload(args) => reload::main(&cli.config, args),
         Command::Pause(args) => pause::main(&cli.config, args),
         Command::Resume(args) => resume::main(&cli.config, args),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::{Failed, Outcome, files, out, runtime};
+use super::{Failed, Outcome, files, out, runtime, who};
 use crate::config::units;
 use crate::domain::halt::{Halt, HaltScope};
 use crate::ports::World;
@@ -59,7 +59,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let halt = Halt {
         since: now,
         until: args.time.map(|time| now.plus(time)),
-        who: operator(),
+        who: who::asks(),
         why: args.why,
     };
     let scope = args.scope;
@@ -80,13 +80,4 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     }
     out::print(&text);
     Ok(Exit::Success)
-}
-
-/// Who asks: for people to read, no proof of anything.
-fn operator() -> String {
-    let named = |name: &str| std::env::var(name).ok().filter(|who| !who.is_empty());
-    named("SUDO_USER")
-        .or_else(|| named("USER"))
-        .or_else(|| named("LOGNAME"))
-        .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
 }

@@ -12,23 +12,23 @@ use super::table::Table;
 use super::{Failed, Outcome, ask, files, filter, find, out, runtime};
 use crate::config::valid::Config;
 use crate::domain::ids::FileId;
-use crate::domain::state::StateKind;
 use crate::ledger::{FileRecord, Ledger, Retried};
 use crate::ports::World;
 
 /// Send files again that came to a bad end
 ///
 /// By number, path or name, or by filter. Without a state, a filter means the
-/// files that need attention; on a terminal more than 20 are counted first, and
-/// asked about. A running daemon takes them up within a second.
+/// files that need attention (none that was acknowledged); on a terminal more than
+/// 20 are counted first, and asked about. A running daemon takes them up within a
+/// second.
 /// Of a path with several versions the latest is meant.
 ///
 /// What was unsupported or rejected is sorted anew: mend the file or its
 /// settings first, and reload the daemon. A file that the service may have
 /// already (unconfirmed, lost) is sent again too, since you asked for it, and
-/// noted as a possible duplicate.
+/// noted as a possible duplicate; `acknowledge --arrived` says that it is there.
 ///
-/// With --json: {"retried": [ID...], "refused": [{"id", "why"}...]}.
+/// With --json: {"retried": [ID...], "refused": [{"id", "why"}...], "dry_run"}.
 ///
 /// Examples:
 ///   supametas-sync retry 42
@@ -70,8 +70,8 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let world = World::real();
     runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;
-        let needy = StateKind::ALL.into_iter().filter(|k| k.retried_unnamed());
-        let selection = find::select(&config, &ledger, &args.which, needy).await?;
+        // Without states the ledger knows which are meant.
+        let selection = find::select(&config, &ledger, &args.which, []).await?;
         let retried = if args.dry_run {
             ledger.rehearse_retry(selection, world.moment()).await?
         } else {
@@ -93,6 +93,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
                 "refused": retried.refused.iter()
                     .map(|(id, why)| json!({ "id": id, "why": why }))
                     .collect::<Vec<_>>(),
+                "dry_run": args.dry_run,
             }));
         } else {
             tell(&config, &ledger, &retried, args.dry_run).await?;

@@ -12,7 +12,6 @@ use super::{Failed, Outcome, dry_run, files, out, run, runtime, totals};
 use crate::config::units;
 use crate::config::valid::Config;
 use crate::daemon::Options;
-use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 use crate::ledger::{FileRecord, Filter, Ledger};
 use crate::ports::World;
@@ -147,13 +146,10 @@ async fn tell(config: &Config, began: Timestamp) -> Outcome {
 /// What came to a bad end since the run began.
 async fn bad_ends(ledger: &Ledger, began: Timestamp) -> Result<Vec<FileRecord>, Failed> {
     let filter = Filter {
-        states: StateKind::ALL
-            .into_iter()
-            .filter(|kind| kind.needs_attention())
-            .collect(),
+        unknown_since: None,
         since: Some(began),
         limit: SHOWN + 1,
-        ..Filter::default()
+        ..Filter::needing_attention(began)
     };
     Ok(ledger.list(filter).await?)
 }

@@ -111,6 +111,9 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
         "state",
         format!("{}: {}", file.state.kind(), view::detail(file, now)),
     );
+    if let Some(resolved) = &file.resolved {
+        line("resolved", format!("{}  {}", resolved.at, resolved.how));
+    }
     if file.possible_duplicate {
         line("note", "it was sent again though an earlier body may have been taken: look for a duplicate in the console".into());
     }
@@ -139,16 +142,13 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
             .as_ref()
             .map(|code| format!(" ({code})"))
             .unwrap_or_default();
-        line(
-            "",
-            format!(
-                "{}  {} → {}{code}: {}",
-                change.at,
-                change.from,
-                change.to,
-                shown_text(&change.why, 300)
-            ),
-        );
+        let states = match change.from == change.to {
+            // What is said of a file changes no state.
+            true => change.to.to_string(),
+            false => format!("{} → {}", change.from, change.to),
+        };
+        let why = shown_text(&change.why, 300);
+        line("", format!("{}  {states}{code}: {why}", change.at));
     }
     let (attempts, changes) = story.left_out();
     if attempts > 0 || changes > 0 {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::table::Table;
 use super::{files, out};
 use crate::domain::naming::shown_text;
+use crate::domain::resolution::ResolutionKind;
 use crate::view::halt::PauseView;
 use crate::view::span;
 use crate::view::standing::{DaemonView, FolderView, GateView, Standing, UploadView};
@@ -155,6 +156,13 @@ pub fn tell(standing: &Standing) -> String {
             format!("{} files need", standing.attention)
         };
         let _ = writeln!(text, "\n{files} attention: supametas-sync list --attention");
+    }
+    if let Some(files @ 1..) = standing.resolved.get(&ResolutionKind::Acknowledged) {
+        let files = out::count(*files, "file");
+        let _ = writeln!(
+            text,
+            "\n{files} acknowledged: supametas-sync list --acknowledged"
+        );
     }
     text
 }

@@ -21,6 +21,7 @@ use crate::domain::gate::GateKey;
 use crate::domain::halt::{Halt, HaltScope};
 use crate::domain::naming::shown_text;
 use crate::domain::time::Timestamp;
+use crate::ledger::Count;
 use crate::watch::{Offline, WatchStatus};
 
 /// How often systemd gets a new line of status.
@@ -210,8 +211,7 @@ async fn tell_status(ctx: &Context) {
         away.filter(move |(_, s)| mute(s) == is_mute)
             .map(|(name, _)| name.to_string())
     };
-    let needy = counts.iter().filter(|count| count.state.needs_attention());
-    let attention: u64 = needy.map(|count| count.files).sum();
+    let attention: u64 = counts.iter().map(Count::needing_attention).sum();
     for (what, names) in [
         ("gates closed", named(closed)),
         (

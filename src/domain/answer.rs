@@ -221,6 +221,19 @@ impl Code {
         })
     }
 
+    /// The labels that a person means, in capitals: `403`, `http-403` and
+    /// `HTTP-403` are the same, whether the service sent it as a status or as its
+    /// own code.
+    pub fn meant_by(text: &str) -> Vec<String> {
+        let upper = text.trim().to_ascii_uppercase();
+        let status = upper.strip_prefix("HTTP-").unwrap_or(&upper);
+        let is_status = status.len() == 3 && status.bytes().all(|b| b.is_ascii_digit());
+        match is_status {
+            true => vec![format!("HTTP-{status}"), status.to_owned()],
+            false => vec![upper],
+        }
+    }
+
     /// A label of our own, such as `NO-CONNECTION`.
     pub fn own(text: &'static str) -> Code {
         Code(text.to_owned())
@@ -241,6 +254,20 @@ impl fmt::Display for Code {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_status_is_meant_however_it_is_written() {
+        for text in ["403", "http-403", "HTTP-403", " Http-403 "] {
+            assert_eq!(Code::meant_by(text), ["HTTP-403", "403"], "{text:?}");
+        }
+        for (text, label) in [
+            ("ops40002", "OPS40002"),
+            ("no-answer", "NO-ANSWER"),
+            ("0", "0"),
+        ] {
+            assert_eq!(Code::meant_by(text), [label]);
+        }
+    }
 
     #[test]
     fn a_label_is_one_short_printable_word() {

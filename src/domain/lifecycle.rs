@@ -105,10 +105,12 @@ pub fn step(state: &State, event: &Event, at: Moment, policy: &Policy) -> Step {
         State::Exhausted { .. } => ended(event, at, "it was tried as often as allowed"),
         State::Unconfirmed { .. } => match event {
             Event::Retry => resend(at.now, Tries::new(at.now)),
+            Event::Arrived { task } => arrived(task.as_ref(), at.now),
             _ => ended(event, at, "it may have been taken"),
         },
         State::Lost { .. } => match event {
             Event::Retry => resend(at.now, Tries::new(at.now)),
+            Event::Arrived { task } => arrived(task.as_ref(), at.now),
             _ => ended(event, at, "the service does not know its task"),
         },
         State::Succeeded { .. } => closed(
@@ -117,6 +119,8 @@ pub fn step(state: &State, event: &Event, at: Moment, policy: &Policy) -> Step {
         ),
         State::Untracked => match event {
             Event::Retry => resend(at.now, Tries::new(at.now)),
+            Event::Arrived { task: None } => Step::Stay,
+            Event::Arrived { task } => arrived(task.as_ref(), at.now),
             _ => closed(event, "the service has taken it, though it named no task"),
         },
         State::Superseded { .. } => closed(event, "a newer version took its place: retry that one"),
@@ -126,6 +130,20 @@ pub fn step(state: &State, event: &Event, at: Moment, policy: &Policy) -> Step {
 
 fn requeue(not_before: Timestamp, tries: Tries) -> Step {
     go(State::Queued { not_before, tries })
+}
+
+/// The service has it, an operator says: its task is asked about at once, if it
+/// is known.
+fn arrived(task: Option<&TaskId>, now: Timestamp) -> Step {
+    match task {
+        Some(task) => go(State::Submitted {
+            task: task.clone(),
+            next_poll: now,
+            polls: Polls::default(),
+            tries: Tries::new(now),
+        }),
+        None => go(State::Untracked),
+    }
 }
 
 /// Back to the queue after an answer, which may leave open whether the file was
@@ -177,6 +195,9 @@ fn queued(tries: Tries, event: &Event, at: Moment, policy: &Policy) -> Step {
         Event::Deleted => Step::Refused(
             "it is queued and has no task yet: `pause` its folder, or take the file out of the folder",
         ),
+        Event::Arrived { .. } => Step::Refused(
+            "it is queued, and no attempt of it is in doubt: take the file out of the folder if it is not to be sent",
+        ),
         Event::LastByte | Event::Judged(_) | Event::OriginalEnded { .. } | Event::Returned => {
             Step::Refused("it is queued: no attempt is under way")
         }
@@ -215,7 +236,7 @@ fn uploading(
         // The worker looks at the file again before its last byte, and the
         // answer decides after it.
         Event::Replaced { .. } => Step::Stay,
-        Event::Retry => Step::Refused("it is being uploaded right now"),
+        Event::Retry | Event::Arrived { .. } => Step::Refused("it is being uploaded right now"),
         Event::Deleted => {
             Step::Refused("it is being uploaded right now: cancel it once it has a task")
         }
@@ -400,6 +421,7 @@ fn submitted(
     let judgement = match event {
         Event::Judged(judgement) => judgement,
         Event::Retry => return Step::Refused("its task is still being processed"),
+        Event::Arrived { .. } => return Step::Refused("its task is followed already"),
         Event::Deleted => return go(State::Cancelled { task: task.clone() }),
         Event::Recovered | Event::Replaced { .. } | Event::Vanished => return Step::Stay,
         Event::Begun { .. }

@@ -187,6 +187,8 @@ fn events() -> Vec<(&'static str, Event)> {
         ("returned", Event::Returned),
         ("retry", Event::Retry),
         ("deleted", Event::Deleted),
+        ("arrived", Event::Arrived { task: None }),
+        ("with-task", Event::Arrived { task: Some(task()) }),
     ]
 }
 
@@ -213,22 +215,24 @@ const MATRIX: &[(&str, &str)] = &[
     //               | | | | | | | | | | | | | | | | returned
     //               | | | | | | | | | | | | | | | | | retry
     //               | | | | | | | | | | | | | | | | | | deleted
-    ("queued",      "U x x x Q . V Q G V N D D x x x x Q x"),
-    ("uploading",   "U U S x Q Q V Q G . x x x x x x x x x"),
-    ("last byte",   "U U S x Q Q V Q G . x x x x x x x x x"),
-    ("submitted",   "x x x + x . x x . . x x x x x x x x C"),
-    ("succeeded",   "x x x x x . x x . . x x x . . . . x x"),
-    ("failed",      "x x x x x . x x . . x x x . . . . Q x"),
-    ("cancelled",   "x x x x x . x x . . x x x . . . . Q ."),
-    ("untracked",   "x x x x x . x x . . x x x . . . . Q x"),
-    ("rejected",    "x x x x x . x x . . x x x . . . Q Q x"),
-    ("exhausted",   "x x x x x . x x . . x x x . . . . Q x"),
-    ("unconfirmed", "x x x x x . x x . . x x x . . . . Q x"),
-    ("lost",        "x x x x x . x x . . x x x . . . . Q x"),
-    ("unsupported", "x x x x x . x x . . x x x . . . . Q x"),
-    ("duplicate",   "x x x x x . x x . . x x x D . Q . Q x"),
-    ("superseded",  "x x x x x . x x . . x x x . . . . x x"),
-    ("gone",        "x x x x x . x x . . x x x . . . . x x"),
+    //               | | | | | | | | | | | | | | | | | | | arrived
+    //               | | | | | | | | | | | | | | | | | | | | with-task
+    ("queued",      "U x x x Q . V Q G V N D D x x x x Q x x x"),
+    ("uploading",   "U U S x Q Q V Q G . x x x x x x x x x x x"),
+    ("last byte",   "U U S x Q Q V Q G . x x x x x x x x x x x"),
+    ("submitted",   "x x x + x . x x . . x x x x x x x x C x x"),
+    ("succeeded",   "x x x x x . x x . . x x x . . . . x x x x"),
+    ("failed",      "x x x x x . x x . . x x x . . . . Q x x x"),
+    ("cancelled",   "x x x x x . x x . . x x x . . . . Q . x x"),
+    ("untracked",   "x x x x x . x x . . x x x . . . . Q x . S"),
+    ("rejected",    "x x x x x . x x . . x x x . . . Q Q x x x"),
+    ("exhausted",   "x x x x x . x x . . x x x . . . . Q x x x"),
+    ("unconfirmed", "x x x x x . x x . . x x x . . . . Q x T S"),
+    ("lost",        "x x x x x . x x . . x x x . . . . Q x T S"),
+    ("unsupported", "x x x x x . x x . . x x x . . . . Q x x x"),
+    ("duplicate",   "x x x x x . x x . . x x x D . Q . Q x x x"),
+    ("superseded",  "x x x x x . x x . . x x x . . . . x x x x"),
+    ("gone",        "x x x x x . x x . . x x x . . . . x x x x"),
 ];
 
 fn letter(step: &Step) -> char {

@@ -34,6 +34,7 @@ pub mod policy;
 pub mod refusal;
 pub mod reimport;
 pub mod repeats;
+pub mod resolution;
 pub mod sandbox_effects;
 pub mod settle;
 pub mod spelling;

@@ -220,7 +220,8 @@ impl StateKind {
         )
     }
 
-    /// An operator should look at it: what makes `scan` exit with a failure.
+    /// An operator should look at it, unless it is resolved (`domain::resolution`):
+    /// what makes `scan` exit with a failure.
     pub const fn needs_attention(self) -> bool {
         matches!(
             self,
@@ -248,10 +249,16 @@ impl StateKind {
 pub const UNKNOWN_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether an operator should look at a file: for its state, or because its task
-/// has been in one that is not documented since `unknown_since`.
-pub fn needs_attention(state: StateKind, unknown_since: Option<Timestamp>, now: Timestamp) -> bool {
+/// has been in one that is not documented since `unknown_since`; and not once that
+/// is `resolved`.
+pub fn needs_attention(
+    state: StateKind,
+    unknown_since: Option<Timestamp>,
+    resolved: bool,
+    now: Timestamp,
+) -> bool {
     let unknown = unknown_since.is_some_and(|since| now.since(since) >= UNKNOWN_FOR);
-    state.needs_attention() || (unknown && state == StateKind::Submitted)
+    !resolved && (state.needs_attention() || (unknown && state == StateKind::Submitted))
 }
 
 impl fmt::Display for StateKind {
@@ -353,12 +360,17 @@ mod tests {
     fn a_task_in_an_unknown_state_needs_attention_after_a_day() {
         let asked = |state, since: Option<Timestamp>, hours: u64| {
             let now = Timestamp(0).plus(Duration::from_secs(hours * 3600));
-            needs_attention(state, since, now)
+            needs_attention(state, since, false, now)
         };
         let (submitted, since) = (StateKind::Submitted, Some(Timestamp(0)));
         assert!(!asked(submitted, since, 23) && asked(submitted, since, 24));
         assert!(!asked(submitted, None, 99));
         assert!(!asked(StateKind::Succeeded, since, 99));
+        let late = Timestamp(0).plus(2 * UNKNOWN_FOR);
+        for state in [submitted, StateKind::Rejected] {
+            assert!(needs_attention(state, since, false, late), "{state}");
+            assert!(!needs_attention(state, since, true, late), "{state}");
+        }
     }
 
     #[test]

@@ -73,6 +73,7 @@ fn known(state: State) -> Known {
         last: None,
         changes_often: false,
         possible_duplicate: false,
+        resolved: None,
         source: None,
         gates: Vec::new(),
         ahead: None,

@@ -11,6 +11,7 @@ use crate::domain::gate::{Closed, GateKey};
 use crate::domain::ids::{DatasetName, FileId, FolderName, TaskId};
 use crate::domain::media::Media;
 use crate::domain::refusal::Refusal;
+use crate::domain::resolution::Resolved;
 use crate::domain::settle::{Openness, WaitReason};
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
@@ -202,6 +203,8 @@ pub struct Known {
     pub last: Option<(Code, String, &'static str)>,
     /// It waits for `reimport_after`, or did.
     pub changes_often: bool,
+    /// How it stopped needing a person, if it has.
+    pub resolved: Option<Resolved>,
     /// It was sent again though an earlier body may have been taken.
     pub possible_duplicate: bool,
     /// What became of its source.

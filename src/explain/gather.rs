@@ -430,6 +430,7 @@ async fn one(config: &Config, ledger: &Ledger, record: FileRecord) -> Result<Kno
         changed_at: record.changed_at,
         changes_often: record.reimports > 0,
         possible_duplicate: record.possible_duplicate,
+        resolved: record.resolved,
         source: record
             .source
             .and_then(|source| Some((source.done?, source.target))),

@@ -8,6 +8,7 @@ use super::facts::{Facts, FileFacts, InFolder, Known, Probe};
 use crate::domain::error_table::UNKNOWN_STATE;
 use crate::domain::ids::FolderName;
 use crate::domain::naming::shown_text;
+use crate::domain::resolution::Resolution;
 use crate::domain::state::{State, StateKind};
 use crate::ledger::SourceEnd;
 
@@ -17,7 +18,12 @@ const WORDS: usize = 300;
 /// Whether a version that is there counts as new, whatever the ledger says of
 /// it: it had gone or been replaced, and is back.
 pub(super) fn comes_back(known: &Known) -> bool {
+    let resolved = known.resolved.as_ref().map(|resolved| &resolved.how);
     matches!(known.state.kind(), StateKind::Gone | StateKind::Superseded)
+        || matches!(
+            resolved,
+            Some(Resolution::SourceGone | Resolution::Excluded)
+        )
 }
 
 /// Its folder is not in the configuration any more.
@@ -145,8 +151,30 @@ fn queued(facts: &Facts, known: &Known) -> Explanation {
         .advised("nothing; `max_concurrent` of the dataset says how many go at once at most")
 }
 
-/// On its way, or at its end.
+/// On its way, or at its end; and whether that needs somebody still.
 fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
+    let mut explained = by_state(facts, known);
+    if explained.answer != Answer::Attention {
+        return explained;
+    }
+    let id = known.id;
+    let Some(resolved) = &known.resolved else {
+        return explained.advised(format!(
+            "if nothing is to be done about it: `supametas-sync acknowledge {id}`"
+        ));
+    };
+    explained.answer = Answer::Done;
+    explained.headline = format!(
+        "{}; needs nobody since {}: {}",
+        explained.headline, resolved.at, resolved.how
+    );
+    explained.to_do = vec![format!(
+        "nothing; `supametas-sync retry {id}` sends it all the same"
+    )];
+    explained
+}
+
+fn by_state(facts: &Facts, known: &Known) -> Explanation {
     let id = known.id;
     let out = |reason, headline: String| Explanation::new(Answer::Underway, reason, headline);
     let done = |reason, headline: String| Explanation::new(Answer::Done, reason, headline);
@@ -158,6 +186,9 @@ fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
         }
     };
     let retry = format!("`supametas-sync retry {id}` sends it again");
+    let look = format!(
+        "look in the service's console. It is there: `supametas-sync acknowledge {id} --arrived`, with `--task ID` if you see its task's ID. It is not: {retry}"
+    );
     let last = match &known.last {
         Some((code, why, _)) => format!("{code} {}", shown_text(why, WORDS)),
         None => String::new(),
@@ -209,9 +240,7 @@ fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
             "untracked",
             "was taken: but the service named no task, so it can't be followed".to_owned(),
         )
-        .advised(
-            "look in the service's console for an import of this file's name and time; `supametas-sync retry` sends it again if it is not there",
-        ),
+        .advised(look),
         State::Failed { task, reason } => bad(
             "failed",
             format!(
@@ -235,12 +264,12 @@ fn ended_or_out(facts: &Facts, known: &Known) -> Explanation {
             "unconfirmed",
             format!("its answer was lost (attempt {attempt}): the service may have it or not"),
         )
-        .advised(format!("look in the service's console; if it is not there: {retry}")),
+        .advised(look),
         State::Lost { task } => bad(
             "lost",
             format!("was taken, but the service does not know its task {task} any more"),
         )
-        .advised(format!("look in the service's console; if it is not there: {retry}")),
+        .advised(look),
         State::Unsupported { reason, .. } => Explanation::new(
             Answer::Attention,
             "unsupported",
@@ -360,7 +389,7 @@ fn ledger_check(facts: &Facts, known: &Known) -> Check {
     let kind = known.state.kind();
     let said = match kind {
         StateKind::Queued => Said::NotYet,
-        kind if kind.needs_attention() => Said::No,
+        kind if kind.needs_attention() && known.resolved.is_none() => Said::No,
         _ => Said::Yes,
     };
     let doubt = if known.possible_duplicate {

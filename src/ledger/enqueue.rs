@@ -20,6 +20,7 @@ use super::work::Work;
 use crate::domain::ids::FileId;
 use crate::domain::lifecycle::Event;
 use crate::domain::media::Media;
+use crate::domain::resolution::{OnReturn, on_return};
 use crate::domain::state::{State, Tries};
 use crate::domain::time::Moment;
 use crate::domain::version::FileVersion;
@@ -317,18 +318,8 @@ fn come_back(
     file.may_be_incomplete = false;
     if matches!(file.state, State::Gone | State::Superseded { .. }) {
         // A sighting, like the first: the row is a new one in all but number.
-        file.changes += 1;
         let next = first_state(at);
-        work.conn
-            .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6)")?
-            .execute(params![
-                id.0,
-                file.changes,
-                at.now.0,
-                file.state.kind().as_str(),
-                next.kind().as_str(),
-                "it is there again",
-            ])?;
+        work.write_history(&mut file, next.kind(), None, "it is there again", at.now)?;
         file.state = next;
         file.source = None;
         file.seen_at = at.now;
@@ -336,7 +327,19 @@ fn come_back(
         work.store(&file)?;
         return Ok(true);
     }
-    // Whoever puts a rejected file back wants it tried again.
-    file.seen_at = at.now;
-    Ok(work.change(&mut file, &Event::Retry, at, policies)? == super::work::Changed::Went)
+    match on_return(file.state.kind()) {
+        OnReturn::Retry => {
+            file.seen_at = at.now;
+            let done = work.change(&mut file, &Event::Retry, at, policies)?;
+            Ok(done == super::work::Changed::Went)
+        }
+        OnReturn::NeedsAttention => {
+            let mut file = rows::load(work.conn, id)?;
+            file.resolved = None;
+            let state = file.state.kind();
+            work.write_history(&mut file, state, None, "its source is there again", at.now)?;
+            work.store(&file)?;
+            Ok(false)
+        }
+    }
 }

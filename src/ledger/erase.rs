@@ -8,7 +8,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::error::{Fail, LedgerError};
-use super::operator::{Selection, matching};
+use super::filter::{Selection, matching};
 use super::rows::{self, FileRecord, length};
 use super::work::{AWAITING, Work};
 use super::{Lane, Ledger};
@@ -89,19 +89,12 @@ impl Ledger {
     pub async fn rehearse_erase(&self, seen: Vec<FileRecord>) -> Result<Erased, LedgerError> {
         let mut all = Erased::default();
         for some in in_order(seen) {
-            let (tell, told) = std::sync::mpsc::channel();
-            let taken_back = self
-                .write(some.len() * 4, move |work| {
-                    let _ = tell.send(erase_all(work, some, Memory::Nothing)?);
-                    // An error is what has the writer take it back.
-                    Err::<(), _>(Fail::Refused(FileId(0), "a rehearsal".to_owned()))
+            let here = self
+                .rehearse(some.len() * 4, move |work| {
+                    erase_all(work, some, Memory::Nothing)
                 })
-                .await;
-            match (told.try_recv(), taken_back) {
-                (Ok(here), Err(LedgerError::Refused { .. })) => all.add(here),
-                (_, Err(error)) => return Err(error),
-                (_, Ok(())) => return Err(LedgerError::Closed),
-            }
+                .await?;
+            all.add(here);
         }
         Ok(all)
     }

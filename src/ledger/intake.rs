@@ -133,16 +133,18 @@ pub(super) const IDENTIFY: &str = "SELECT id FROM files WHERE folder = ?1 AND pa
 
 /// A version's number, and whether it is [`AGAIN`]. From two indices alone.
 pub(super) const KNOWN: &str = "SELECT f.id, EXISTS (SELECT 1 FROM files AS a \
-    INDEXED BY files_again WHERE a.id = f.id AND a.state IN ('gone', 'superseded')) \
+    INDEXED BY files_again WHERE a.id = f.id AND (a.state = 'gone' OR a.state = 'superseded' \
+    OR a.resolved = 'source-gone' OR a.resolved = 'excluded')) \
     FROM files AS f WHERE f.folder = ?1 AND f.path = ?2 \
     AND f.inode = ?4 AND f.size = ?5 AND f.mtime_ns = ?6 AND f.away = 0 \
     AND (f.dev = ?3 AND (f.born_ns = 0 OR ?7 = 0) OR f.born_ns = ?7 AND f.born_ns <> 0) \
     ORDER BY f.born_ns DESC LIMIT 1";
 
 /// Whether a version in the ledger is new to it all the same when seen again:
-/// it had gone, or been replaced, and is back.
+/// it had gone, or been replaced or excluded, and is back.
 pub(super) const AGAIN: &str = "SELECT 1 FROM files INDEXED BY files_again WHERE id = ?1 \
-    AND state IN ('gone', 'superseded')";
+    AND (state = 'gone' OR state = 'superseded' \
+    OR resolved = 'source-gone' OR resolved = 'excluded')";
 
 pub(super) const UNSORTED: &str = "SELECT f.id, fo.name, f.path, f.dev, f.inode, f.size, \
     f.mtime_ns, f.born_ns, f.not_before FROM files AS f INDEXED BY files_unsorted \

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use rusqlite::{Connection, params_from_iter};
 
 use super::error::{Fail, LedgerError};
-use super::operator::{Filter, list_sql, parts};
+use super::filter::{Filter, list_sql, parts};
 use super::rows::{self, COLUMNS, FileRecord};
 use super::{Lane, Ledger};
 use crate::domain::ids::FileId;

@@ -20,14 +20,17 @@
 //!
 //! Must not: read a clock, touch a source, or talk to the service.
 
+mod attention;
 mod backup;
 mod clock;
+mod columns;
 mod copies;
 mod due;
 mod enqueue;
 mod erase;
 mod error;
 mod file_checks;
+mod filter;
 mod foreign;
 mod gates;
 mod growth;
@@ -69,11 +72,13 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+pub use attention::{Acknowledge, Acknowledged};
 pub use backup::{BackupError, backup, compact, unused};
 pub use due::Pending;
 pub use erase::{Erased, Memory};
 pub use error::{Concern, LedgerError};
 pub use file_checks::Suspect;
+pub use filter::{Attention, Filter, Selection};
 pub use gates::{Fingerprints, Gates};
 pub use halts::Resumed;
 pub use intake::{
@@ -83,7 +88,7 @@ pub use last_byte::LastByte;
 pub use lock::{is_owned, lock_path, owner};
 pub use log_size::LongLog;
 pub use notices::{About, Notice};
-pub use operator::{AttemptRecord, Count, FileStory, Filter, HistoryRecord, Retried, Selection};
+pub use operator::{AttemptRecord, Count, FileStory, HistoryRecord, Retried};
 pub use place::{Outside, Seen};
 pub use policies::Policies;
 pub use questions::{Met, SentBefore};
@@ -353,6 +358,29 @@ impl Ledger {
         F: FnOnce(&mut Work<'_>) -> Result<T, Fail> + Send + 'static,
     {
         self.write_in(weight, false, work).await
+    }
+
+    /// Does `work`, gives its answer, and takes back what it wrote: what would be
+    /// answered, and what will be, can't differ.
+    async fn rehearse<T, F>(&self, weight: usize, work: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Work<'_>) -> Result<T, Fail> + Send + 'static,
+    {
+        let (tell, told) = std::sync::mpsc::channel();
+        let taken_back = self
+            .write(weight, move |all| {
+                let _ = tell.send(work(all)?);
+                // An error is what has the writer take it back.
+                let nobody = crate::domain::ids::FileId(0);
+                Err::<(), _>(Fail::Refused(nobody, "a rehearsal".to_owned()))
+            })
+            .await;
+        match (told.try_recv(), taken_back) {
+            (Ok(answer), Err(LedgerError::Refused { .. })) => Ok(answer),
+            (_, Err(error)) => Err(error),
+            (_, Ok(())) => Err(LedgerError::Closed),
+        }
     }
 
     /// The same before whatever else waits, in a transaction that takes nothing

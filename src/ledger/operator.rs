@@ -3,23 +3,23 @@
 //! Commands use these beside a running daemon; the daemon's status page does
 //! too. Must not: be used on the way of a file.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, params, params_from_iter};
+use rusqlite::{Connection, params};
 
 use super::error::{Fail, LedgerError};
+use super::filter::{Attention, Selection};
 use super::growth;
-use super::intake::{folder_number, limit_of};
+use super::intake::folder_number;
 use super::policies::Policies;
 use super::rows::{self, COLUMNS, FileRecord, NAMES};
 use super::work::{Changed, Work};
 use super::{Lane, Ledger};
 use crate::domain::answer::Code;
-use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName, TaskId};
+use crate::domain::ids::{AttemptId, FileId, FolderName, TaskId};
 use crate::domain::lifecycle::{Event, SourceAction};
+use crate::domain::resolution::ResolutionKind;
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::{Moment, Timestamp};
 
@@ -40,46 +40,17 @@ pub struct Count {
     pub files: u64,
     /// Their sizes together.
     pub bytes: u64,
+    /// Of those that need nobody any more: how many, by how that came.
+    pub resolved: BTreeMap<ResolutionKind, u64>,
 }
 
-/// Which files are meant. Everything that is set must hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter {
-    /// In one of these states; empty: in any.
-    pub states: Vec<StateKind>,
-    /// Of this folder.
-    pub folder: Option<FolderName>,
-    /// Of this dataset.
-    pub dataset: Option<DatasetName>,
-    /// The latest answer about it had this code.
-    pub code: Option<String>,
-    /// Its state changed at this time or later.
-    pub since: Option<Timestamp>,
-    /// Its state changed at this time or earlier.
-    pub until: Option<Timestamp>,
-    /// The path in the folder: with `*`, `?` or `[` a pattern for all of it
-    /// (`*` crosses `/`), else a part of it. Case counts.
-    pub name: Option<String>,
-    /// Beside those in `states`, which name no submitted ones: files whose task has
-    /// been in a state that is not documented since this time or longer.
-    pub unknown_since: Option<Timestamp>,
-    /// At most so many.
-    pub limit: usize,
-}
-
-impl Default for Filter {
-    fn default() -> Filter {
-        Filter {
-            states: Vec::new(),
-            folder: None,
-            dataset: None,
-            code: None,
-            since: None,
-            until: None,
-            name: None,
-            unknown_since: None,
-            limit: usize::MAX,
+impl Count {
+    /// How many of them need a person.
+    pub fn needing_attention(&self) -> u64 {
+        if !self.state.needs_attention() {
+            return 0;
         }
+        self.files.saturating_sub(self.resolved.values().sum())
     }
 }
 
@@ -152,16 +123,6 @@ pub struct HistoryRecord {
     pub code: Option<Code>,
     /// Why; may hold whatever characters the service sent.
     pub why: String,
-}
-
-/// Which files are meant.
-#[derive(Debug, Clone)]
-pub enum Selection {
-    /// These.
-    Ids(Vec<FileId>),
-    /// Those that match. For a retry, without states: those that need
-    /// attention.
-    Matching(Filter),
 }
 
 /// What became of a retry.
@@ -262,22 +223,11 @@ impl Ledger {
         let mut all = Retried::default();
         for some in self.to_retry(which).await?.chunks(RETRIED_AT_ONCE) {
             let (some, policies) = (some.to_vec(), no_policies());
-            let (tell, told) = std::sync::mpsc::channel();
-            let taken_back = self
-                .write(some.len(), move |work| {
-                    let _ = tell.send(retry_all(work, some, at, &policies)?);
-                    // An error is what has the writer take it back.
-                    Err::<(), _>(Fail::Refused(FileId(0), "a rehearsal".to_owned()))
-                })
-                .await;
-            match (told.try_recv(), taken_back) {
-                (Ok(here), Err(LedgerError::Refused { .. })) => {
-                    all.retried.extend(here.retried);
-                    all.refused.extend(here.refused);
-                }
-                (_, Err(error)) => return Err(error),
-                (_, Ok(())) => return Err(LedgerError::Closed),
-            }
+            let here = self
+                .rehearse(some.len(), move |work| retry_all(work, some, at, &policies))
+                .await?;
+            all.retried.extend(here.retried);
+            all.refused.extend(here.refused);
         }
         Ok(all)
     }
@@ -287,6 +237,7 @@ impl Ledger {
             Selection::Matching(mut filter) if filter.states.is_empty() => {
                 filter.states = StateKind::ALL.into_iter().collect();
                 filter.states.retain(|state| state.retried_unnamed());
+                filter.attention = Some(Attention::Needed);
                 self.selected(Selection::Matching(filter)).await
             }
             which => self.selected(which).await,
@@ -364,136 +315,36 @@ pub(super) fn versions_sql() -> String {
     format!("SELECT {COLUMNS} FROM files AS f {NAMES} WHERE f.folder = ?1 AND f.path = ?2")
 }
 
-/// How the files of one state are found: the index that holds them, and the
-/// order in which it does. The condition repeats the index's own, as SQLite
-/// must see that the one follows from the other.
-fn by_state(state: StateKind) -> (&'static str, String, &'static str) {
-    let is = format!("f.state = '{state}'");
-    match state {
-        StateKind::Queued => ("files_waiting", is, "f.not_before, f.id"),
-        StateKind::Uploading => ("files_uploading", is, "f.id"),
-        StateKind::Submitted => ("files_polls", is, "f.dataset, f.next_poll, f.id"),
-        _ => (
-            "files_ended",
-            format!(
-                "{is} AND f.state <> 'queued' AND f.state <> 'uploading' \
-                 AND f.state <> 'submitted'"
-            ),
-            "f.changed_at DESC, f.id DESC",
-        ),
-    }
-}
-
-/// The query for one state, and its parameters.
-pub(super) fn list_sql(what: &str, state: StateKind, filter: &Filter) -> (String, Vec<Value>) {
-    let (index, mut wanted, order) = by_state(state);
-    let mut values: Vec<Value> = Vec::new();
-    let mut and = |condition: &str, value: Value| {
-        values.push(value);
-        let at = format!("?{}", values.len());
-        wanted.push_str(" AND ");
-        wanted.push_str(&condition.replace("{}", &at));
-    };
-    if let Some(folder) = &filter.folder {
-        let is = "f.folder = (SELECT id FROM folders WHERE name = {})";
-        and(is, folder.0.clone().into());
-    }
-    if let Some(dataset) = &filter.dataset {
-        let is = "f.dataset = (SELECT id FROM datasets WHERE name = {})";
-        and(is, dataset.0.clone().into());
-    }
-    if let Some(code) = &filter.code {
-        and("f.last_code = {}", code.clone().into());
-    }
-    if let Some(since) = filter.since {
-        and("f.changed_at >= {}", since.0.into());
-    }
-    if let Some(until) = filter.until {
-        and("f.changed_at <= {}", until.0.into());
-    }
-    if let Some(since) = filter.unknown_since
-        && state == StateKind::Submitted
-    {
-        and("f.unknown_since <= {}", since.0.into());
-    }
-    if let Some(name) = &filter.name {
-        if name.contains(['*', '?', '[']) {
-            and("CAST(f.path AS TEXT) GLOB {}", name.clone().into());
-        } else {
-            // Blobs, byte by byte: names need not be UTF-8.
-            and("instr(f.path, {}) > 0", name.clone().into_bytes().into());
-        }
-    }
-    values.push(limit_of(filter.limit).into());
-    let limit = values.len();
-    let sql = format!(
-        "SELECT {what} FROM files AS f INDEXED BY {index} {NAMES} WHERE {wanted} \
-         ORDER BY {order} LIMIT ?{limit}"
-    );
-    (sql, values)
-}
-
-fn states(filter: &Filter) -> Vec<StateKind> {
-    let mut states = match filter.states.as_slice() {
-        [] => StateKind::ALL.to_vec(),
-        some => some.to_vec(),
-    };
-    states.sort_unstable();
-    states.dedup();
-    states
-}
-
-/// What is to be looked through: each state, and what must hold there.
-pub(super) fn parts(filter: &Filter) -> Vec<(StateKind, Cow<'_, Filter>)> {
-    let states = states(filter);
-    let mut parts: Vec<_> = states
-        .into_iter()
-        .map(|s| (s, Cow::Borrowed(filter)))
-        .collect();
-    let followed = |(state, _): &(StateKind, _)| *state == StateKind::Submitted;
-    if filter.unknown_since.is_some() && !parts.iter().any(followed) {
-        let only = Filter {
-            states: vec![StateKind::Submitted],
-            ..filter.clone()
-        };
-        parts.push((StateKind::Submitted, Cow::Owned(only)));
-    }
-    parts
-}
-
-/// The numbers of the files that match: there may be many.
-pub(super) fn matching(conn: &Connection, filter: &Filter) -> Result<Vec<FileId>, Fail> {
-    let mut found = Vec::new();
-    for (state, filter) in parts(filter) {
-        let (sql, values) = list_sql("f.id", state, &filter);
-        let mut statement = conn.prepare(&sql)?;
-        let rows = statement.query_map(params_from_iter(values), |row| row.get(0).map(FileId))?;
-        for id in rows {
-            found.push(id?);
-        }
-    }
-    found.sort_unstable();
-    found.truncate(filter.limit);
-    Ok(found)
-}
-
 pub(super) fn counts(conn: &Connection) -> Result<Vec<Count>, Fail> {
     let mut statement = conn.prepare_cached(
-        "SELECT fo.name, c.state, c.files, c.bytes FROM counts AS c \
+        "SELECT fo.name, c.state, c.files, c.bytes, c.resolved FROM counts AS c \
          CROSS JOIN folders AS fo ON fo.id = c.folder WHERE c.files > 0 ORDER BY fo.name",
     )?;
     let mut rows = statement.query([])?;
-    let mut counts = Vec::new();
+    let mut counts: BTreeMap<(FolderName, StateKind), Count> = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        counts.push(Count {
-            folder: FolderName(row.get(0)?),
-            state: kind(&row.get::<_, String>(1)?)?,
-            files: row.get::<_, i64>(2)?.max(0).unsigned_abs(),
-            bytes: row.get::<_, i64>(3)?.max(0).unsigned_abs(),
+        let folder = FolderName(row.get(0)?);
+        let state = kind(&row.get::<_, String>(1)?)?;
+        let files = row.get::<_, i64>(2)?.max(0).unsigned_abs();
+        let resolved: String = row.get(4)?;
+        let key = (folder.clone(), state);
+        let count = counts.entry(key).or_insert_with(|| Count {
+            folder,
+            state,
+            files: 0,
+            bytes: 0,
+            resolved: BTreeMap::new(),
         });
+        count.files += files;
+        count.bytes += row.get::<_, i64>(3)?.max(0).unsigned_abs();
+        if !resolved.is_empty() {
+            let how: ResolutionKind = resolved
+                .parse()
+                .map_err(|error| Fail::BadRow(format!("{error}")))?;
+            count.resolved.insert(how, files);
+        }
     }
-    counts.sort_by(|a, b| (&a.folder, a.state).cmp(&(&b.folder, b.state)));
-    Ok(counts)
+    Ok(counts.into_values().collect())
 }
 
 fn kind(text: &str) -> Result<StateKind, Fail> {

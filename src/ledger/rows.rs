@@ -6,12 +6,15 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
+use super::columns::{StateColumns, resolution_columns, resolved, state_of};
+pub(super) use super::columns::{bounded, columns_of};
 use super::error::Fail;
 use crate::domain::answer::Code;
-use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName, TaskId};
+use crate::domain::ids::{DatasetName, FileId, FolderName};
 use crate::domain::lifecycle::SourceAction;
 use crate::domain::media::Media;
 use crate::domain::refusal::ReasonKind;
+use crate::domain::resolution::Resolved;
 use crate::domain::state::{Polls, State, StateKind, Tries};
 use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
@@ -21,9 +24,6 @@ pub type ContentHash = [u8; 32];
 
 /// What tells one set of import options from another.
 pub type OptionsPrint = [u8; 16];
-
-/// Longest text from outside that is kept, in bytes.
-pub(super) const MAX_TEXT: usize = 2048;
 
 /// Everything that the ledger holds about one version of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +67,8 @@ pub struct FileRecord {
     /// How many versions of its path, with this one, have had to wait for
     /// `reimport_after`; 0: it did not.
     pub reimports: u32,
+    /// How it stopped needing a person, if it has.
+    pub resolved: Option<Resolved>,
 }
 
 /// The latest query about a task.
@@ -128,160 +130,6 @@ impl FileRecord {
     }
 }
 
-/// The columns that belong to the state.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct StateColumns {
-    pub not_before: Option<i64>,
-    pub attempt: Option<i64>,
-    pub last_byte: Option<bool>,
-    pub task: Option<String>,
-    pub next_poll: Option<i64>,
-    pub polls: Option<Polls>,
-    pub tries: Option<Tries>,
-    pub reason: Option<String>,
-    pub reason_kind: Option<ReasonKind>,
-    pub code: Option<String>,
-    pub duplicate_of: Option<i64>,
-    pub superseded_by: Option<i64>,
-}
-
-/// A state as columns.
-pub(super) fn columns_of(state: &State) -> StateColumns {
-    let none = StateColumns::default();
-    match state {
-        State::Queued { not_before, tries } => StateColumns {
-            not_before: Some(not_before.0),
-            tries: Some(*tries),
-            ..none
-        },
-        State::Uploading {
-            attempt,
-            last_byte_sent,
-            tries,
-        } => StateColumns {
-            attempt: Some(attempt.0),
-            last_byte: Some(*last_byte_sent),
-            tries: Some(*tries),
-            ..none
-        },
-        State::Submitted {
-            task,
-            next_poll,
-            polls,
-            tries,
-        } => StateColumns {
-            task: Some(task.as_str().to_owned()),
-            next_poll: Some(next_poll.0),
-            polls: Some(*polls),
-            tries: Some(*tries),
-            ..none
-        },
-        State::Succeeded { task } | State::Cancelled { task } | State::Lost { task } => {
-            StateColumns {
-                task: Some(task.as_str().to_owned()),
-                ..none
-            }
-        }
-        State::Failed { task, reason } => StateColumns {
-            task: Some(task.as_str().to_owned()),
-            reason: Some(bounded(reason).to_owned()),
-            ..none
-        },
-        State::Rejected { code } | State::Exhausted { code } => StateColumns {
-            code: Some(code.as_str().to_owned()),
-            ..none
-        },
-        State::Unconfirmed { attempt } => StateColumns {
-            attempt: Some(attempt.0),
-            ..none
-        },
-        State::Unsupported { kind, reason } => StateColumns {
-            reason: Some(bounded(reason).to_owned()),
-            reason_kind: Some(*kind),
-            ..none
-        },
-        State::Duplicate { of } => StateColumns {
-            duplicate_of: Some(of.0),
-            ..none
-        },
-        State::Superseded { by } => StateColumns {
-            superseded_by: Some(by.0),
-            ..none
-        },
-        State::Untracked | State::Gone => none,
-    }
-}
-
-/// Columns as a state. The CHECKs of the schema let nothing else in; a row
-/// that still misses something was written by another hand.
-pub(super) fn state_of(kind: StateKind, c: StateColumns) -> Result<State, Fail> {
-    fn has<T>(kind: StateKind, name: &str, value: Option<T>) -> Result<T, Fail> {
-        value.ok_or_else(|| Fail::BadRow(format!("a file is {kind} and has no {name}")))
-    }
-    let task = |text: Option<String>| {
-        let text = has(kind, "task", text)?;
-        TaskId::new(&text).ok_or_else(|| Fail::BadRow(format!("{text:?} is no task ID")))
-    };
-    let code = |text: Option<String>| has(kind, "code", text).map(|text| Code::service(&text));
-    Ok(match kind {
-        StateKind::Queued => State::Queued {
-            not_before: Timestamp(has(kind, "not_before", c.not_before)?),
-            tries: has(kind, "tries", c.tries)?,
-        },
-        StateKind::Uploading => State::Uploading {
-            attempt: AttemptId(has(kind, "attempt", c.attempt)?),
-            last_byte_sent: has(kind, "last_byte", c.last_byte)?,
-            tries: has(kind, "tries", c.tries)?,
-        },
-        StateKind::Submitted => State::Submitted {
-            task: task(c.task)?,
-            next_poll: Timestamp(has(kind, "next_poll", c.next_poll)?),
-            polls: has(kind, "polls", c.polls)?,
-            tries: has(kind, "tries", c.tries)?,
-        },
-        StateKind::Succeeded => State::Succeeded {
-            task: task(c.task)?,
-        },
-        StateKind::Failed => State::Failed {
-            task: task(c.task)?,
-            reason: has(kind, "reason", c.reason)?,
-        },
-        StateKind::Cancelled => State::Cancelled {
-            task: task(c.task)?,
-        },
-        StateKind::Untracked => State::Untracked,
-        StateKind::Rejected => State::Rejected {
-            code: code(c.code)?,
-        },
-        StateKind::Exhausted => State::Exhausted {
-            code: code(c.code)?,
-        },
-        StateKind::Unconfirmed => State::Unconfirmed {
-            attempt: AttemptId(has(kind, "attempt", c.attempt)?),
-        },
-        StateKind::Lost => State::Lost {
-            task: task(c.task)?,
-        },
-        StateKind::Unsupported => State::Unsupported {
-            // A ledger of an earlier program has no word for it.
-            kind: c.reason_kind.unwrap_or(ReasonKind::Unlisted),
-            reason: has(kind, "reason", c.reason)?,
-        },
-        StateKind::Duplicate => State::Duplicate {
-            of: FileId(has(kind, "original", c.duplicate_of)?),
-        },
-        StateKind::Superseded => State::Superseded {
-            by: FileId(has(kind, "newer version", c.superseded_by)?),
-        },
-        StateKind::Gone => State::Gone,
-    })
-}
-
-/// At most [`MAX_TEXT`] bytes, cut between characters.
-pub(super) fn bounded(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_TEXT)]
-}
-
 /// SQLite keeps signed numbers: the same 64 bits.
 pub(super) fn bits(number: u64) -> i64 {
     number.cast_signed()
@@ -325,7 +173,8 @@ pub(super) const COLUMNS: &str = "f.id, fo.name, da.name, f.path, f.dev, f.inode
     f.duplicate_of, f.superseded_by, f.awaiting, f.possible_duplicate, f.last_code, f.last_why, \
     f.poll_at, f.poll_code, f.poll_message, f.poll_count, f.source_action, f.source_due, \
     f.source_target, f.source_done, f.source_note, f.seen_at, f.changed_at, f.changes, \
-    f.reason_kind, f.may_be_incomplete, f.reimports, f.unknown_since";
+    f.reason_kind, f.may_be_incomplete, f.reimports, f.unknown_since, f.resolved, \
+    f.resolved_at, f.resolved_who, f.resolved_why, f.resolved_by";
 
 /// Behind `FROM files AS f …`. CROSS, so that SQLite never begins with these.
 pub(super) const NAMES: &str = "CROSS JOIN folders AS fo ON fo.id = f.folder \
@@ -408,6 +257,7 @@ pub(super) fn record(row: &Row<'_>) -> Result<FileRecord, Fail> {
         changes: row.get(45)?,
         may_be_incomplete: row.get(47)?,
         reimports: row.get(48)?,
+        resolved: resolved(row, 50)?,
     })
 }
 
@@ -514,8 +364,11 @@ pub(super) fn store(conn: &Connection, file: &FileRecord, dataset: i64) -> Resul
          poll_code = ?29, poll_message = ?30, poll_count = ?31, source_action = ?32, \
          source_due = ?33, source_target = ?34, source_done = ?35, source_note = ?36, \
          seen_at = ?37, changed_at = ?38, changes = ?39, away = ?40, reason_kind = ?41, \
-         may_be_incomplete = ?42, reimports = ?43, unknown_since = ?44 WHERE id = ?1",
+         may_be_incomplete = ?42, reimports = ?43, unknown_since = ?44, resolved = ?45, \
+         resolved_at = ?46, resolved_who = ?47, resolved_why = ?48, resolved_by = ?49 \
+         WHERE id = ?1",
     )?;
+    let (who, why, by) = resolution_columns(file.resolved.as_ref());
     statement.execute(params![
         file.id.0,
         dataset,
@@ -564,6 +417,11 @@ pub(super) fn store(conn: &Connection, file: &FileRecord, dataset: i64) -> Resul
             .as_ref()
             .and_then(|p| p.unknown_since)
             .map(|t| t.0),
+        file.resolved.as_ref().map(|r| r.how.kind().as_str()),
+        file.resolved.as_ref().map(|r| r.at.0),
+        who,
+        why,
+        by,
     ])?;
     Ok(())
 }

@@ -123,6 +123,13 @@ CREATE TABLE files (
     attempts_dropped INTEGER NOT NULL DEFAULT 0,
     -- how many versions of the path, with this one, have waited for `reimport_after`
     reimports INTEGER NOT NULL DEFAULT 0,
+    -- how it stopped needing a person (`domain::resolution`); NULL: it has not, or never did
+    resolved TEXT CHECK (resolved = 'acknowledged' OR resolved = 'newer-version'
+        OR resolved = 'source-gone' OR resolved = 'excluded'),
+    resolved_at INTEGER,
+    resolved_who TEXT,
+    resolved_why TEXT,
+    resolved_by INTEGER,
 
     UNIQUE (folder, path, inode, size, mtime_ns, away, born_ns, dev),
     CHECK ((state = 'queued') = (not_before IS NOT NULL)),
@@ -148,7 +155,14 @@ CREATE TABLE files (
     CHECK (media IS NOT NULL OR state NOT IN ('uploading', 'submitted')),
     CHECK (away = 0 OR source_done = 'moved' OR source_done = 'deleted'),
     CHECK ((source_action IS NULL) = (source_due IS NULL)),
-    CHECK (source_action IS NOT NULL OR (source_target IS NULL AND source_done IS NULL))
+    CHECK (source_action IS NOT NULL OR (source_target IS NULL AND source_done IS NULL)),
+    CHECK (resolved IS NULL OR state = 'failed' OR state = 'untracked' OR state = 'rejected'
+        OR state = 'exhausted' OR state = 'unconfirmed' OR state = 'lost'
+        OR state = 'unsupported' OR state = 'submitted'),
+    CHECK ((resolved IS NULL) = (resolved_at IS NULL)),
+    CHECK ((resolved IS 'acknowledged') = (resolved_who IS NOT NULL)),
+    CHECK (resolved_why IS NULL OR resolved = 'acknowledged'),
+    CHECK ((resolved IS 'newer-version') = (resolved_by IS NOT NULL))
 ) STRICT;
 
 -- pick: what is due on a route, big and small apart
@@ -174,7 +188,8 @@ CREATE INDEX files_duplicates ON files (duplicate_of) WHERE state = 'duplicate';
 CREATE INDEX files_sources ON files (source_due, id)
     WHERE source_action IS NOT NULL AND source_done IS NULL;
 -- versions that are in the ledger and still new to it when seen again
-CREATE INDEX files_again ON files (id) WHERE state IN ('gone', 'superseded');
+CREATE INDEX files_again ON files (id) WHERE (state = 'gone' OR state = 'superseded'
+    OR resolved = 'source-gone' OR resolved = 'excluded');
 -- lists for people
 CREATE INDEX files_ended ON files (state, changed_at, id)
     WHERE state <> 'queued' AND state <> 'uploading' AND state <> 'submitted';
@@ -230,33 +245,36 @@ CREATE TABLE gates (
     CHECK ((streak_code IS NULL) = (streak_files IS NULL))
 ) STRICT, WITHOUT ROWID;
 
--- how many files of a folder are in a state, kept by triggers: it costs the same at ten million
--- rows, and is right whoever writes
+-- how many files of a folder are in a state, and how those that need nobody any more stopped
+-- needing one (else ''), kept by triggers: it costs the same at ten million rows, and is right
+-- whoever writes
 CREATE TABLE counts (
     folder INTEGER NOT NULL REFERENCES folders(id),
     state TEXT NOT NULL,
+    resolved TEXT NOT NULL,
     files INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
-    PRIMARY KEY (folder, state)
+    PRIMARY KEY (folder, state, resolved)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER files_come AFTER INSERT ON files BEGIN
-    INSERT INTO counts VALUES (NEW.folder, NEW.state, 1, NEW.size)
+    INSERT INTO counts VALUES (NEW.folder, NEW.state, ifnull(NEW.resolved, ''), 1, NEW.size)
         ON CONFLICT DO UPDATE SET files = files + 1, bytes = bytes + NEW.size;
 END;
-CREATE TRIGGER files_move AFTER UPDATE OF state ON files WHEN NEW.state <> OLD.state BEGIN
+CREATE TRIGGER files_move AFTER UPDATE OF state, resolved ON files
+WHEN NEW.state <> OLD.state OR NEW.resolved IS NOT OLD.resolved BEGIN
     UPDATE counts SET files = files - 1, bytes = bytes - OLD.size
-        WHERE folder = OLD.folder AND state = OLD.state;
-    INSERT INTO counts VALUES (NEW.folder, NEW.state, 1, NEW.size)
+        WHERE folder = OLD.folder AND state = OLD.state AND resolved = ifnull(OLD.resolved, '');
+    INSERT INTO counts VALUES (NEW.folder, NEW.state, ifnull(NEW.resolved, ''), 1, NEW.size)
         ON CONFLICT DO UPDATE SET files = files + 1, bytes = bytes + NEW.size;
 END;
 CREATE TRIGGER files_grow AFTER UPDATE OF size ON files WHEN NEW.size <> OLD.size BEGIN
     UPDATE counts SET bytes = bytes + NEW.size - OLD.size
-        WHERE folder = NEW.folder AND state = NEW.state;
+        WHERE folder = NEW.folder AND state = NEW.state AND resolved = ifnull(NEW.resolved, '');
 END;
 CREATE TRIGGER files_leave AFTER DELETE ON files BEGIN
     UPDATE counts SET files = files - 1, bytes = bytes - OLD.size
-        WHERE folder = OLD.folder AND state = OLD.state;
+        WHERE folder = OLD.folder AND state = OLD.state AND resolved = ifnull(OLD.resolved, '');
 END;
 
 -- what an operator has paused: `all`, `dataset:NAME`, `folder:NAME` or `route:FOLDER/MEDIA`

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 
 use super::due::{Pending, pending};
 use super::error::{Fail, LedgerError};
-use super::operator::{Count, Filter, counts, list_sql};
+use super::filter::{Filter, list_sql};
+use super::operator::{Count, counts};
 use super::rows::{self, FileRecord};
 use super::sources::{StaysPut, stay_put};
 use super::thread::Write;
@@ -88,7 +89,8 @@ fn changing_sql() -> String {
 }
 
 pub(super) const UNKNOWN: &str = "SELECT count(*) FROM files INDEXED BY files_unknown \
-    WHERE state = 'submitted' AND unknown_since IS NOT NULL AND unknown_since <= ?1";
+    WHERE state = 'submitted' AND unknown_since IS NOT NULL AND unknown_since <= ?1 \
+    AND resolved IS NULL";
 
 fn unknown(conn: &Connection, now: Timestamp) -> Result<u64, Fail> {
     let before = now.minus(UNKNOWN_FOR);

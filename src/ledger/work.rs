@@ -21,9 +21,10 @@ use crate::domain::answer::Code;
 use crate::domain::error_table::{Scope, Verdict};
 use crate::domain::halt::Halts;
 use crate::domain::ids::{DatasetName, FileId, FolderName};
-use crate::domain::lifecycle::{Event, Step, original_end, step};
-use crate::domain::state::State;
-use crate::domain::time::Moment;
+use crate::domain::lifecycle::{Event, OriginalEnd, Step, original_end, step};
+use crate::domain::resolution::{Resolution, Resolved, is_good_end};
+use crate::domain::state::{State, StateKind};
+use crate::domain::time::{Moment, Timestamp};
 
 /// How long the source of a rejected file stays where it is, if its rejection
 /// may yet turn out to be the route's fault: a file that was moved away can't
@@ -181,6 +182,10 @@ impl Work<'_> {
             original_end(&file.state).is_some() && original_end(&go.next).is_none();
         file.state = go.next;
         file.changed_at = at.now;
+        if moved {
+            // What was said of the former end does not hold for this one.
+            file.resolved = None;
+        }
         file.possible_duplicate |= go.possible_duplicate;
         if let Event::Judged(judgement) = event {
             file.last_code = Some(judgement.code.clone());
@@ -209,7 +214,14 @@ impl Work<'_> {
             // What was to become of the source belonged to the old end.
             file.source = None;
         }
-        if task_goes_on {
+        if moved && file.state.kind().needs_attention() {
+            self.resolve_by_newer(file, at.now)?;
+        }
+        let documented_again = task_goes_on && file.resolved.is_some() && !is_unknown(file);
+        if documented_again {
+            file.resolved = None;
+        }
+        if task_goes_on && !documented_again {
             tasks::store_followed(self.conn, file)?;
         } else {
             self.store(file)?;
@@ -221,6 +233,9 @@ impl Work<'_> {
                 .execute([file.id.0])?;
         } else if moved && original_end(&file.state).is_some() {
             self.tell_duplicates(file.id, at, policies)?;
+        }
+        if is_good_end(file.state.kind(), imported(event)) {
+            self.resolve_older(file, at.now)?;
         }
         Ok(Changed::Went)
     }
@@ -275,6 +290,63 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Records that a file needs nobody any more, and how. Its state stays.
+    pub fn resolve(
+        &mut self,
+        file: &mut FileRecord,
+        how: Resolution,
+        now: Timestamp,
+    ) -> Result<(), Fail> {
+        self.note_resolved(file, how, now)?;
+        self.store(file)
+    }
+
+    /// The same without writing the row.
+    fn note_resolved(
+        &mut self,
+        file: &mut FileRecord,
+        how: Resolution,
+        now: Timestamp,
+    ) -> Result<(), Fail> {
+        let (state, why) = (file.state.kind(), how.to_string());
+        file.resolved = Some(Resolved { at: now, how });
+        self.write_history(file, state, None, bounded(&why), now)
+    }
+
+    /// Earlier versions of the path of a file that came to a good end.
+    fn resolve_older(&mut self, good: &FileRecord, now: Timestamp) -> Result<(), Fail> {
+        let folder = self.folder(&good.folder)?;
+        let ids: Vec<i64> = {
+            let mut statement = self.conn.prepare_cached(OLDER_UNRESOLVED)?;
+            let path = params![folder, good.version.path, good.id.0, good.seen_at.0];
+            let rows = statement.query_map(path, |row| row.get(0))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        for id in ids {
+            let mut file = rows::load(self.conn, FileId(id))?;
+            self.resolve(&mut file, Resolution::NewerVersion(good.id), now)?;
+        }
+        Ok(())
+    }
+
+    /// A bad end that comes after a newer version of the path has come to a good
+    /// one. The row is written by the caller.
+    fn resolve_by_newer(&mut self, file: &mut FileRecord, now: Timestamp) -> Result<(), Fail> {
+        let folder = self.folder(&file.folder)?;
+        let newer: Option<i64> = self
+            .conn
+            .prepare_cached(NEWER_GOOD)?
+            .query_row(
+                params![folder, file.version.path, file.id.0, file.seen_at.0],
+                |row| row.get(0),
+            )
+            .optional()?;
+        match newer {
+            Some(by) => self.note_resolved(file, Resolution::NewerVersion(FileId(by)), now),
+            None => Ok(()),
+        }
+    }
+
     fn record(
         &mut self,
         file: &mut FileRecord,
@@ -282,22 +354,34 @@ impl Work<'_> {
         event: &Event,
         at: Moment,
     ) -> Result<(), Fail> {
-        file.changes += 1;
         let (code, mut why) = reason(event);
         // The first answers of a file are not worth a look.
-        if let Some(code) = code.filter(|_| file.changes > 3)
+        if let Some(code) = code.filter(|_| file.changes > 2)
             && growth::was_told(self.conn, file.id, code)?
         {
             why = "";
         }
+        self.write_history(file, next.kind(), code, why, at.now)
+    }
+
+    /// Writes one change into the history of a file.
+    pub fn write_history(
+        &mut self,
+        file: &mut FileRecord,
+        next: StateKind,
+        code: Option<&Code>,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), Fail> {
+        file.changes += 1;
         self.conn
             .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
             .execute(params![
                 file.id.0,
                 file.changes,
-                at.now.0,
+                now.0,
                 file.state.kind().as_str(),
-                next.kind().as_str(),
+                next.as_str(),
                 code.map(Code::as_str),
                 why,
             ])?;
@@ -312,6 +396,19 @@ pub(super) const AWAITING: &str = "SELECT id FROM files INDEXED BY files_awaitin
 pub(super) const AWAIT_AGAIN: &str = "UPDATE files INDEXED BY files_duplicates SET awaiting = 1 \
     WHERE state = 'duplicate' AND duplicate_of = ?1";
 
+/// Versions of a path before one (?3, seen at ?4) that need a person.
+pub(super) const OLDER_UNRESOLVED: &str = "SELECT id FROM files \
+    WHERE folder = ?1 AND path = ?2 AND id <> ?3 AND resolved IS NULL \
+    AND (seen_at, id) < (?4, ?3) AND (state = 'failed' OR state = 'untracked' \
+    OR state = 'rejected' OR state = 'exhausted' OR state = 'unconfirmed' OR state = 'lost' \
+    OR state = 'unsupported')";
+
+/// The versions of a path after one (?3, seen at ?4) that came to a good end.
+pub(super) const NEWER_GOOD: &str = "SELECT f.id FROM files AS f \
+    WHERE f.folder = ?1 AND f.path = ?2 AND f.id <> ?3 AND (f.seen_at, f.id) > (?4, ?3) \
+    AND (f.state = 'succeeded' OR f.state = 'duplicate' AND EXISTS (SELECT 1 FROM files AS o \
+        WHERE o.id = f.duplicate_of AND o.state = 'succeeded')) LIMIT 1";
+
 fn interned(conn: &Connection, table: &str, name: &str) -> Result<i64, Fail> {
     let known = conn
         .prepare_cached(&format!("SELECT id FROM {table} WHERE name = ?1"))?
@@ -323,6 +420,23 @@ fn interned(conn: &Connection, table: &str, name: &str) -> Result<i64, Fail> {
     conn.prepare_cached(&format!("INSERT INTO {table} (name) VALUES (?1)"))?
         .execute([name])?;
     Ok(conn.last_insert_rowid())
+}
+
+/// Whether the task of a file is in a state that is not documented.
+fn is_unknown(file: &FileRecord) -> bool {
+    let poll = file.poll.as_ref();
+    poll.is_some_and(|poll| poll.unknown_since.is_some())
+}
+
+/// Whether what has happened to a duplicate is that its original is imported.
+fn imported(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::SameAs { imported: true, .. }
+            | Event::OriginalEnded {
+                how: OriginalEnd::Imported
+            }
+    )
 }
 
 fn source_wait(event: &Event) -> Duration {
@@ -352,6 +466,11 @@ fn reason(event: &Event) -> (Option<&Code>, &str) {
         Event::OriginalEnded { .. } => (None, "the file with the same content has ended"),
         Event::Returned => (None, "the route was to blame, not the file"),
         Event::Retry => (None, "tried again by an operator"),
+        Event::Arrived { task: Some(_) } => (
+            None,
+            "an operator has found it at the service, with its task",
+        ),
+        Event::Arrived { task: None } => (None, "an operator has found it at the service"),
         Event::Deleted => (
             None,
             "the service has deleted its task, as an operator wanted",

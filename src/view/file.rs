@@ -6,11 +6,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::Stamp;
 use crate::config::valid::Config;
+use crate::domain::ids::FileId;
 use crate::domain::lifecycle::SourceAction;
 use crate::domain::naming::{shown, shown_text};
+use crate::domain::resolution::{Resolution, ResolutionKind, Resolved};
 use crate::domain::state::{State, needs_attention};
 use crate::domain::time::Timestamp;
 use crate::ledger::{FileRecord, FileStory, SourceEnd, UNREADABLE};
@@ -58,7 +62,7 @@ pub fn detail(file: &FileRecord, now: Timestamp) -> String {
         }
         State::Unconfirmed { attempt } => {
             format!(
-                "the answer to attempt {attempt} was lost: look in the console, then `retry` or leave it"
+                "the answer to attempt {attempt} was lost: look in the console; then `acknowledge --arrived`, or `retry`"
             )
         }
         State::Unsupported { reason, .. } => shown_text(reason, 400),
@@ -139,8 +143,10 @@ pub fn as_json(config: &Config, file: &FileRecord, attempts: u64, now: Timestamp
         "needs_attention": needs_attention(
             file.state.kind(),
             file.poll.as_ref().and_then(|poll| poll.unknown_since),
+            file.resolved.is_some(),
             now,
         ),
+        "resolved": file.resolved.as_ref().map(ResolvedView::of),
         "seen_at": file.seen_at.to_string(),
         "changed_at": file.changed_at.to_string(),
         "detail": detail(file, now),
@@ -162,6 +168,35 @@ pub fn as_json(config: &Config, file: &FileRecord, attempts: u64, now: Timestamp
         "reason_kind": reason_kind,
         "source": source(file),
     })
+}
+
+/// How a file stopped needing a person.
+#[derive(Serialize)]
+struct ResolvedView<'a> {
+    how: ResolutionKind,
+    at: Stamp,
+    /// Of what was acknowledged.
+    who: Option<&'a str>,
+    why: Option<&'a str>,
+    /// The newer version.
+    by: Option<FileId>,
+}
+
+impl ResolvedView<'_> {
+    fn of(resolved: &Resolved) -> ResolvedView<'_> {
+        let (who, why, by) = match &resolved.how {
+            Resolution::Acknowledged { who, why } => (Some(who.as_str()), why.as_deref(), None),
+            Resolution::NewerVersion(by) => (None, None, Some(*by)),
+            Resolution::SourceGone | Resolution::Excluded => (None, None, None),
+        };
+        ResolvedView {
+            how: resolved.how.kind(),
+            at: Stamp(resolved.at),
+            who,
+            why,
+            by,
+        }
+    }
 }
 
 /// A file with all that happened to it, for scripts.

@@ -17,6 +17,7 @@ use crate::domain::halt::Halts;
 use crate::domain::ids::{DatasetName, FolderName};
 use crate::domain::media::Media;
 use crate::domain::naming::{shown, shown_text};
+use crate::domain::resolution::ResolutionKind;
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
 use crate::ledger::{self, FileRecord, Gates};
@@ -33,6 +34,9 @@ pub struct Standing {
     pub ledger: String,
     pub pending: Pending,
     pub attention: u64,
+    /// Files that came to a bad end and need nobody any more, by how that came.
+    #[serde(default)]
+    pub resolved: BTreeMap<ResolutionKind, u64>,
     pub totals: BTreeMap<StateKind, Total>,
     pub oldest_waiting: Option<Waiting>,
     pub oldest_waiting_s: Option<u64>,
@@ -117,6 +121,9 @@ pub struct FolderView {
     pub configured: bool,
     pub files: BTreeMap<StateKind, u64>,
     pub bytes: BTreeMap<StateKind, u64>,
+    /// Files that need a person, by state.
+    #[serde(default)]
+    pub attention: BTreeMap<StateKind, u64>,
     pub offline: Option<String>,
     #[serde(default)]
     pub offline_kind: Option<String>,
@@ -273,7 +280,8 @@ impl Standing {
             total.files += count.files;
             total.bytes += count.bytes;
         }
-        let needy = totals.iter().filter(|(state, _)| state.needs_attention());
+        let needy = standing.counts.iter().map(ledger::Count::needing_attention);
+        let resolved = standing.counts.iter().flat_map(|count| &count.resolved);
         let pending = &standing.pending;
         let oldest = standing.oldest.as_ref();
         Standing {
@@ -288,7 +296,11 @@ impl Standing {
                 submitted: pending.submitted,
                 sources: pending.source_actions,
             },
-            attention: needy.map(|(_, total)| total.files).sum::<u64>() + standing.unknown,
+            attention: needy.sum::<u64>() + standing.unknown,
+            resolved: resolved.fold(BTreeMap::new(), |mut all, (how, files)| {
+                *all.entry(*how).or_default() += files;
+                all
+            }),
             totals,
             oldest_waiting: oldest.map(|file| Waiting {
                 id: file.id.0,
@@ -457,6 +469,10 @@ fn folders(config: &Config, counts: &[ledger::Count]) -> Vec<FolderView> {
             configured: folder.is_some(),
             files: mine().map(|count| (count.state, count.files)).collect(),
             bytes: mine().map(|count| (count.state, count.bytes)).collect(),
+            attention: mine()
+                .map(|count| (count.state, count.needing_attention()))
+                .filter(|(_, files)| *files > 0)
+                .collect(),
             offline: None,
             offline_kind: None,
             shared: None,

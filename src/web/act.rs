@@ -15,12 +15,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Site;
-use super::ask::{MOST, Matching, needy};
+use super::ask::{MOST, Matching};
 use super::door::Entry;
 use super::refusal::Refusal;
 use crate::domain::gate::GateKey;
 use crate::domain::halt::{Halt, HaltScope, NoScope};
 use crate::domain::ids::FileId;
+use crate::domain::time::Timestamp;
 use crate::ledger::Selection;
 use crate::ports::Token;
 use crate::view::halt::{PauseView, Reach, known};
@@ -28,6 +29,9 @@ use crate::view::reload::Reloaded;
 
 /// Bytes of a body, at most.
 const BODY: usize = 64 << 10;
+
+/// Who did what was done through here.
+pub(super) const WHO: &str = "over HTTP";
 
 /// The longest pause with an end: a year. More is a mistyped number; without
 /// `for_s` a pause has no end.
@@ -37,11 +41,40 @@ const LONGEST_PAUSE_S: u64 = 366 * 86_400;
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Retry {
-    ids: Option<Vec<i64>>,
-    all: bool,
     dry_run: bool,
     #[serde(flatten)]
+    which: Which,
+}
+
+/// Which files something is to be done with.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Which {
+    ids: Option<Vec<i64>>,
+    all: bool,
+    #[serde(flatten)]
     matching: serde_json::Map<String, Value>,
+}
+
+impl Which {
+    /// The files that are meant. A filter without states has none: which states it
+    /// means then is for the ledger to say.
+    pub(super) fn selection(self, now: Timestamp) -> Result<Selection, Refusal> {
+        let matching: Matching = serde_json::from_value(Value::Object(self.matching))
+            .map_err(|why| Refusal::bad(format!("the body is not understood: {why}")))?;
+        match (self.ids, matching.is_empty(), self.all) {
+            (Some(ids), true, false) if ids.len() <= MOST => {
+                Ok(Selection::Ids(ids.into_iter().map(FileId).collect()))
+            }
+            (Some(_), true, false) => Err(Refusal::bad(format!("at most {MOST} `ids` at a time"))),
+            (None, empty, all) if empty == all => {
+                Ok(Selection::Matching(matching.filter(now, usize::MAX)?))
+            }
+            _ => Err(Refusal::bad(
+                "say which files, in one way: `ids`, a filter such as `state` and `code`, or `\"all\": true`",
+            )),
+        }
+    }
 }
 
 /// `POST /api/resume`.
@@ -68,28 +101,7 @@ pub async fn retry(
 ) -> Result<Json<Value>, Refusal> {
     let asked: Retry = asked(&site, request).await?;
     let at = site.back.world().moment();
-    let matching: Matching = serde_json::from_value(Value::Object(asked.matching))
-        .map_err(|why| Refusal::bad(format!("the body is not understood: {why}")))?;
-    let selection = match (asked.ids, matching.is_empty(), asked.all) {
-        (Some(ids), true, false) if ids.len() <= MOST => {
-            Selection::Ids(ids.into_iter().map(FileId).collect())
-        }
-        (Some(_), true, false) => {
-            return Err(Refusal::bad(format!("at most {MOST} `ids` at a time")));
-        }
-        (None, empty, all) if empty == all => {
-            let mut filter = matching.filter(at.now, usize::MAX)?;
-            if filter.states.is_empty() {
-                filter.states = needy();
-            }
-            Selection::Matching(filter)
-        }
-        _ => {
-            return Err(Refusal::bad(
-                "say which files, in one way: `ids`, a filter such as `state` and `code`, or `\"all\": true`",
-            ));
-        }
-    };
+    let selection = asked.which.selection(at.now)?;
     let ledger = site.back.ledger();
     let retried = if asked.dry_run {
         ledger.rehearse_retry(selection, at).await
@@ -106,6 +118,7 @@ pub async fn retry(
         "refused": retried.refused.iter()
             .map(|(id, why)| json!({ "id": id, "why": why }))
             .collect::<Vec<_>>(),
+        "dry_run": asked.dry_run,
     })))
 }
 
@@ -129,7 +142,7 @@ pub async fn pause(
     let halt = Halt {
         since: now,
         until: asked.for_s.map(|s| now.plus(Duration::from_secs(s))),
-        who: "over HTTP".to_owned(),
+        who: WHO.to_owned(),
         why: asked.why,
     };
     let done = site.back.ledger().halt(scope.clone(), halt.clone()).await;
@@ -199,7 +212,10 @@ fn no_scope(error: NoScope) -> Refusal {
 }
 
 /// What is asked, if this request may ask for anything.
-async fn asked<T: DeserializeOwned>(site: &Site, request: Request<Body>) -> Result<T, Refusal> {
+pub(super) async fn asked<T: DeserializeOwned>(
+    site: &Site,
+    request: Request<Body>,
+) -> Result<T, Refusal> {
     may(site, request.headers())?;
     let body = axum::body::to_bytes(request.into_body(), BODY).await;
     let body = body.map_err(|_| {

@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use url::form_urlencoded;
 
 use super::refusal::Refusal;
 use crate::config::units;
+use crate::domain::answer::Code;
 use crate::domain::ids::{DatasetName, FolderName};
-use crate::domain::state::{StateKind, UNKNOWN_FOR};
+use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 use crate::ledger::Filter;
 
@@ -28,7 +29,8 @@ pub struct Matching {
     state: Vec<StateKind>,
     folder: Option<String>,
     dataset: Option<String>,
-    code: Option<String>,
+    #[serde(deserialize_with = "one_or_several")]
+    code: Vec<String>,
     since: Option<String>,
     name: Option<String>,
 }
@@ -49,11 +51,16 @@ impl Matching {
             states: self.state,
             folder: self.folder.map(FolderName),
             dataset: self.dataset.map(DatasetName),
-            code: self.code,
+            codes: self
+                .code
+                .iter()
+                .flat_map(|code| Code::meant_by(code))
+                .collect(),
             until: None,
             since,
             name: self.name,
             unknown_since: None,
+            attention: None,
             limit,
         })
     }
@@ -62,15 +69,16 @@ impl Matching {
 /// The filter that an address's parameters are.
 pub fn filter(query: &str, now: Timestamp) -> Result<Filter, Refusal> {
     let mut matching = Matching::default();
-    let (mut limit, mut attention) = (LIMIT, false);
+    let (mut limit, mut attention, mut acknowledged) = (LIMIT, false, false);
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         let text = value.clone().into_owned();
         match key.as_ref() {
             "state" => matching.state.push(state(&value)?),
-            "attention" => attention = yes(&value)?,
+            "attention" => attention = yes("attention", &value)?,
+            "acknowledged" => acknowledged = yes("acknowledged", &value)?,
             "folder" => once(&mut matching.folder, "folder", text)?,
             "dataset" => once(&mut matching.dataset, "dataset", text)?,
-            "code" => once(&mut matching.code, "code", text)?,
+            "code" => matching.code.extend(text.split(',').map(str::to_owned)),
             "since" => once(&mut matching.since, "since", text)?,
             "name" => once(&mut matching.name, "name", text)?,
             "limit" => {
@@ -80,28 +88,47 @@ pub fn filter(query: &str, now: Timestamp) -> Result<Filter, Refusal> {
             }
             _ => {
                 return Err(Refusal::bad(
-                    "a parameter is not known: those that are: state, attention, folder, dataset, code, since, name, limit",
+                    "a parameter is not known: those that are: state, attention, acknowledged, folder, dataset, code, since, name, limit",
                 ));
             }
         }
     }
-    if attention {
-        if !matching.state.is_empty() {
-            return Err(Refusal::bad("give `state` or `attention`, not both"));
+    let only = match (attention, acknowledged, matching.state.is_empty()) {
+        (false, false, _) => None,
+        (true, false, true) => Some(Filter::needing_attention(now)),
+        (false, true, true) => Some(Filter::acknowledged()),
+        _ => {
+            return Err(Refusal::bad(
+                "give one of `state`, `attention` and `acknowledged`",
+            ));
         }
-        matching.state = needy();
-    }
+    };
     let filter = matching.filter(now, limit)?;
-    Ok(Filter {
-        unknown_since: attention.then(|| now.minus(UNKNOWN_FOR)),
-        ..filter
+    Ok(match only {
+        None => filter,
+        Some(only) => Filter {
+            states: only.states,
+            unknown_since: only.unknown_since,
+            attention: only.attention,
+            ..filter
+        },
     })
 }
 
-/// The states that need attention.
-pub fn needy() -> Vec<StateKind> {
-    let all = StateKind::ALL.into_iter();
-    all.filter(|state| state.needs_attention()).collect()
+/// A text, or a list of them; each may be a list with commas.
+fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        One(String),
+        Several(Vec<String>),
+    }
+    let given = match Given::deserialize(from)? {
+        Given::One(text) => vec![text],
+        Given::Several(texts) => texts,
+    };
+    let split = given.iter().flat_map(|text| text.split(','));
+    Ok(split.map(str::to_owned).collect())
 }
 
 fn once(slot: &mut Option<String>, name: &str, value: String) -> Result<(), Refusal> {
@@ -111,8 +138,8 @@ fn once(slot: &mut Option<String>, name: &str, value: String) -> Result<(), Refu
     }
 }
 
-fn yes(value: &str) -> Result<bool, Refusal> {
-    let wrong = |_| Refusal::bad("`attention` is true or false");
+fn yes(name: &str, value: &str) -> Result<bool, Refusal> {
+    let wrong = |_| Refusal::bad(format!("`{name}` is true or false"));
     value.parse().map_err(wrong)
 }
 
@@ -134,19 +161,20 @@ fn ago(text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::ledger::Attention;
 
     #[test]
     fn parameters_become_a_filter() {
         let now = Timestamp(10_000_000);
         let asked = filter(
-            "state=failed&state=lost&folder=in&dataset=d&code=HTTP-413&since=1h&name=%2A.pdf&limit=7",
+            "state=failed&state=lost&folder=in&dataset=d&code=413&code=ops1,OPS2&since=1h&name=%2A.pdf&limit=7",
             now,
         );
         let asked = asked.unwrap();
         assert_eq!(asked.states, [StateKind::Failed, StateKind::Lost]);
         assert_eq!(asked.folder, Some(FolderName("in".into())));
         assert_eq!(asked.dataset, Some(DatasetName("d".into())));
-        assert_eq!(asked.code.as_deref(), Some("HTTP-413"));
+        assert_eq!(asked.codes, ["HTTP-413", "413", "OPS1", "OPS2"]);
         assert_eq!(asked.since, Some(Timestamp(10_000_000 - 3_600_000)));
         assert_eq!(asked.name.as_deref(), Some("*.pdf"));
         assert_eq!(asked.limit, 7);
@@ -154,6 +182,9 @@ mod tests {
         assert_eq!((usual.limit, usual.states.len()), (LIMIT, 0));
         let needy = filter("attention=true", now).unwrap();
         assert!(needy.states.contains(&StateKind::Unsupported));
+        assert_eq!(needy.attention, Some(Attention::Needed));
+        let said = filter("acknowledged=true", now).unwrap();
+        assert_eq!(said.attention, Some(Attention::Acknowledged));
     }
 
     #[test]
@@ -167,6 +198,7 @@ mod tests {
             "since=yesterday",
             "folder=a&folder=b",
             "attention=true&state=lost",
+            "acknowledged=true&attention=true",
             "attention=perhaps",
             "<script>=1",
         ] {

@@ -11,6 +11,7 @@
 //! for it: who is slow here is slow alone. Must not: spawn (all of it is one
 //! future of the daemon's), decide about a file, or show a key.
 
+mod acknowledge;
 mod act;
 mod api;
 mod ask;
@@ -150,6 +151,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/api/errors", get(api::errors))
         // What acts: each goes through `act::may`.
         .route("/api/retry", post(act::retry))
+        .route("/api/acknowledge", post(acknowledge::acknowledge))
         .route("/api/pause", post(act::pause))
         .route("/api/resume", post(act::resume))
         .route("/api/reload", post(act::reload))

@@ -11,7 +11,7 @@ use supametas_sync::sandbox::{Fault, SandboxConfig};
 
 use crate::support::{PROGRAM, Stage, words};
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "run",
     "scan",
     "check",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 23] = [
     "show",
     "explain",
     "retry",
+    "acknowledge",
     "reload",
     "pause",
     "resume",
@@ -136,6 +137,10 @@ fn a_wrong_command_line_or_configuration_is_exit_code_2() {
         &["list", "--since", "soon"],
         &["retry"],
         &["retry", "1", "--all"],
+        &["acknowledge"],
+        &["acknowledge", "1", "--task", "t-1"],
+        &["acknowledge", "1", "--arrived", "--task", "two words"],
+        &["list", "--attention", "--acknowledged"],
         &["run", "--config", missing],
         &["status", "--config", missing],
         &["check", "--config", missing],

@@ -56,7 +56,8 @@ async fn only_a_token_or_the_socket_may_act() {
         let answer = by_tcp(&at, "POST", "/api/retry", &more, body);
         assert_eq!(answer.status, wanted, "{more}{body}: {answer:?}");
         if wanted == 200 {
-            assert_eq!(answer.json(), json!({ "retried": [id], "refused": [] }));
+            let done = json!({ "retried": [id], "refused": [], "dry_run": true });
+            assert_eq!(answer.json(), done);
         }
     }
     assert_eq!(by_tcp(&at, "GET", "/api/retry", &good, "").status, 405);
@@ -101,7 +102,12 @@ async fn without_a_token_nobody_acts_on_the_port() {
     let daemon = stage.start();
     let at = address(&daemon);
     for more in [JSON.to_owned(), with_token(""), with_token(TOKEN)] {
-        for path in ["/api/retry", "/api/resume", "/api/reload"] {
+        for path in [
+            "/api/retry",
+            "/api/acknowledge",
+            "/api/resume",
+            "/api/reload",
+        ] {
             let answer = by_tcp(&at, "POST", path, &more, "{}");
             assert_eq!(answer.status, 403, "{answer:?}");
         }

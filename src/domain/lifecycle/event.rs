@@ -3,7 +3,7 @@
 //! Must not: say what follows; that is [`step`](super::step).
 
 use crate::domain::error_table::Judgement;
-use crate::domain::ids::{AttemptId, FileId};
+use crate::domain::ids::{AttemptId, FileId, TaskId};
 use crate::domain::refusal::Refusal;
 
 /// What happened to a file.
@@ -61,6 +61,11 @@ pub enum Event {
     Returned,
     /// An operator wants it tried again.
     Retry,
+    /// An operator has found it at the service.
+    Arrived {
+        /// Its task, if they know it: it is followed from here on.
+        task: Option<TaskId>,
+    },
     /// The service has deleted the task, as an operator wanted.
     Deleted,
 }

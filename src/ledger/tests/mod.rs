@@ -1,6 +1,7 @@
 //! Tests, on real ledgers in directories of their own.
 #![allow(clippy::unwrap_used)]
 
+mod attention;
 mod copies;
 mod enqueue;
 mod erasing;

@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::ledger::{
-    clock, copies, due, enqueue, erase, intake, notices, operator, questions, recovery, reimport,
-    rows, sources, tasks, uploads, work,
+    attention, clock, copies, due, enqueue, erase, filter, intake, notices, operator, questions,
+    recovery, reimport, rows, sources, tasks, uploads, work,
 };
 
 /// Each step of the plan, as SQLite words it.
@@ -36,7 +36,8 @@ async fn no_hot_query_looks_through_a_table() {
     );
     let (pick, sources_due) = (intake::pick_sql(), sources::due_sql());
     let versions = operator::versions_sql();
-    let hot: [(&str, &str); 29] = [
+    let unresolved = attention::unresolved_sql();
+    let hot: [(&str, &str); 32] = [
         (
             intake::KNOWN,
             "sqlite_autoindex_files_1 (folder=? AND path=? AND inode=? AND size=? AND mtime_ns=? AND away=?)",
@@ -91,6 +92,15 @@ async fn no_hot_query_looks_through_a_table() {
             uploads::NEWER,
             "sqlite_autoindex_files_1 (folder=? AND path=?)",
         ),
+        (
+            work::OLDER_UNRESOLVED,
+            "sqlite_autoindex_files_1 (folder=? AND path=?)",
+        ),
+        (
+            work::NEWER_GOOD,
+            "sqlite_autoindex_files_1 (folder=? AND path=?)",
+        ),
+        (&unresolved, "files_ended (state=? AND changed_at>?"),
         (work::AWAITING, "files_awaiting (duplicate_of=?)"),
         (work::AWAIT_AGAIN, "files_duplicates (duplicate_of=?)"),
         (tasks::DUE_POLLS, "files_polls (dataset=? AND next_poll<?)"),
@@ -142,6 +152,7 @@ async fn no_hot_query_looks_through_a_table() {
 #[tokio::test]
 async fn no_statement_of_the_daemons_modules_looks_through_a_table() {
     const MODULES: &[(&str, &str)] = &[
+        ("attention", include_str!("../attention.rs")),
         ("clock", include_str!("../clock.rs")),
         ("copies", include_str!("../copies.rs")),
         ("due", include_str!("../due.rs")),
@@ -267,7 +278,7 @@ async fn lists_of_a_state_come_from_its_index_in_its_order() {
     let bench = Bench::new(policy());
     let conn = by_hand(&bench.path());
     for state in StateKind::ALL {
-        let (sql, _) = operator::list_sql("f.id", state, &Filter::default());
+        let (sql, _) = filter::list_sql("f.id", state, &Filter::default());
         let steps = unbound(&conn, &sql);
         let ok = steps.iter().all(|step| {
             !step.contains("TEMP B-TREE")
