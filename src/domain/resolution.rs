@@ -2,8 +2,8 @@
 //! acknowledged it, a newer version of its path came to a good end, its source is
 //! gone, or the configuration excludes its name by now.
 //!
-//! The state stays what it is, and what is known of the content with it. Must
-//! not: change a state (that is `lifecycle`).
+//! The state stays what it is, and what is known of the content with it.
+//! Must not: change a state (that is `lifecycle`).
 
 use std::fmt;
 use std::str::FromStr;

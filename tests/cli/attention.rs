@@ -24,7 +24,9 @@ async fn held(faults: &str) -> Stage {
         ..SandboxConfig::default()
     })
     .await
-    .set(|s| s.inbox("unconfirmed = \"hold\""))
+    .set(|s| {
+        s.inbox("unconfirmed = \"hold\"");
+    })
 }
 
 fn until_it_is(daemon: &Daemon, stage: &Stage, name: &str, state: &str) {
