@@ -9,9 +9,15 @@ mod acting;
 mod browser;
 #[path = "page/looks.rs"]
 mod looks;
+#[path = "support/silent_mount.rs"]
+mod mount;
+#[path = "page/reading.rs"]
+mod reading;
 #[path = "page/showing.rs"]
 mod showing;
 mod support;
+#[path = "page/waiting.rs"]
+mod waiting;
 
 use serde_json::json;
 use support::http::address;
@@ -24,7 +30,10 @@ const TOKEN: &str = "tok-51b7e2c09a6f4d83";
 
 /// A stage whose daemon listens on a port, 0: a free one, and has a token.
 async fn listening(port: u16) -> Stage {
-    let stage = Stage::new().await;
+    with_token(Stage::new().await, port)
+}
+
+fn with_token(stage: Stage, port: u16) -> Stage {
     let token = stage.path("token");
     std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
     stage.set(|s| {

@@ -9,16 +9,11 @@ use serde_json::json;
 use super::exit::Exit;
 use super::{Failed, Outcome, ask, files, filter, find, out, runtime};
 use crate::config::Config as Loader;
-use crate::config::valid::Config;
 use crate::daemon;
-use crate::domain::answer::Call;
-use crate::domain::error_table::Trail;
-use crate::domain::ids::{FileId, TaskId};
-use crate::domain::lifecycle::{Event, Step, step};
-use crate::domain::naming::shown_text;
-use crate::domain::state::{State, StateKind};
-use crate::ledger::{FileRecord, Ledger, LedgerError, Policies};
-use crate::ports::{ImportApi, World};
+use crate::daemon::cancel::{cancel, task_of};
+use crate::domain::ids::FileId;
+use crate::domain::state::StateKind;
+use crate::ports::World;
 
 /// Have the service delete the tasks of files that it works on
 ///
@@ -114,62 +109,6 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             Exit::Failure
         })
     })
-}
-
-/// The task to delete, or why there is none: the lifecycle's own words.
-fn task_of(file: &FileRecord, world: &World) -> Result<TaskId, String> {
-    let policies = Policies::new(Default::default());
-    match step(
-        &file.state,
-        &Event::Deleted,
-        world.moment(),
-        policies.of(&file.folder),
-    ) {
-        Step::Refused(why) => Err(why.to_owned()),
-        Step::Stay | Step::Go(_) => match &file.state {
-            State::Submitted { task, .. } => Ok(task.clone()),
-            _ => Err("its task was deleted before".to_owned()),
-        },
-    }
-}
-
-/// `Some`: why not.
-async fn cancel(
-    config: &Config,
-    api: &dyn ImportApi,
-    ledger: &Ledger,
-    file: &FileRecord,
-    task: TaskId,
-    world: &World,
-) -> Result<Option<String>, Failed> {
-    let Some(dataset) = config.datasets.get(&file.dataset) else {
-        return Ok(Some(format!(
-            "the configuration has no dataset {:?}, so there is no key to ask with",
-            shown_text(&file.dataset.0, 100)
-        )));
-    };
-    let outcome = api.delete(&dataset.key, &task).await;
-    if !outcome.is_done() {
-        if let Some(result) = outcome.opt_refused() {
-            return Ok(Some(format!(
-                "the service did not delete task {task}: it answers {:?}",
-                shown_text(result, 100)
-            )));
-        }
-        let judged = config.errors.judge(Call::Query, &outcome, Trail::default());
-        return Ok(Some(format!(
-            "the service did not say that it deleted task {task}: {} {}",
-            judged.code,
-            shown_text(&judged.why, 300)
-        )));
-    }
-    match ledger.deleted(file.id, task, world.moment()).await {
-        Ok(()) => Ok(None),
-        Err(LedgerError::Refused { why, .. }) => Ok(Some(format!(
-            "the service has deleted its task, and meanwhile: {why}"
-        ))),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn tell(cancelled: &[FileId], refused: &[(FileId, String)], args: &Args) {

@@ -109,6 +109,7 @@ impl Matching {
             since: self.since.map(ago),
             until: self.older_than.map(ago),
             name: self.name,
+            any_case: false,
             unknown_since: None,
             attention: None,
             limit,

@@ -440,6 +440,10 @@ pub struct Http {
     /// Who has it, or the one above, may look there; `None`: everybody who can
     /// connect.
     pub read_token: Option<Token>,
+    /// The files that hold the two, for people: the page names them.
+    pub token_file: Option<PathBuf>,
+    /// See above.
+    pub read_token_file: Option<PathBuf>,
     /// Bytes of a push, at most.
     pub push_max: usize,
 }

@@ -4,13 +4,14 @@
 //! Each stage is a task under one supervisor: [`intake`] settles and queues
 //! what the folders show, [`express`] takes a file just dropped past all that wait, [`upload`] sends it, [`poll`] follows the tasks,
 //! [`source`] moves or deletes sources, [`hooks`] tells who wants to know,
-//! [`control`] hears signals and reloads,
+//! [`control`] hears signals and reloads, [`mod@cancel`] has tasks deleted,
 //! [`idle`] ends a `scan` run when nothing is left to do, [`showing`] tells
 //! people what is going on. They meet in the
 //! ledger; the bells between them ([`context`]) are hints.
 //!
 //! Must not: decide about a file, or read the command line.
 
+pub mod cancel;
 pub mod clock;
 pub mod context;
 pub mod control;

@@ -11,18 +11,18 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::context::Context;
-use super::pushes;
+use super::{cancel, pushes};
 use crate::config::valid::{Config, Dataset};
-use crate::domain::ids::FolderName;
+use crate::domain::ids::{FileId, FolderName};
 use crate::domain::time::Timestamp;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerError};
 use crate::live::{FolderFacts, Live, ScanFacts};
 use crate::ports::{BoxFuture, World};
 use crate::view::reload::Reloaded;
 use crate::watch::{Mode, Offline, WatchStatus, budget};
 use crate::web::door::Wanted;
 use crate::web::opening::{Doors, Opening};
-use crate::web::{Backstage, Unstored};
+use crate::web::{Backstage, Cancelled, Unstored};
 
 /// Opens the doors that there should be, as far as they can be now. To be called
 /// within a tokio runtime, while the ledger's lock is held: a socket that is
@@ -77,6 +77,25 @@ impl Backstage for Context {
         body: Bytes,
     ) -> BoxFuture<'a, Result<(), Unstored>> {
         Box::pin(pushes::take(self, dataset, body))
+    }
+
+    fn cancel(
+        &self,
+        ids: Vec<FileId>,
+        dry_run: bool,
+    ) -> BoxFuture<'_, Result<Cancelled, LedgerError>> {
+        let (ledger, running, world) = (self.ledger.clone(), self.running(), self.world.clone());
+        // A task of its own: a request that is given up between the service's
+        // answer and the ledger must not leave a deleted task unrecorded.
+        let work =
+            tokio::spawn(async move { cancel::all(&running, &ledger, ids, dry_run, &world).await });
+        Box::pin(async {
+            match work.await {
+                Ok(done) => done,
+                // It panicked, which is in the log, or the daemon is ending.
+                Err(_) => Err(LedgerError::Closed),
+            }
+        })
     }
 
     fn reload(&self) -> BoxFuture<'_, Option<Reloaded>> {

@@ -34,8 +34,10 @@ pub struct Filter {
     /// Its state changed at this time or earlier.
     pub until: Option<Timestamp>,
     /// The path in the folder: with `*`, `?` or `[` a pattern for all of it
-    /// (`*` crosses `/`), else a part of it. Case counts.
+    /// (`*` crosses `/`), else a part of it.
     pub name: Option<String>,
+    /// Upper and lower case are the same in `name`.
+    pub any_case: bool,
     /// Beside those in `states`, which name no submitted ones: files whose task has
     /// been in a state that is not documented since this time or longer.
     pub unknown_since: Option<Timestamp>,
@@ -88,6 +90,7 @@ impl Default for Filter {
             since: None,
             until: None,
             name: None,
+            any_case: false,
             unknown_since: None,
             attention: None,
             limit: usize::MAX,
@@ -155,11 +158,13 @@ pub(super) fn list_sql(what: &str, state: StateKind, filter: &Filter) -> (String
         and("f.unknown_since <= {}", since.0.into());
     }
     if let Some(name) = &filter.name {
-        if name.contains(['*', '?', '[']) {
-            and("CAST(f.path AS TEXT) GLOB {}", name.clone().into());
-        } else {
+        let is_pattern = name.contains(['*', '?', '[']);
+        match (is_pattern, filter.any_case) {
+            (true, false) => and("CAST(f.path AS TEXT) GLOB {}", name.clone().into()),
             // Blobs, byte by byte: names need not be UTF-8.
-            and("instr(f.path, {}) > 0", name.clone().into_bytes().into());
+            (false, false) => and("instr(f.path, {}) > 0", name.clone().into_bytes().into()),
+            (true, true) => and("folded(f.path) GLOB {}", name.to_lowercase().into()),
+            (false, true) => and("instr(folded(f.path), {}) > 0", name.to_lowercase().into()),
         }
     }
     if !filter.codes.is_empty() {

@@ -22,6 +22,7 @@
 
 mod attention;
 mod backup;
+mod browse;
 mod clock;
 mod columns;
 mod copies;
@@ -74,6 +75,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub use attention::{Acknowledge, Acknowledged};
 pub use backup::{BackupError, backup, compact, unused};
+pub use browse::Browsed;
 pub use due::Pending;
 pub use erase::{Erased, Memory};
 pub use error::{Concern, LedgerError};

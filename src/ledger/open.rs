@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::OFlags;
 
@@ -18,6 +19,7 @@ use super::file_checks::above;
 use super::lock::is_owned;
 use super::place::{named, remove};
 use super::schema;
+use crate::domain::listing::folded;
 
 /// How long another process may hold the ledger before a request fails.
 const BUSY: Duration = Duration::from_secs(5);
@@ -237,5 +239,10 @@ fn common(conn: &Connection, cache_kib: i64) -> Result<(), Fail> {
         true,
     )?;
     conn.set_prepared_statement_cache_capacity(96);
+    // SQLite's own `lower` knows ASCII alone.
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    conn.create_scalar_function("folded", 1, flags, |call| {
+        Ok(folded(call.get_raw(0).as_bytes()?))
+    })?;
     Ok(())
 }

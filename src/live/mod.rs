@@ -9,7 +9,9 @@
 pub mod attempts;
 pub mod calls;
 pub mod histogram;
+mod meter;
 pub mod rates;
+mod ring;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +20,8 @@ use std::time::{Duration, Instant};
 use self::attempts::{Attempts, Counted};
 use self::calls::{Call as HookCall, Calls};
 use self::histogram::Histogram;
-use self::rates::{Rate, Rates, Tally};
+use self::meter::Meter;
+use self::rates::{Rate, Rates, Series, Tally};
 use crate::domain::answer::Call;
 use crate::domain::error_table::{Judgement, Verdict};
 use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName};
@@ -61,7 +64,7 @@ pub struct Live {
 #[derive(Debug, Default)]
 struct InFlight {
     next: u64,
-    all: BTreeMap<u64, Arc<Upload>>,
+    all: BTreeMap<u64, (Arc<Upload>, Meter)>,
 }
 
 /// An upload on the wire.
@@ -183,7 +186,8 @@ impl Live {
         let mut in_flight = lock(&self.in_flight);
         let number = in_flight.next;
         in_flight.next += 1;
-        in_flight.all.insert(number, Arc::new(upload));
+        let meter = Meter::new(self.start.elapsed());
+        in_flight.all.insert(number, (Arc::new(upload), meter));
         OnTheWire {
             live: self.clone(),
             number,
@@ -197,7 +201,7 @@ impl Live {
             Verdict::Done(_) => Tally {
                 files: 1,
                 bytes,
-                failed: 0,
+                ..Tally::default()
             },
             _ => Tally {
                 failed: 1,
@@ -231,9 +235,30 @@ impl Live {
         }
     }
 
-    /// Uploads on the wire, oldest first.
-    pub fn in_flight(&self) -> Vec<Arc<Upload>> {
-        lock(&self.in_flight).all.values().cloned().collect()
+    /// Uploads on the wire, oldest first, with their pace of late in bytes a
+    /// second, where it is known.
+    pub fn in_flight(&self) -> Vec<(Arc<Upload>, Option<f64>)> {
+        self.look();
+        let in_flight = lock(&self.in_flight);
+        let all = in_flight.all.values();
+        all.map(|(upload, meter)| (upload.clone(), meter.pace()))
+            .collect()
+    }
+
+    /// Counts what uploads have sent since somebody last asked: nothing ticks
+    /// where nobody looks.
+    fn look(&self) {
+        let now = self.start.elapsed();
+        let mut in_flight = lock(&self.in_flight);
+        let all = in_flight.all.values_mut();
+        let gone: Vec<_> = all
+            .filter_map(|(upload, meter)| meter.look(now, upload.progress.bytes()))
+            .collect();
+        drop(in_flight);
+        let mut rates = lock(&self.rates);
+        for gone in gone {
+            rates.sent(gone.since, now, gone.bytes);
+        }
     }
 
     /// Files that settle in each folder that has any.
@@ -243,8 +268,16 @@ impl Live {
 
     /// What went through lately: over the last minute, and the last five.
     pub fn rates(&self) -> Vec<Rate> {
+        self.look();
         let (rates, now) = (lock(&self.rates), self.start.elapsed());
         WINDOWS.map(|window| rates.over(window, now)).to_vec()
+    }
+
+    /// What went through in the last hour, and in the last day.
+    pub fn series(&self) -> (Series, Series) {
+        self.look();
+        let (rates, now) = (lock(&self.rates), self.start.elapsed());
+        (rates.hour(now), rates.day(now))
     }
 
     /// What went through since the start.
@@ -260,7 +293,13 @@ impl Live {
 
 impl Drop for OnTheWire {
     fn drop(&mut self) {
-        lock(&self.live.in_flight).all.remove(&self.number);
+        let live = &self.live;
+        let taken_out = lock(&live.in_flight).all.remove(&self.number);
+        if let Some((upload, mut meter)) = taken_out {
+            let now = live.start.elapsed();
+            let gone = meter.last_look(now, upload.progress.bytes());
+            lock(&live.rates).sent(gone.since, now, gone.bytes);
+        }
     }
 }
 
@@ -290,13 +329,23 @@ mod tests {
         };
         let first = live.sending(upload(2));
         let second = live.sending(upload(1));
-        let ids = || live.in_flight().iter().map(|u| u.id.0).collect::<Vec<_>>();
+        let ids = || {
+            let all = live.in_flight();
+            all.iter().map(|(u, _)| u.id.0).collect::<Vec<_>>()
+        };
         assert_eq!(ids(), [2, 1]);
-        live.in_flight()[0].progress.hand_over(4, false);
-        assert_eq!(live.in_flight()[0].progress.bytes(), 4);
+        let progress = live.in_flight()[0].0.progress.clone();
+        progress.hand_over(4, false);
+        assert_eq!(live.in_flight()[0].0.progress.bytes(), 4);
         drop(first);
         assert_eq!(ids(), [1]);
         drop(second);
         assert!(ids().is_empty());
+        // What broke off was sent, and not taken.
+        let total = live.total();
+        assert_eq!((total.sent, total.bytes), (4, 0));
+        assert_eq!(live.rates()[0].tally.sent, 4);
+        let (hour, day) = live.series();
+        assert_eq!((hour.steps[0].sent, day.steps[0].sent), (4, 4));
     }
 }

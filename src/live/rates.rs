@@ -1,32 +1,18 @@
-//! How much went through lately: counts for each second of the last five
-//! minutes, in a ring. Pure: it is told the time.
+//! How much went through lately: each second of the last five minutes, each
+//! minute of the last hour, each quarter of an hour of the last day. Pure: it is
+//! told the time.
 //!
-//! Must not: hold more than the ring, however much goes through.
+//! Must not: hold more than these rings, however much goes through.
 
-use std::ops::AddAssign;
 use std::time::Duration;
 
-/// Seconds that are remembered.
-const SECONDS: usize = 300;
+use super::ring::Ring;
+pub use super::ring::Tally;
 
-/// What went through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    /// Files that the service took.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Attempts that ended otherwise.
-    pub failed: u64,
-}
-
-impl AddAssign for Tally {
-    fn add_assign(&mut self, more: Tally) {
-        self.files += more.files;
-        self.bytes += more.bytes;
-        self.failed += more.failed;
-    }
-}
+/// Seconds, minutes and quarters of an hour that are remembered.
+const SECONDS: u64 = 300;
+const MINUTES: u64 = 60;
+const QUARTERS: u64 = 96;
 
 /// What went through in a window of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,50 +23,81 @@ pub struct Rate {
     pub tally: Tally,
 }
 
-/// The ring.
+/// What went through, step by step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// How long a step is.
+    pub step: Duration,
+    /// When the first step began: so long before now.
+    pub ago: Duration,
+    /// The steps, oldest first; the last is not over yet.
+    pub steps: Vec<Tally>,
+}
+
+/// The rings.
 #[derive(Debug, Clone)]
 pub struct Rates {
-    /// Each with the second, from the start, that it is about.
-    ring: Box<[(u64, Tally)]>,
+    seconds: Ring,
+    minutes: Ring,
+    quarters: Ring,
     total: Tally,
 }
 
 impl Rates {
     /// Nothing went through yet.
     pub fn new() -> Rates {
+        let ring = |step: u64, steps: u64| {
+            Ring::new(
+                Duration::from_secs(step),
+                usize::try_from(steps).unwrap_or(1),
+            )
+        };
         Rates {
-            ring: vec![(0, Tally::default()); SECONDS].into(),
+            seconds: ring(1, SECONDS),
+            minutes: ring(60, MINUTES),
+            quarters: ring(900, QUARTERS),
             total: Tally::default(),
         }
+    }
+
+    fn rings(&mut self) -> [&mut Ring; 3] {
+        [&mut self.seconds, &mut self.minutes, &mut self.quarters]
     }
 
     /// Something went through at `now`, a time since the start.
     pub fn add(&mut self, now: Duration, tally: Tally) {
         self.total += tally;
-        let second = now.as_secs();
-        let (about, there) = &mut self.ring[place(second)];
-        if *about != second {
-            (*about, *there) = (second, Tally::default());
+        for ring in self.rings() {
+            ring.add(now, tally);
         }
-        *there += tally;
+    }
+
+    /// Bytes were handed to the network between `since` and `now`.
+    pub fn sent(&mut self, since: Duration, now: Duration, bytes: u64) {
+        self.total.sent += bytes;
+        for ring in self.rings() {
+            ring.sent(since, now, bytes);
+        }
     }
 
     /// What went through in the last `window` before `now`, at most five
     /// minutes. The second that is not over yet counts.
     pub fn over(&self, window: Duration, now: Duration) -> Rate {
-        let seconds = window.as_secs().min(SECONDS as u64);
-        let last = now.as_secs();
-        let first = (last + 1).saturating_sub(seconds);
-        let mut tally = Tally::default();
-        for (about, there) in &self.ring {
-            if (first..=last).contains(about) {
-                tally += *there;
-            }
-        }
+        let seconds = window.as_secs().min(SECONDS);
         Rate {
             over: Duration::from_secs(seconds).min(now),
-            tally,
+            tally: self.seconds.over(seconds, now),
         }
+    }
+
+    /// The last hour, by the minute.
+    pub fn hour(&self, now: Duration) -> Series {
+        series(&self.minutes, MINUTES, now)
+    }
+
+    /// The last day, by the quarter of an hour.
+    pub fn day(&self, now: Duration) -> Series {
+        series(&self.quarters, QUARTERS, now)
     }
 
     /// What went through since the start.
@@ -89,14 +106,19 @@ impl Rates {
     }
 }
 
+fn series(ring: &Ring, steps: u64, now: Duration) -> Series {
+    let (begin, steps) = ring.latest(steps, now);
+    Series {
+        step: ring.step(),
+        ago: now.saturating_sub(begin),
+        steps,
+    }
+}
+
 impl Default for Rates {
     fn default() -> Rates {
         Rates::new()
     }
-}
-
-fn place(second: u64) -> usize {
-    usize::try_from(second % SECONDS as u64).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -113,7 +135,7 @@ mod tests {
         Tally {
             files: 1,
             bytes,
-            failed: 0,
+            ..Tally::default()
         }
     }
 
@@ -140,35 +162,30 @@ mod tests {
     }
 
     #[test]
-    fn the_ring_goes_round_without_mixing() {
-        let mut rates = Rates::new();
-        for second in 0..1000 {
-            rates.add(at(second), file(1));
-            rates.add(
-                at(second),
-                Tally {
-                    failed: 2,
-                    ..Tally::default()
-                },
-            );
-        }
-        let rate = rates.over(MINUTE, at(999));
-        assert_eq!(
-            rate.tally,
-            Tally {
-                files: 60,
-                bytes: 60,
-                failed: 120
-            }
-        );
-        assert_eq!(rates.over(5 * MINUTE, at(999)).tally.files, 300);
-        assert_eq!(rates.total().files, 1000);
-    }
-
-    #[test]
     fn a_young_daemon_has_a_short_window() {
         let rates = Rates::new();
         assert_eq!(rates.over(MINUTE, at(3)).over, at(3));
         assert_eq!(rates.over(MINUTE, at(300)).over, MINUTE);
+        assert_eq!(rates.hour(at(3)).steps.len(), 1);
+        assert_eq!(rates.hour(at(3)).ago, at(3));
+    }
+
+    #[test]
+    fn the_hour_and_the_day_hold_what_went_through_in_them() {
+        let mut rates = Rates::new();
+        let day = 86_400;
+        for minute in 0..2 * 1_440 {
+            rates.add(at(minute * 60), file(10));
+        }
+        let now = at(2 * day - 1);
+        let files = |series: &Series| series.steps.iter().map(|s| s.files).sum::<u64>();
+        let (hour, last_day) = (rates.hour(now), rates.day(now));
+        assert_eq!((hour.steps.len(), files(&hour)), (60, 60));
+        assert_eq!((last_day.steps.len(), files(&last_day)), (96, 1_440));
+        assert_eq!(last_day.step * 96, Duration::from_secs(day));
+        assert_eq!(hour.ago, Duration::from_millis(3_599_400));
+        rates.sent(at(2 * day - 7_200), now, 7_200_000);
+        let sent: u64 = rates.hour(now).steps.iter().map(|s| s.sent).sum();
+        assert!((3_590_000..=3_600_000).contains(&sent), "{sent}");
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Must not: ask the ledger (it is given what was found), or change anything.
 
+pub mod charts;
 pub mod dropped;
 pub mod errors;
 mod file;

@@ -20,6 +20,7 @@ use crate::domain::naming::{shown, shown_text};
 use crate::domain::resolution::ResolutionKind;
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
+use crate::domain::time_left::{self, Amount};
 use crate::ledger::{self, FileRecord, Gates};
 use crate::live::rates::Rate;
 use crate::live::{FolderFacts, ScanFacts, Upload};
@@ -198,6 +199,9 @@ pub struct DaemonView {
     pub started_at: Stamp,
     pub in_flight: Vec<UploadView>,
     pub rates: Vec<RateView>,
+    /// What is to be uploaded now, and how long that lasts.
+    #[serde(default)]
+    pub queue: QueueView,
     pub watches: Watches,
     #[serde(default)]
     pub doors: Vec<DoorView>,
@@ -207,6 +211,15 @@ pub struct DaemonView {
     #[serde(default)]
     pub stale_keys: BTreeSet<DatasetName>,
     pub may_act: bool,
+}
+
+/// What is to be uploaded now, what is on the wire included.
+#[allow(missing_docs, reason = "docs/http.md has each key")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueView {
+    pub files: u64,
+    pub bytes: u64,
+    pub eta_s: Option<u64>,
 }
 
 /// Where the daemon listens, or would.
@@ -232,6 +245,10 @@ pub struct UploadView {
     pub sent: u64,
     pub started_at: Stamp,
     pub probe: bool,
+    #[serde(default)]
+    pub bytes_per_second: Option<u64>,
+    #[serde(default)]
+    pub eta_s: Option<u64>,
 }
 
 /// What went through in a window of time.
@@ -242,6 +259,8 @@ pub struct RateView {
     pub files: u64,
     pub bytes: u64,
     pub failed: u64,
+    #[serde(default)]
+    pub sent_bytes: u64,
 }
 
 /// Kernel watches.
@@ -394,8 +413,11 @@ impl ScanView {
 }
 
 impl UploadView {
-    /// As scripts see it.
-    pub fn of(upload: &Upload) -> UploadView {
+    /// As scripts see it; `pace`: in bytes a second.
+    pub fn of(upload: &Upload, pace: Option<f64>) -> UploadView {
+        let sent = upload.progress.bytes();
+        let left = upload.size.saturating_sub(sent);
+        let eta = pace.and_then(|pace| time_left::upload_left(left, pace));
         UploadView {
             id: upload.id.0,
             attempt: upload.attempt.0,
@@ -404,9 +426,39 @@ impl UploadView {
             dataset: upload.dataset.clone(),
             media: upload.media,
             size: upload.size,
-            sent: upload.progress.bytes(),
+            sent,
             started_at: Stamp(upload.started_at),
             probe: upload.probe,
+            bytes_per_second: pace.map(|pace| pace as u64),
+            eta_s: eta.map(|time| time.as_secs()),
+        }
+    }
+}
+
+impl QueueView {
+    /// Of what is due and what is on the wire, by what went through lately.
+    pub fn of(standing: &Standing, in_flight: &[UploadView], lately: Option<&Rate>) -> QueueView {
+        let (due, later) = (standing.pending.due, standing.pending.later);
+        let queued = standing.totals.get(&StateKind::Queued);
+        let queued = queued.map_or(0, |total| u128::from(total.bytes));
+        // How many bytes are due is not counted: as many as their share of files.
+        let due_bytes = queued * u128::from(due) / u128::from((due + later).max(1));
+        let rest = in_flight.iter().map(|u| u.size.saturating_sub(u.sent));
+        let left = Amount {
+            files: due + standing.pending.uploading,
+            bytes: u64::try_from(due_bytes).unwrap_or(u64::MAX) + rest.sum::<u64>(),
+        };
+        let eta = lately.and_then(|rate| {
+            let went = Amount {
+                files: rate.tally.files,
+                bytes: rate.tally.sent,
+            };
+            time_left::time_left(left, went, rate.over)
+        });
+        QueueView {
+            files: left.files,
+            bytes: left.bytes,
+            eta_s: eta.map(|time| time.as_secs()),
         }
     }
 }
@@ -419,6 +471,7 @@ impl RateView {
             files: rate.tally.files,
             bytes: rate.tally.bytes,
             failed: rate.tally.failed,
+            sent_bytes: rate.tally.sent,
         }
     }
 }

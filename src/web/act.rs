@@ -240,10 +240,8 @@ fn may(site: &Site, headers: &HeaderMap) -> Result<(), Refusal> {
             ));
         };
         if !bearer(headers).is_some_and(|given| token.is(given)) {
-            return Err(Refusal::new(
-                StatusCode::UNAUTHORIZED,
-                "send the token of `http.token_file`, as `Authorization: Bearer TOKEN`",
-            ));
+            let file = config.http.token_file.as_deref();
+            return Err(Refusal::token(site.entry, "http.token_file", file));
         }
     }
     let json = headers.get(header::CONTENT_TYPE).is_some_and(|value| {

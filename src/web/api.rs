@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
 use super::door::Entry;
@@ -16,7 +16,8 @@ use super::{Site, ask};
 use crate::domain::ids::FileId;
 use crate::ledger::FileRecord;
 use crate::view;
-use crate::view::standing::{DaemonView, RateView, Standing, UploadView, Watches};
+use crate::view::charts::ChartsView;
+use crate::view::standing::{DaemonView, QueueView, RateView, Standing, UploadView, Watches};
 
 impl Site {
     /// How things stand, the daemon included.
@@ -29,11 +30,16 @@ impl Site {
             Standing::of(&config, &found, &ledger.gates(), &ledger.halts(), true, now);
         standing.stopped = ledger.trouble().borrow().as_ref().map(ToString::to_string);
         let (live, folders) = (back.live(), back.folders());
+        let in_flight = live.in_flight();
+        let in_flight = in_flight.iter().map(|(u, pace)| UploadView::of(u, *pace));
+        let in_flight: Vec<UploadView> = in_flight.collect();
+        let rates = live.rates();
         let daemon = DaemonView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: view::Stamp(live.started_at),
-            in_flight: live.in_flight().iter().map(|u| UploadView::of(u)).collect(),
-            rates: live.rates().iter().map(RateView::of).collect(),
+            queue: QueueView::of(&standing, &in_flight, rates.last()),
+            in_flight,
+            rates: rates.iter().map(RateView::of).collect(),
             watches: Watches {
                 used: folders.values().map(|folder| folder.watches).sum(),
                 limit: back.watch_limit(),
@@ -52,28 +58,45 @@ pub async fn status(State(site): State<Arc<Site>>) -> Result<Json<Standing>, Ref
     Ok(Json(site.standing().await?))
 }
 
-/// `GET /api/files`.
+/// How many files match, on all pages.
+const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
+
+/// `GET /api/files`: a page of a list. The headers say how many files there are
+/// in all, and where the next page is (RFC 8288), so that the body is the list
+/// that the command prints.
 pub async fn files(
     State(site): State<Arc<Site>>,
     RawQuery(query): RawQuery,
-) -> Result<Json<Vec<Value>>, Refusal> {
+) -> Result<(HeaderMap, Json<Vec<Value>>), Refusal> {
     let now = site.back.world().clock.now();
-    let filter = ask::filter(query.as_deref().unwrap_or_default(), now)?;
+    let query = query.unwrap_or_default();
+    let asked = ask::listing(&query, now)?;
     let ledger = site.back.ledger();
     let (found, attempts) = site
         .ask(async {
-            let found = ledger.list(filter).await?;
-            let ids = found.iter().map(|file| file.id).collect();
+            let found = ledger
+                .browse(asked.filter, asked.order, asked.after)
+                .await?;
+            let ids = found.files.iter().map(|file| file.id).collect();
             let attempts: BTreeMap<FileId, u64> = ledger.attempt_counts(ids).await?;
             Ok((found, attempts))
         })
         .await?;
+    let mut headers = HeaderMap::new();
+    headers.insert(TOTAL, HeaderValue::from(found.total));
+    let next = found.next.map(|place| {
+        let query = ask::next_page(&query, &place);
+        HeaderValue::try_from(format!("</api/files?{query}>; rel=\"next\""))
+    });
+    if let Some(Ok(next)) = next {
+        headers.insert(header::LINK, next);
+    }
     let config = site.back.config();
     let one = |file: &FileRecord| {
         let attempts = attempts.get(&file.id).copied().unwrap_or(0);
         view::as_json(&config, file, attempts, now)
     };
-    Ok(Json(found.iter().map(one).collect()))
+    Ok((headers, Json(found.files.iter().map(one).collect())))
 }
 
 /// `GET /api/files/{id}`.
@@ -87,6 +110,14 @@ pub async fn file(
     let story = story.ok_or_else(unknown)?;
     let now = site.back.world().clock.now();
     Ok(Json(view::story_json(&site.back.config(), &story, now)))
+}
+
+/// `GET /api/charts`.
+pub async fn charts(State(site): State<Arc<Site>>) -> Json<ChartsView> {
+    let live = site.back.live();
+    let (hour, day) = live.series();
+    let now = site.back.world().clock.now();
+    Json(ChartsView::of(&hour, &day, live.started_at, now))
 }
 
 /// `GET /api/errors`.

@@ -12,6 +12,7 @@ use super::refusal::Refusal;
 use crate::config::units;
 use crate::domain::answer::Code;
 use crate::domain::ids::{DatasetName, FolderName};
+use crate::domain::listing::{Order, Place};
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 use crate::ledger::Filter;
@@ -33,12 +34,30 @@ pub struct Matching {
     code: Vec<String>,
     since: Option<String>,
     name: Option<String>,
+    any_case: bool,
+}
+
+/// A page of a list: which files, in which order, behind which of them.
+#[derive(Debug)]
+pub struct Listing {
+    /// Which files.
+    pub filter: Filter,
+    /// In which order.
+    pub order: Order,
+    /// Behind which place; `None`: the first page.
+    pub after: Option<Place>,
 }
 
 impl Matching {
     /// Whether nothing was set.
     pub fn is_empty(&self) -> bool {
-        *self == Matching::default()
+        let Matching { any_case, .. } = *self;
+        // Alone it chooses nothing.
+        *self
+            == Matching {
+                any_case,
+                ..Matching::default()
+            }
     }
 
     /// As the ledger wants it.
@@ -59,6 +78,7 @@ impl Matching {
             until: None,
             since,
             name: self.name,
+            any_case: self.any_case,
             unknown_since: None,
             attention: None,
             limit,
@@ -66,10 +86,11 @@ impl Matching {
     }
 }
 
-/// The filter that an address's parameters are.
-pub fn filter(query: &str, now: Timestamp) -> Result<Filter, Refusal> {
+/// The list that an address's parameters ask for.
+pub fn listing(query: &str, now: Timestamp) -> Result<Listing, Refusal> {
     let mut matching = Matching::default();
     let (mut limit, mut attention, mut acknowledged) = (LIMIT, false, false);
+    let (mut sort, mut after) = (None, None);
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         let text = value.clone().into_owned();
         match key.as_ref() {
@@ -81,6 +102,9 @@ pub fn filter(query: &str, now: Timestamp) -> Result<Filter, Refusal> {
             "code" => matching.code.extend(text.split(',').map(str::to_owned)),
             "since" => once(&mut matching.since, "since", text)?,
             "name" => once(&mut matching.name, "name", text)?,
+            "any_case" => matching.any_case = yes("any_case", &value)?,
+            "sort" => once(&mut sort, "sort", text)?,
+            "after" => once(&mut after, "after", text)?,
             "limit" => {
                 let at_most = value.parse().ok().filter(|n| (1..=MOST).contains(n));
                 let wrong = || Refusal::bad(format!("`limit` is a number from 1 to {MOST}"));
@@ -88,7 +112,7 @@ pub fn filter(query: &str, now: Timestamp) -> Result<Filter, Refusal> {
             }
             _ => {
                 return Err(Refusal::bad(
-                    "a parameter is not known: those that are: state, attention, acknowledged, folder, dataset, code, since, name, limit",
+                    "a parameter is not known: those that are: state, attention, acknowledged, folder, dataset, code, since, name, any_case, sort, after, limit",
                 ));
             }
         }
@@ -103,8 +127,13 @@ pub fn filter(query: &str, now: Timestamp) -> Result<Filter, Refusal> {
             ));
         }
     };
+    let order = sort.map_or(Ok(Order::default()), |text| order(&text))?;
+    let after = after.map(|text| {
+        let wrong = |_| Refusal::bad("`after` is taken from the `Link` of the page before");
+        Place::parse(&text, order).map_err(wrong)
+    });
     let filter = matching.filter(now, limit)?;
-    Ok(match only {
+    let filter = match only {
         None => filter,
         Some(only) => Filter {
             states: only.states,
@@ -112,7 +141,28 @@ pub fn filter(query: &str, now: Timestamp) -> Result<Filter, Refusal> {
             attention: only.attention,
             ..filter
         },
+    };
+    Ok(Listing {
+        filter,
+        order,
+        after: after.transpose()?,
     })
+}
+
+/// The parameters of the next page: those of this one, and behind which place it
+/// begins.
+pub fn next_page(query: &str, after: &Place) -> String {
+    let given = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key != "after");
+    let mut next = form_urlencoded::Serializer::new(String::new());
+    next.extend_pairs(given);
+    next.append_pair("after", &after.to_string());
+    next.finish()
+}
+
+fn order(text: &str) -> Result<Order, Refusal> {
+    let known = Order::ALL.join(", ");
+    let wrong = |_| Refusal::bad(format!("`sort` is one of: {known}"));
+    text.parse().map_err(wrong)
 }
 
 /// A text, or a list of them; each may be a list with commas.
@@ -161,30 +211,56 @@ fn ago(text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::domain::ids::FileId;
+    use crate::domain::listing::Key;
     use crate::ledger::Attention;
 
     #[test]
     fn parameters_become_a_filter() {
         let now = Timestamp(10_000_000);
-        let asked = filter(
-            "state=failed&state=lost&folder=in&dataset=d&code=413&code=ops1,OPS2&since=1h&name=%2A.pdf&limit=7",
+        let asked = listing(
+            "state=failed&state=lost&folder=in&dataset=d&code=413&code=ops1,OPS2&since=1h&name=%2A.pdf&any_case=true&limit=7&sort=size&after=10.3",
             now,
         );
         let asked = asked.unwrap();
+        assert_eq!(asked.order.to_string(), "size");
+        assert_eq!(asked.after.unwrap().to_string(), "10.3");
+        let asked = asked.filter;
         assert_eq!(asked.states, [StateKind::Failed, StateKind::Lost]);
         assert_eq!(asked.folder, Some(FolderName("in".into())));
         assert_eq!(asked.dataset, Some(DatasetName("d".into())));
         assert_eq!(asked.codes, ["HTTP-413", "413", "OPS1", "OPS2"]);
         assert_eq!(asked.since, Some(Timestamp(10_000_000 - 3_600_000)));
         assert_eq!(asked.name.as_deref(), Some("*.pdf"));
-        assert_eq!(asked.limit, 7);
-        let usual = filter("", now).unwrap();
-        assert_eq!((usual.limit, usual.states.len()), (LIMIT, 0));
-        let needy = filter("attention=true", now).unwrap();
-        assert!(needy.states.contains(&StateKind::Unsupported));
-        assert_eq!(needy.attention, Some(Attention::Needed));
-        let said = filter("acknowledged=true", now).unwrap();
-        assert_eq!(said.attention, Some(Attention::Acknowledged));
+        assert_eq!((asked.limit, asked.any_case), (7, true));
+        let usual = listing("", now).unwrap();
+        assert_eq!((usual.filter.limit, usual.filter.states.len()), (LIMIT, 0));
+        assert_eq!((usual.order, usual.after), (Order::default(), None));
+        let needy = listing("attention=true", now).unwrap();
+        assert!(needy.filter.states.contains(&StateKind::Unsupported));
+        assert_eq!(needy.filter.attention, Some(Attention::Needed));
+        let said = listing("acknowledged=true", now).unwrap();
+        assert_eq!(said.filter.attention, Some(Attention::Acknowledged));
+    }
+
+    #[test]
+    fn the_next_page_is_asked_for_as_this_one() {
+        let by_name = "name".parse().unwrap();
+        let place = Place {
+            key: Key::of_name("in", "報告 &.pdf".as_bytes()),
+            id: FileId(7),
+        };
+        let next = next_page(
+            "state=failed&after=10.3&state=lost&name=a%26b&sort=name",
+            &place,
+        );
+        assert!(
+            next.starts_with("state=failed&state=lost&name=a%26b&sort=name&after="),
+            "{next}"
+        );
+        let next = listing(&next, Timestamp(0)).unwrap();
+        assert_eq!((next.order, next.after), (by_name, Some(place)));
+        assert_eq!(next.filter.name.as_deref(), Some("a&b"));
     }
 
     #[test]
@@ -200,9 +276,14 @@ mod tests {
             "attention=true&state=lost",
             "acknowledged=true&attention=true",
             "attention=perhaps",
+            "any_case=perhaps",
+            "sort=date",
+            "sort=size&sort=name",
+            "after=yesterday",
+            "sort=name&after=123.3",
             "<script>=1",
         ] {
-            let refusal = filter(query, Timestamp(0)).unwrap_err();
+            let refusal = listing(query, Timestamp(0)).unwrap_err();
             assert_eq!(refusal.status.as_u16(), 400, "{query}");
             assert!(!refusal.error.contains('<'), "{query}");
         }

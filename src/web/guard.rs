@@ -39,10 +39,9 @@ pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) 
             "the request is for another host: use a loopback address, such as 127.0.0.1, and the port of `http.listen`",
         ))
     } else if !is_for_all(request.uri().path()) && !may_look(&site, request.headers()) {
-        Some(Refusal::new(
-            StatusCode::UNAUTHORIZED,
-            "send the token of `http.read_token_file`, as `Authorization: Bearer TOKEN`",
-        ))
+        let config = site.back.config();
+        let file = config.http.read_token_file.as_deref();
+        Some(Refusal::token(site.entry, "http.read_token_file", file))
     } else {
         None
     };

@@ -15,6 +15,7 @@ mod acknowledge;
 mod act;
 mod api;
 mod ask;
+mod cancel;
 pub mod client;
 mod connections;
 pub mod door;
@@ -41,7 +42,7 @@ use self::door::Entry;
 use self::opening::{Doors, Opening};
 use self::refusal::Refusal;
 use crate::config::valid::{Config, Dataset};
-use crate::domain::ids::FolderName;
+use crate::domain::ids::{FileId, FolderName};
 use crate::ledger::{Ledger, LedgerError};
 use crate::live::{FolderFacts, Live};
 use crate::ports::{BoxFuture, World};
@@ -72,9 +73,26 @@ pub trait Backstage: Send + Sync + 'static {
         dataset: &'a Arc<Dataset>,
         body: Bytes,
     ) -> BoxFuture<'a, Result<(), Unstored>>;
+    /// Has the service delete the tasks of these files, and records it; `dry_run`:
+    /// says only whether each has one. What is begun is seen through, also where
+    /// nobody waits for the answer any more.
+    fn cancel(
+        &self,
+        ids: Vec<FileId>,
+        dry_run: bool,
+    ) -> BoxFuture<'_, Result<Cancelled, LedgerError>>;
     /// Reads the configuration again, as SIGHUP does; `None`: the daemon is
     /// stopping.
     fn reload(&self) -> BoxFuture<'_, Option<Reloaded>>;
+}
+
+/// What became of files that were to be cancelled.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cancelled {
+    /// The service has deleted their tasks.
+    pub cancelled: Vec<FileId>,
+    /// It has not, and why.
+    pub refused: Vec<(FileId, String)>,
 }
 
 /// Why a push was not kept; the log has the rest.
@@ -148,10 +166,12 @@ fn router(site: Arc<Site>) -> Router {
         .route("/api/status", get(api::status))
         .route("/api/files", get(api::files))
         .route("/api/files/{id}", get(api::file))
+        .route("/api/charts", get(api::charts))
         .route("/api/errors", get(api::errors))
         // What acts: each goes through `act::may`.
         .route("/api/retry", post(act::retry))
         .route("/api/acknowledge", post(acknowledge::acknowledge))
+        .route("/api/cancel", post(cancel::cancel))
         .route("/api/pause", post(act::pause))
         .route("/api/resume", post(act::resume))
         .route("/api/reload", post(act::reload))

@@ -2,11 +2,16 @@
 //!
 //! Must not: say more of the inside than a person can use.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::door::Entry;
+use crate::domain::naming::shown;
 use crate::ledger::LedgerError;
 
 /// A request that is not done.
@@ -16,6 +21,8 @@ pub struct Refusal {
     pub status: StatusCode,
     /// What happened, and what to do.
     pub error: String,
+    /// The file that holds the token which is wanted.
+    pub token_file: Option<String>,
 }
 
 impl Refusal {
@@ -24,6 +31,23 @@ impl Refusal {
         Refusal {
             status,
             error: error.into(),
+            token_file: None,
+        }
+    }
+
+    /// A token is wanted: the one in the file that `key` names. Who comes from
+    /// this machine is told which file that is; a proxy may have let in anybody.
+    pub fn token(entry: Entry, key: &str, file: Option<&Path>) -> Refusal {
+        let here = file.filter(|_| entry != Entry::Proxy);
+        let file = here.map(|path| shown(path.as_os_str().as_bytes()));
+        let which = match &file {
+            Some(file) => format!("that is in {file} (`{key}`)"),
+            None => format!("of `{key}`"),
+        };
+        let error = format!("send the token {which}, as `Authorization: Bearer TOKEN`");
+        Refusal {
+            token_file: file,
+            ..Refusal::new(StatusCode::UNAUTHORIZED, error)
         }
     }
 
@@ -40,7 +64,11 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.error }))).into_response()
+        let mut told = json!({ "error": self.error });
+        if let Some(file) = self.token_file {
+            told["token_file"] = file.into();
+        }
+        (self.status, Json(told)).into_response()
     }
 }
 

@@ -1,11 +1,11 @@
 //! Retry and resume from the page: with the token, and only so.
 
-use supametas_sync::sandbox::Fault;
+use supametas_sync::sandbox::{Fault, SandboxConfig};
 
 use crate::browser::Browser;
 use crate::support::Stage;
 use crate::support::http::address;
-use crate::{TOKEN, at_page, listening, row};
+use crate::{TOKEN, at_page, listening, row, with_token};
 
 /// The kept token, as the tab has it.
 const KEPT: &str = "return [Object.values(sessionStorage).join(), localStorage.length, document.cookie, location.href].join(' ')";
@@ -51,6 +51,9 @@ async fn a_file_is_retried_with_the_token_and_only_so() {
     browser.click("#story [data-act=retry]");
     browser.until("the token is asked for", || browser.shows("#ask"));
     assert!(!browser.shows("#ask-wrong"));
+    let file = stage.path("token");
+    let told = browser.text("#ask");
+    assert!(told.contains(file.to_str().unwrap()), "{told}");
     browser.click("#ask-cancel");
     browser.until("given up", || !browser.shows("#ask"));
     browser.click("#story [data-act=retry]");
@@ -185,10 +188,177 @@ async fn where_looking_takes_a_token_it_is_asked_for_once() {
     std::fs::write(stage.config(), text.replace("[http]\n", &keys)).unwrap();
     let daemon = stage.start();
     browser.open(&format!("http://{}/", address(&daemon)));
+    browser.until("the token is asked for", || browser.shows("#ask"));
+    let told = browser.text("#ask");
+    assert!(told.contains(read.to_str().unwrap()), "{told}");
     give(&browser, "look-wrong-0123456789");
     browser.until("it is told to be wrong", || browser.shows("#ask-wrong"));
     give(&browser, word);
     browser.until("the page is live", || browser.text("#pulse-text") == "live");
     assert!(!browser.shows("#ask"));
+    assert_eq!(daemon.terminate().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scopes_are_paused_and_resumed() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let stage = listening(0).await.set(|s| {
+        s.folder("scans", "main", "");
+    });
+    let daemon = stage.start();
+    at_page(&browser, &daemon, "");
+
+    // One folder, from its card, with a reason and an end.
+    browser.click("#folders [data-key=scans] [data-act=pause]");
+    browser.until("it is asked what to pause", || browser.shows("#pause"));
+    assert_eq!(
+        browser.run("return document.querySelector('#pause-scope').value"),
+        "folder:scans"
+    );
+    browser.choose("#pause-for", "3600");
+    browser.keys("#pause-why", "new <b>scanner</b>");
+    browser.click("#pause-form .main");
+    give(&browser, TOKEN);
+    let card = "[data-key='pause folder:scans']";
+    browser.until("it is told", || browser.shows(card));
+    let told = browser.text(card);
+    for words in [
+        "Held back by hand: folder:scans",
+        "over HTTP: new <b>scanner</b>",
+        "until in 59 min",
+        "supametas-sync resume folder:scans",
+    ] {
+        assert!(told.contains(words), "no {words:?} in\n{told}");
+    }
+    stage.publish(&stage.path("scans/page-0001.txt"), "scanned");
+    stage.drop_file("a.txt", "words");
+    daemon.until("the other folder goes on", || {
+        stage.state("a.txt") == "succeeded"
+    });
+    assert_eq!(stage.state("page-0001.txt"), "queued");
+
+    // All of it, until it is resumed; and both go on by the page.
+    browser.click("#pause-all");
+    browser.until("it is asked again", || browser.shows("#pause"));
+    let scopes =
+        "return [...document.querySelector('#pause-scope').options].map((o) => o.value).join(' ')";
+    let scopes = browser.run(scopes).as_str().unwrap().to_owned();
+    assert!(
+        scopes.starts_with("all dataset:main folder:inbox folder:scans route:inbox/text "),
+        "{scopes}"
+    );
+    browser.click("#pause-cancel");
+    assert!(
+        !stage.said(&["status"]).contains("all,"),
+        "nothing was done"
+    );
+    browser.click("#pause-all");
+    browser.click("#pause-form .main");
+    let all = "[data-key='pause all']";
+    browser.until("all is held", || browser.shows(all));
+    browser.click(&format!("{card} [data-act=resume]"));
+    browser.until("the folder goes on", || !browser.shows(card));
+    assert_eq!(stage.state("page-0001.txt"), "queued", "all is held still");
+    browser.click(&format!("{all} [data-act=resume]"));
+    browser.until("it is told that it goes on", || {
+        browser.text("#said").contains("Goes on: all") && !browser.shows(all)
+    });
+    daemon.until("it is sent", || stage.state("page-0001.txt") == "succeeded");
+    assert_eq!(daemon.terminate().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_are_cancelled_one_by_one_and_by_the_filter() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let sandbox = SandboxConfig {
+        pending_for: std::time::Duration::from_secs(600),
+        ..SandboxConfig::default()
+    };
+    let stage = with_token(Stage::with(sandbox).await, 0);
+    let daemon = stage.start();
+    for n in 0..24 {
+        stage.drop_file(format!("{n:02}.txt"), format!("words of {n}"));
+    }
+    daemon.until("all are at the service", || {
+        stage.states().get("submitted") == Some(&24)
+    });
+    at_page(&browser, &daemon, "");
+    browser.until("they are listed", || browser.count("#list li") == 24);
+    browser.click(&row(&stage, "00.txt"));
+    browser.until("its story opens", || {
+        browser.shows("#story [data-act=cancel]")
+    });
+    browser.click("#story [data-act=cancel]");
+    browser.until("it asks", || browser.shows("#sure"));
+    assert_eq!(browser.text("#sure-head"), "Cancel 1 file?");
+    browser.click("#sure-yes");
+    give(&browser, TOKEN);
+    browser.until("the story says so", || {
+        browser.text("#story .lead").contains("cancelled")
+    });
+    assert_eq!(stage.state("00.txt"), "cancelled");
+    browser.click("#story-close");
+
+    // More than one request is for.
+    browser.keys("#by-name", ".TXT");
+    browser.until("the filter is in force", || {
+        browser.text("#listed") == "24 files"
+    });
+    browser.click("#cancel-all");
+    browser.until("it asks", || browser.shows("#sure"));
+    assert_eq!(browser.text("#sure-head"), "Cancel 23 files?");
+    browser.click("#sure-yes");
+    browser.until("it is done, and told", || {
+        browser.text("#said").contains("23 files cancelled")
+    });
+    assert_eq!(stage.states().get("cancelled"), Some(&24));
+    let deleted = stage.sandbox.tasks().iter().filter(|t| t.deleted).count();
+    assert_eq!(deleted, 24);
+    assert_eq!(daemon.terminate().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_retried_from_its_card() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let stage = listening(0).await;
+    let faults = "[[fault]]\nfile = \"*.txt\"\nstatus = 413\n";
+    let faults = Fault::from_toml(faults).unwrap();
+    stage.sandbox.set_faults(faults).unwrap();
+    let daemon = stage.start();
+    for name in ["a.txt", "b.txt"] {
+        stage.drop_file(name, format!("words of {name}"));
+    }
+    daemon.until("both have ended", || {
+        stage.states().get("rejected") == Some(&2)
+    });
+    mended(&stage);
+    at_page(&browser, &daemon, "");
+    let group = "[data-key='state rejected']";
+    browser.until("they are told", || browser.shows(group));
+    browser.click(&format!("{group} [data-act=retry]"));
+    give(&browser, TOKEN);
+    browser.until("it asks", || browser.shows("#sure"));
+    assert_eq!(browser.text("#sure-head"), "Send 2 files again?");
+    browser.click("#sure-yes");
+    daemon.until("both are through", || {
+        stage.states().get("succeeded") == Some(&2)
+    });
+    browser.until("nothing needs anybody", || !browser.shows("#needs"));
+    // The charts have both: what was refused, and what was taken.
+    browser.run("document.querySelector('#charts-which [value=day]').click()");
+    browser.until("they are drawn", || {
+        let told = browser.run(
+            "return [...document.querySelectorAll('#charts-list svg')].map((c) => c.ariaLabel).join('; ')",
+        );
+        let told = told.as_str().unwrap().to_owned();
+        told.starts_with("Files taken in the last 1 d: ") && told.contains("; Failed attempts in the last 1 d: ")
+    });
+    assert_eq!(browser.count("#charts-list .chart .bars"), 3);
     assert_eq!(daemon.terminate().code(), Some(0));
 }

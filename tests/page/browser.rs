@@ -173,6 +173,11 @@ impl Browser {
         );
     }
 
+    /// Chooses one of a `select`, as a person does.
+    pub fn choose(&self, selector: &str, value: &str) {
+        self.click(&format!("{selector} option[value={}]", json!(value)));
+    }
+
     /// Types into whatever has the focus.
     pub fn press(&self, key: char) {
         let actions = json!({ "actions": [{ "type": "key", "id": "keys", "actions": [

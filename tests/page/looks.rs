@@ -5,12 +5,13 @@ use std::fs;
 use supametas_sync::sandbox::Fault;
 
 use crate::browser::Browser;
+use crate::reading::complaints;
 use crate::support::{Daemon, Stage, words};
 use crate::{assert_quiet, at_page, listening, row};
 
-/// Elements that stick out to the side, and texts of too little contrast
-/// (WCAG 2.2, 1.4.3: 4.5 to 1; 3 to 1 where they are large).
-const FAULTS: &str = r#"
+/// Elements that stick out to the side, texts of too little contrast (WCAG 2.2,
+/// 1.4.3: 4.5 to 1; 3 to 1 where they are large), and words that nobody would say.
+pub const FAULTS: &str = r#"
 const faults = [];
 const wide = document.documentElement.clientWidth;
 if (document.documentElement.scrollWidth > wide) faults.push(`the page is ${document.documentElement.scrollWidth} wide, not ${wide}`);
@@ -41,6 +42,10 @@ for (const node of top.querySelectorAll("*")) {
   const contrast = (one + 0.05) / (two + 0.05);
   const least = parseFloat(style.fontSize) >= 24 ? 3 : 4.5;
   if (contrast < least) faults.push(`${node.tagName}.${node.className} "${node.textContent.slice(0, 30)}": contrast ${contrast.toFixed(2)}`);
+}
+for (const words of [/`/, /\b0\.0 /, /NaN|undefined|null|\[object/]) {
+  const said = words.exec(document.body.innerText);
+  if (said) faults.push(`it says ${document.body.innerText.slice(Math.max(0, said.index - 40), said.index + 40)}`);
 }
 return faults;
 "#;
@@ -101,6 +106,20 @@ async fn the_page_can_be_read_at_every_width_by_day_and_by_night() {
     browser.until("the upload moves", || {
         browser.run("return document.querySelector('#wire progress').value > 0.02") == true
     });
+    // How far it is, how fast, and how long the queue lasts.
+    browser.until("it is foretold when it is through", || {
+        let told = browser.text("#wire .far");
+        [" % of 60 MiB", "KiB/s", "about ", " left"]
+            .iter()
+            .all(|words| told.contains(words))
+    });
+    browser.until(
+        "so it is for the queue, and what is on the wire counts",
+        || {
+            let told = browser.text("#lately");
+            told.contains("To send") && told.contains(" · about ") && !told.contains(" 0 B sent")
+        },
+    );
     let rejected = row(&stage, "contract-2026.txt");
     for (width, name) in [(1280, "wide"), (768, "tablet"), (360, "phone")] {
         for scheme in ["light", "dark"] {
@@ -110,6 +129,7 @@ async fn the_page_can_be_read_at_every_width_by_day_and_by_night() {
                 "#headline",
                 "#tiles",
                 "#lately",
+                "#charts svg",
                 "#needs",
                 "#wire",
                 "#folders",
@@ -123,11 +143,21 @@ async fn the_page_can_be_read_at_every_width_by_day_and_by_night() {
                 serde_json::json!([]),
                 "{width} {scheme}"
             );
+            assert_eq!(
+                complaints(&browser),
+                serde_json::json!([]),
+                "{width} {scheme}"
+            );
             browser.picture(&format!("{name}-{scheme}"), true);
             browser.click(&rejected);
             browser.until("the story opens", || browser.shows("#story .events li"));
             assert_eq!(
                 browser.run(FAULTS),
+                serde_json::json!([]),
+                "{width} {scheme}, a story"
+            );
+            assert_eq!(
+                complaints(&browser),
                 serde_json::json!([]),
                 "{width} {scheme}, a story"
             );

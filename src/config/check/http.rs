@@ -63,6 +63,8 @@ pub(super) fn check(
         listen,
         token,
         read_token,
+        token_file: raw.token_file.as_deref().map(PathBuf::from),
+        read_token_file: raw.read_token_file.as_deref().map(PathBuf::from),
         push_max,
     };
     (http, files)

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attention;
+mod browsing;
 mod copies;
 mod enqueue;
 mod erasing;

@@ -2,10 +2,12 @@
 //! the plan of each, on a ledger without statistics, as a new one is.
 
 use super::*;
+use crate::domain::listing::{By, Order};
 use crate::ledger::{
-    attention, clock, copies, due, enqueue, erase, filter, intake, notices, operator, questions,
-    recovery, reimport, rows, sources, tasks, uploads, work,
+    attention, browse, clock, copies, due, enqueue, erase, filter, intake, notices, operator,
+    questions, recovery, reimport, rows, sources, tasks, uploads, work,
 };
+use rusqlite::types::Value;
 
 /// Each step of the plan, as SQLite words it.
 fn plan(conn: &rusqlite::Connection, sql: &str) -> Vec<String> {
@@ -285,5 +287,42 @@ async fn lists_of_a_state_come_from_its_index_in_its_order() {
                 && (!step.starts_with("SCAN f") || step.contains("files_"))
         });
         assert!(ok, "{state}\n{steps:#?}");
+    }
+}
+
+/// Every look of a list, from its beginning and from where another one ended,
+/// goes along an index and sorts nothing.
+#[tokio::test]
+async fn pages_of_lists_go_along_an_index() {
+    let bench = Bench::new(policy());
+    let conn = by_hand(&bench.path());
+    for state in StateKind::ALL {
+        for order in Order::ALL {
+            let order: Order = order.parse().unwrap();
+            let direct = order.by == By::Changed && state.is_final();
+            for from in [
+                None,
+                Some(vec![Value::from(1); 2]),
+                Some(vec![Value::from(1); 3]),
+            ] {
+                let goes_on = from.is_some();
+                let (sql, values) =
+                    browse::look_sql(state, &Filter::default(), order, direct, from);
+                let steps = unbound(&conn, &sql);
+                let ok = steps.iter().all(|step| {
+                    !step.contains("TEMP B-TREE")
+                        && (!step.starts_with("SCAN f") || step.contains("files_"))
+                });
+                assert!(ok, "{state} by {order}: {sql}\n{steps:#?}");
+                // What was met is not read again.
+                let bound = |step: &String| step.contains("files_") && step.contains(['<', '>']);
+                if goes_on && values.len() > 1 && state != StateKind::Uploading {
+                    assert!(
+                        steps.iter().any(bound),
+                        "{state} by {order}: {sql}\n{steps:#?}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -1,15 +1,17 @@
 // Asking the daemon, and having it do something.
 // Must not: put the token into an address, or keep it beyond this tab.
 
-import { byId, el, files, harmless, number, say } from "./words.js";
+import { files, number } from "./figures.js";
+import { byId, el, harmless, plain, prose, say } from "./words.js";
 
 const TOKEN = "supametas-sync token";
 
 /** What was answered in place of what was asked for. */
 export class Refused extends Error {
-  constructor(status, message) {
-    super(message);
+  constructor(status, { error, token_file: file } = {}) {
+    super(harmless(error ?? `it answered with status ${status}`));
     this.status = status;
+    this.file = file;
   }
 }
 
@@ -17,15 +19,26 @@ export class Refused extends Error {
  * A question: the answer, or `Refused`; any other error: there was none. Where
  * looking takes a token (`read_token_file`), it is asked for.
  */
-export async function ask(path, request = {}) {
+export async function ask(path, request) {
+  return (await fetched(path, request)).json();
+}
+
+/** A page of a list: its items, how many there are in all, and where the next page is. */
+export async function askPage(path) {
+  const answer = await fetched(path);
+  const next = /<([^>]+)>; rel="next"/.exec(answer.headers.get("Link") ?? "");
+  return { items: await answer.json(), total: Number(answer.headers.get("X-Total-Count")), next: next?.[1] ?? null };
+}
+
+async function fetched(path, request = {}) {
   const token = sessionStorage.getItem(TOKEN);
   const headers = { ...request.headers };
   if (token) headers.Authorization = `Bearer ${token}`;
   const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(12000), ...request, headers });
-  if (answer.ok) return answer.json();
-  if (answer.status === 401 && request.method !== "POST" && (await mayLook(token))) return ask(path, request);
-  const told = await answer.json().catch(() => ({}));
-  throw new Refused(answer.status, harmless(told.error ?? `it answered with status ${answer.status}`));
+  if (answer.ok) return answer;
+  const refused = new Refused(answer.status, await answer.json().catch(() => ({})));
+  if (refused.status === 401 && request.method !== "POST" && (await mayLook(token, refused.file))) return fetched(path, request);
+  throw refused;
 }
 
 function post(path, body) {
@@ -36,10 +49,10 @@ function post(path, body) {
 let looking = null;
 
 /** Asks for the token once, for all questions that were refused; whether to ask again. */
-async function mayLook(refused) {
+async function mayLook(refused, file) {
   if (sessionStorage.getItem(TOKEN) !== refused) return true;
   // Who gave up is not asked again until the page is loaded anew.
-  looking ??= askToken(refused ? "This token does not let you look." : "").then((token) => {
+  looking ??= askToken(refused ? "This token does not let you look." : "", file).then((token) => {
     if (token === null) return false;
     looking = null;
     sessionStorage.setItem(TOKEN, token);
@@ -64,7 +77,7 @@ async function act(path, body) {
       if (error.status !== 401) throw error;
       if (sessionStorage.getItem(TOKEN)) wrong = "This token is not the daemon’s: look for spaces and missing characters.";
       forget();
-      const token = await askToken(wrong);
+      const token = await askToken(wrong, error.file);
       if (token === null) return null;
       sessionStorage.setItem(TOKEN, token);
     }
@@ -102,9 +115,11 @@ function answerOf(dialog, buttons) {
   });
 }
 
-async function askToken(wrong) {
+async function askToken(wrong, file) {
   const field = byId("ask-token");
   field.value = "";
+  const where = file ? [" It is in the file ", el("code", { text: file }), " on its machine."] : [" It is in the file that ", el("code", { textContent: "token_file" }), " names in its configuration."];
+  byId("ask-where").replaceChildren("The daemon wants a token for this.", ...where, " It stays in this tab, and is forgotten when you close it.");
   say(byId("ask-wrong"), wrong);
   byId("ask-wrong").hidden = !wrong;
   const given = answerOf(byId("ask"), [
@@ -133,6 +148,7 @@ let hush;
 /** Says what came of it, for a while. */
 export function tell(text, bad = false) {
   const said = byId("said");
+  text = plain(text);
   // Beside an open dialog nothing is seen, or heard.
   ([...document.querySelectorAll("dialog[open]")].pop() ?? document.body).append(said);
   say(said, text);
@@ -153,43 +169,65 @@ async function trying(what) {
 }
 
 /** The reasons for which files were refused, each with its number of files. */
-function reasons(refused) {
+function reasons(refused, what) {
   const counts = new Map();
   for (const { why } of refused) counts.set(why, (counts.get(why) ?? 0) + 1);
-  return [...counts].map(([why, n]) => `${files(n)} can’t be sent again: ${harmless(why)}`);
+  return [...counts].map(([why, n]) => `${files(n)} can’t be ${what}: ${harmless(why)}`);
 }
 
-function told({ retried, refused }) {
-  const sent = retried.length ? [`${files(retried.length)} back in the queue.`] : [];
-  tell([...sent, ...reasons(refused)].join(" "), retried.length === 0);
+/** What can be done with files: where, what came of it, and how it is asked. */
+const DEEDS = {
+  retry: {
+    done: "retried", refused: "sent again", told: (n) => `${files(n)} back in the queue.`,
+    head: (n) => `Send ${files(n)} again?`, body: "What the service has already, it may import a second time.", yes: (n) => `Retry ${number(n)}`,
+  },
+  cancel: {
+    done: "cancelled", refused: "cancelled", told: (n) => `${files(n)} cancelled: the service has deleted the tasks.`, atOnce: 20,
+    head: (n) => `Cancel ${files(n)}?`, body: "The service is asked to delete the tasks, one after another. What it has made of the content by then is its own.", yes: (n) => `Cancel ${number(n)}`,
+  },
+};
+
+function told(deed, done, refused) {
+  const sent = done.length ? [deed.told(done.length)] : [];
+  tell([...sent, ...reasons(refused, deed.refused)].join(" "), done.length === 0);
 }
 
-/** Sends one file again. */
-export function retryOne(id) {
+/** Does something with one file. */
+export function actOn(name, id) {
   return trying(async () => {
-    const done = await act("/api/retry", { ids: [id] });
-    if (done) told(done);
+    const deed = DEEDS[name];
+    if (deed.atOnce && !(await sure(deed.head(1), [el("p", { textContent: deed.body })], deed.yes(1)))) return null;
+    const done = await act(`/api/${name}`, { ids: [id] });
+    if (done) told(deed, done[deed.done], done.refused);
     return done;
   });
 }
 
-/** Sends all files of a filter again that can be, after asking. */
-export function retryAll(filter) {
+/** Does it with all files of a filter with which it can be done, after asking. */
+export function actOnAll(name, filter) {
   return trying(async () => {
-    const would = await act("/api/retry", { ...filter, dry_run: true });
+    const deed = DEEDS[name];
+    const would = await act(`/api/${name}`, { ...filter, dry_run: true });
     if (!would) return null;
-    const count = would.retried.length;
-    if (count === 0) {
-      tell(["None of these can be sent again.", ...reasons(would.refused)].join(" "), true);
+    const ids = would[deed.done];
+    const why = reasons(would.refused, deed.refused);
+    if (ids.length === 0) {
+      tell([`None of these can be ${deed.refused}.`, ...why].join(" "), true);
       return null;
     }
-    const body = [`What the service has already, it may import a second time.`, ...reasons(would.refused)];
-    const yes = await sure(`Send ${files(count)} again?`, body.map((text) => el("p", { textContent: text })), `Retry ${number(count)}`);
-    if (!yes) return null;
+    const body = [deed.body, ...why].map((text) => el("p", {}, prose(text)));
+    if (!(await sure(deed.head(ids.length), body, deed.yes(ids.length)))) return null;
     // Those that were agreed to, not those that have come to fit since.
-    const what = count <= 1000 ? { ids: would.retried } : filter;
-    const done = await act("/api/retry", what);
-    if (done) told(done);
+    const [done, refused] = [[], []];
+    const atOnce = deed.atOnce ?? 1000;
+    for (let from = 0; from < ids.length; from += atOnce) {
+      const some = await act(`/api/${name}`, { ids: ids.slice(from, from + atOnce) });
+      if (!some) break;
+      done.push(...some[deed.done]);
+      refused.push(...some.refused);
+      if (ids.length > atOnce) tell(`${number(from + atOnce)} of ${number(ids.length)} …`);
+    }
+    told(deed, done, refused);
     return done;
   });
 }
@@ -198,8 +236,30 @@ export function retryAll(filter) {
 export function resume(scope) {
   return trying(async () => {
     const done = await act("/api/resume", { scope });
-    if (done?.opened.length) tell(`Opened: ${done.opened.map(harmless).join(", ")}.`);
-    else if (done) tell(`Goes on: ${done.ended.map(harmless).join(", ")}.`);
+    if (!done) return null;
+    const all = [...done.opened.map((name) => `Opened: ${name}.`), ...done.ended.map((name) => `Goes on: ${name}.`)];
+    tell(all.join(" ") || "Nothing was paused.");
+    return done;
+  });
+}
+
+/** Asks which scope to pause, for how long and why, and has it done. */
+export function pause(scope, scopes) {
+  return trying(async () => {
+    const [which, time, why] = [byId("pause-scope"), byId("pause-for"), byId("pause-why")];
+    which.replaceChildren(...scopes.map((name) => new Option(harmless(name), name)));
+    which.value = scope;
+    time.value = why.value = "";
+    const yes = await answerOf(byId("pause"), [
+      [byId("pause-form"), "submit", () => true],
+      [byId("pause-cancel"), "click", () => null],
+    ]);
+    if (!yes) return null;
+    const asked = { scope: which.value };
+    if (time.value) asked.for_s = Number(time.value);
+    if (why.value.trim()) asked.why = why.value.trim();
+    const done = await act("/api/pause", asked);
+    if (done) tell(`Paused: ${done.paused.scope}, ${done.paused.ends}.`);
     return done;
   });
 }

@@ -1,24 +1,40 @@
 // The list of files, and the story of one.
 // Must not: ask for more than is shown.
 
-import { Refused, ask, retryAll, retryOne } from "./act.js";
+import { Refused, actOn, actOnAll, ask, askPage } from "./act.js";
+import { files as filesOf, number, size, span } from "./figures.js";
 import * as w from "./words.js";
-import { bdi, byId, el, exactly, facts, when } from "./words.js";
+import { bdi, byId, el, exactly, facts, prose, when } from "./words.js";
 
-const PAGE = 50;
-const MOST = 1000;
+/** Files of a page. */
+const PAGE = 100;
 
 /** What can be chosen as a state, beside each alone. */
 const CHOICES = {
-  "": "all, attention first",
+  "": "all",
   attention: "need attention",
   "queued,uploading,submitted": "on their way",
   "cancelled,duplicate,superseded,gone": "other ends",
 };
 
-let limit = PAGE;
+/** The orders, the usual one first. */
+const ORDERS = {
+  "-changed": "latest change first",
+  changed: "longest unchanged first",
+  "-seen": "newest first",
+  seen: "oldest first",
+  name: "by name, A to Z",
+  "-name": "by name, Z to A",
+  "-size": "largest first",
+  size: "smallest first",
+};
+
+/** Where the pages up to the one that is shown are; the first is where the filter says. */
+let pages = [];
+let next = null;
 let mayAct = false;
 let asked = 0;
+let quietUntil = 0;
 
 const filter = () => ({
   name: byId("by-name").value.trim(),
@@ -29,58 +45,78 @@ const filter = () => ({
 
 const isSet = (chosen) => Object.values(chosen).some(Boolean);
 
-function address(chosen, states, limit) {
-  const query = new URLSearchParams({ limit });
+function address(chosen) {
+  const query = new URLSearchParams({ limit: PAGE, sort: byId("by-order").value });
   for (const key of ["name", "folder", "code"]) if (chosen[key]) query.set(key, chosen[key]);
-  if (states === "attention") query.set("attention", "true");
-  else for (const state of states.split(",").filter(Boolean)) query.append("state", state);
+  if (chosen.name) query.set("any_case", "true");
+  if (chosen.state === "attention") query.set("attention", "true");
+  else for (const state of chosen.state.split(",").filter(Boolean)) query.append("state", state);
   return `/api/files?${query}`;
 }
 
-/** Looks the list up anew. */
+/** Whether the list may be looked up by itself: one that took long is left alone for longer. */
+export const mayRefresh = () => performance.now() >= quietUntil;
+
+/** Looks the page of the list up anew. */
 export async function list() {
   const turn = ++asked;
   const chosen = filter();
-  const questions = chosen.state ? [chosen.state] : ["attention", ""];
+  const begun = performance.now();
   let found;
   try {
-    found = await Promise.all(questions.map((states) => ask(address(chosen, states, limit))));
+    found = await askPage(pages.at(-1) ?? address(chosen));
   } catch (error) {
     // Where the daemon does not answer, the page says so already.
     if (turn === asked && error instanceof Refused) nothing(`This can’t be looked up: ${error.message}`);
     return;
+  } finally {
+    quietUntil = performance.now() + 20 * (performance.now() - begun);
   }
   if (turn !== asked) return;
-  const all = new Map(found.flat().map((file) => [file.id, file]));
-  show([...all.values()].slice(0, limit), chosen, found.some((part) => part.length === limit));
+  // What was on this page has moved on: the one before it is the last now.
+  if (found.items.length === 0 && pages.length > 0) return turnTo(pages.slice(0, -1));
+  next = found.next;
+  show(found, chosen);
 }
 
-function show(all, chosen, isFull) {
+function turnTo(where) {
+  pages = where;
+  return list();
+}
+
+function show({ items: all, total }, chosen) {
   const place = byId("list");
+  const of = JSON.stringify([chosen, byId("by-order").value, pages]);
   // Nothing moves away from under a pointer; changes show in place.
-  const isHeld = place.matches(":hover") && matchMedia("(hover: hover)").matches && place.dataset.of === JSON.stringify(chosen);
-  if (isHeld) {
-    const fresh = new Map(all.map((file) => [String(file.id), file]));
-    const held = [...place.children].map((node) => fresh.get(node.dataset.key) ?? node.file);
-    const more = all.filter((file) => !held.some((one) => one.id === file.id));
-    all = [...held, ...more];
-  }
-  place.dataset.of = JSON.stringify(chosen);
-  w.fill(place, all, (file) => file.id, line);
-  const newest = isFull ? `The first ${w.number(all.length)}, newest change first` : w.files(all.length);
-  w.say(byId("listed"), all.length ? newest : "");
-  byId("more").hidden = !isFull || limit >= MOST;
+  const isHeld = place.matches(":hover") && matchMedia("(hover: hover)").matches && place.dataset.of === of;
+  const shown = isHeld ? held(place, all) : all;
+  place.dataset.of = of;
+  w.fill(place, shown, (file) => file.id, line);
+  const first = pages.length * PAGE;
+  const range = total > all.length ? `${number(first + 1)} to ${number(first + all.length)} of ${filesOf(total)}` : filesOf(total);
+  w.say(byId("listed"), all.length ? range : "");
+  byId("pages").hidden = pages.length === 0 && !next;
+  byId("previous").disabled = pages.length === 0;
+  byId("next").disabled = !next;
   byId("clear").hidden = !isSet(chosen);
-  const states = statesToRetry(chosen);
-  byId("retry-all").hidden = !mayAct || !all.some((file) => states.includes(file.state));
+  for (const [deed, button] of [["retry", "retry-all"], ["cancel", "cancel-all"]]) {
+    const states = statesFor(deed, chosen);
+    byId(button).hidden = !mayAct || !all.some((file) => states.includes(file.state));
+  }
   byId("list-none").hidden = all.length > 0;
   if (all.length === 0) {
     nothing(
       isSet(chosen)
-        ? "No file fits this filter. Upper and lower case count in names; what the daemon never takes (temporary names, links, hidden files) is not listed: “supametas-sync explain FILE” says why."
+        ? "No file fits this filter. What the daemon never takes (temporary names, links, hidden files) is not listed: “supametas-sync explain FILE” says why."
         : "No file yet. Put one into a drop folder: it shows up here as soon as it is finished being written.",
     );
   }
+}
+
+function held(place, all) {
+  const fresh = new Map(all.map((file) => [String(file.id), file]));
+  const there = [...place.children].map((node) => fresh.get(node.dataset.key) ?? node.file);
+  return [...there, ...all.filter((file) => !there.some((one) => one.id === file.id))];
 }
 
 function nothing(text) {
@@ -96,27 +132,34 @@ function line(file) {
       "a",
       { href: `#file-${file.id}`, data: { act: "open" } },
       el("span", { className: "what" }, w.badge(file.state), bdi(`${file.folder}/${file.file}`, "path")),
-      el("span", { className: "detail" }, bdi(file.detail)),
-      el("span", { className: "side" }, el("span", { textContent: w.size(file.size) }), when(file.changed_at)),
+      el("span", { className: "detail" }, prose(file.detail)),
+      el("span", { className: "side" }, el("span", { textContent: size(file.size) }), when(file.changed_at)),
     ),
   );
   node.file = file;
   return node;
 }
 
-const statesToRetry = ({ state }) => (!state || state === "attention" ? w.NEEDY : state.split(",").filter((s) => w.RETRIED.includes(s)));
+/** The states of a filter whose files a deed is for. */
+function statesFor(deed, { state }) {
+  const may = deed === "cancel" ? ["submitted"] : w.RETRIED;
+  if (!state) return deed === "cancel" ? may : w.NEEDY;
+  return (state === "attention" ? w.NEEDY : state.split(",")).filter((one) => may.includes(one));
+}
 
-byId("retry-all").addEventListener("click", async () => {
-  const { state, ...rest } = filter();
-  const set = Object.fromEntries(Object.entries(rest).filter(([, value]) => value));
-  if (await retryAll({ ...set, state: statesToRetry({ state }) })) list();
-});
+for (const [deed, button] of [["retry", "retry-all"], ["cancel", "cancel-all"]]) {
+  byId(button).addEventListener("click", async () => {
+    const chosen = filter();
+    const { state, ...rest } = chosen;
+    const set = Object.fromEntries(Object.entries(rest).filter(([, value]) => value));
+    if (set.name) set.any_case = true;
+    if (await actOnAll(deed, { ...set, state: statesFor(deed, chosen) })) list();
+  });
+}
 
 byId("clear").addEventListener("click", () => choose({}));
-byId("more").addEventListener("click", () => {
-  limit = Math.min(MOST, limit === PAGE ? 200 : MOST);
-  list();
-});
+byId("previous").addEventListener("click", () => turnTo(pages.slice(0, -1)));
+byId("next").addEventListener("click", () => next && turnTo([...pages, next]));
 
 /** Sets the filter. */
 export function choose({ state = "", folder = "", name = "", code = "" }, look = true) {
@@ -124,8 +167,7 @@ export function choose({ state = "", folder = "", name = "", code = "" }, look =
   byId("by-folder").value = folder;
   byId("by-name").value = name;
   byId("by-code").value = code;
-  limit = PAGE;
-  list();
+  turnTo([]);
   if (look && state + folder) {
     byId("files").scrollIntoView();
     byId("files").focus({ preventScroll: true });
@@ -136,14 +178,14 @@ let typing;
 byId("filter").addEventListener("submit", (event) => event.preventDefault());
 byId("filter").addEventListener("input", () => {
   clearTimeout(typing);
-  limit = PAGE;
-  typing = setTimeout(list, 250);
+  typing = setTimeout(() => turnTo([]), 250);
 });
 
 byId("by-state").append(
   ...Object.entries(CHOICES).map(([value, text]) => new Option(text, value)),
   ...Object.keys(w.STATES).map((state) => new Option(state, state)),
 );
+byId("by-order").append(...Object.entries(ORDERS).map(([value, text]) => new Option(text, value)));
 
 /** What the list has to know of the daemon. */
 export function know(folders, may) {
@@ -208,11 +250,11 @@ function tell(file) {
     el(
       "div",
       { className: `todo ${file.needs_attention ? "bad" : ""}` },
-      el("p", {}, bdi(file.detail)),
-      known?.meaning && file.code !== "0" && !file.detail.includes(known.meaning) && el("p", {}, el("code", { text: file.code }), `: ${known.meaning}`),
+      el("p", {}, prose(file.detail)),
+      known?.meaning && file.code !== "0" && !file.detail.includes(known.meaning) && el("p", {}, el("code", { text: file.code }), ": ", prose(known.meaning)),
       el("p", {}, el("strong", { textContent: "To do: " }), state.do ?? ""),
-      known?.advice && file.needs_attention && el("p", {}, `For this answer: ${known.advice}.`),
-      mayAct && w.RETRIED.includes(file.state) && retryButton(file),
+      known?.advice && file.needs_attention && el("p", {}, "For this answer: ", prose(known.advice), "."),
+      mayAct && deeds(file),
     ),
     el(
       "dl",
@@ -221,14 +263,14 @@ function tell(file) {
         ["Folder", bdi(file.folder)],
         ["Dataset", file.dataset && bdi(file.dataset)],
         ["Path", bdi(file.path_escaped, "path")],
-        ["Size", w.size(file.size)],
+        ["Size", size(file.size)],
         ["Type", file.media],
         ["Seen", when(file.seen_at)],
         ["Changed", when(file.changed_at)],
         ["Not before", file.not_before && Date.parse(file.not_before) > w.now() && when(file.not_before)],
         ["Task", file.task && bdi(file.task)],
         ["Asked again", file.next_poll && when(file.next_poll)],
-        ["Last asked", file.polls && el("span", {}, when(file.polls.last_at), bdi(` · ${[file.polls.code, file.polls.message].filter(Boolean).join(" ")} · ${file.polls.count} times`))],
+        ["Last asked", file.polls && el("span", {}, when(file.polls.last_at), bdi(` · ${[file.polls.code, file.polls.message].filter(Boolean).join(" ")} · ${number(file.polls.count)} times`))],
         ["Same as", file.duplicate_of && other(file.duplicate_of)],
         ["Replaced by", file.replaced_by && other(file.replaced_by)],
         ["Complete?", file.may_be_incomplete && "maybe not: its end seemed to be missing"],
@@ -246,15 +288,23 @@ function tell(file) {
 
 const other = (id) => el("a", { href: `#file-${id}`, textContent: `file ${id}` });
 
-function retryButton(file) {
-  const button = el("button", { type: "button", className: "main", textContent: "Retry this file", data: { act: "retry" } });
-  button.addEventListener("click", async () => {
-    if (await retryOne(file.id)) {
-      story();
-      list();
-    }
+/** What can be done with a file. */
+function deeds(file) {
+  const all = [
+    w.RETRIED.includes(file.state) && ["retry", "Retry this file", "main"],
+    file.state === "submitted" && ["cancel", "Cancel this file", ""],
+  ].filter(Boolean);
+  const buttons = all.map(([deed, text, className]) => {
+    const button = el("button", { type: "button", className, textContent: text, data: { act: deed } });
+    button.addEventListener("click", async () => {
+      if (await actOn(deed, file.id)) {
+        story();
+        list();
+      }
+    });
+    return button;
   });
-  return el("p", { className: "buttons" }, button);
+  return buttons.length > 0 && el("p", { className: "buttons" }, buttons);
 }
 
 /** Events shown of one file. */
@@ -274,7 +324,7 @@ function events(file) {
     "ol",
     { className: "events" },
     latest.slice(0, EVENTS).map(({ at, node }) => el("li", {}, exactly(at), node)),
-    rest > 0 && el("li", { textContent: `${w.number(rest)} earlier ones: supametas-sync show ${file.id}` }),
+    rest > 0 && el("li", { textContent: `${number(rest)} earlier ones: supametas-sync show ${file.id}` }),
   );
 }
 
@@ -284,13 +334,13 @@ function changed({ from, to, code, why }) {
     "div",
     { rank: 1 },
     el("p", {}, from && from !== to && [w.badge(from), el("span", { className: "arrow", textContent: " → " })], w.badge(to)),
-    answer && el("p", {}, bdi(answer)),
+    answer && el("p", {}, prose(answer)),
   );
 }
 
 function tried(attempt) {
   const { id, endpoint, probe, started_at, ended_at, http_status, code, message, verdict, bytes, task } = attempt;
-  const took = ended_at && (Date.parse(ended_at) - Date.parse(started_at)) / 1000;
+  const took = ended_at ? (Date.parse(ended_at) - Date.parse(started_at)) / 1000 : null;
   const said = [http_status && `HTTP ${http_status}`, code && code !== "0" && code !== `HTTP-${http_status}` && code, message].filter(Boolean).join(" · ");
   return el(
     "div",
@@ -298,7 +348,7 @@ function tried(attempt) {
     el("p", {}, el("strong", { textContent: `Attempt ${id}` }), probe && " (a probe)", " at ", bdi(endpoint, "path")),
     said && el("p", {}, bdi(said)),
     el("p", {}, "Verdict: ", el("strong", { text: verdict ?? "under way" }), task && [" · task ", bdi(task)]),
-    el("p", { className: "quiet", textContent: [bytes !== null && `${w.size(bytes)} sent`, took && `in ${took < 10 ? `${took.toFixed(1)} s` : w.span(took)}`].filter(Boolean).join(" ") }),
+    el("p", { className: "quiet", textContent: [bytes !== null && `${size(bytes)} sent`, took !== null && `in ${span(Math.max(took, 0.0005))}`].filter(Boolean).join(" ") }),
   );
 }
 

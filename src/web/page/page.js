@@ -1,15 +1,18 @@
 // How things stand, asked for again and again.
 // Must not: keep showing as the present what is not known to be.
 
-import { Refused, ask, resume } from "./act.js";
-import { choose, know, list, story } from "./files.js";
+import { Refused, actOnAll, ask, pause, resume } from "./act.js";
+import { charts } from "./charts.js";
+import { files, number, pace, percent, size, span } from "./figures.js";
+import { choose, know, list, mayRefresh, story } from "./files.js";
 import * as w from "./words.js";
-import { bdi, byId, el, facts, files, number, say, size, span, when } from "./words.js";
+import { bdi, byId, el, facts, prose, say, when } from "./words.js";
 
 const OFTEN = 2000;
 const HIDDEN = 30000;
 /** The list is looked up this often though nothing seems to have changed. */
 const LIST = 10000;
+const MEDIA = ["text", "image", "audio", "video", "web"];
 
 let timer;
 let turn = 0;
@@ -51,7 +54,8 @@ function heard(status) {
   know(status.folders.map((folder) => folder.folder), Boolean(status.daemon?.may_act));
   show(status);
   const facts = JSON.stringify([status.totals, status.pending, status.gates, status.pauses, status.daemon?.in_flight.map((one) => one.id)]);
-  if (isBack || facts !== listed || Date.now() - listedAt > LIST) {
+  if (isBack) charts();
+  if (isBack || ((facts !== listed || Date.now() - listedAt > LIST) && mayRefresh())) {
     listed = facts;
     listedAt = Date.now();
     list();
@@ -104,9 +108,27 @@ function show(status) {
   w.fill(byId("wire"), wire.slice(0, 20), (upload) => upload.attempt, upload);
   say(byId("folders-count"), status.folders.length > 1 ? number(status.folders.length) : "");
   byId("folders-none").hidden = status.folders.length > 0;
-  w.fill(byId("folders"), status.folders, (folder) => folder.folder, folder);
+  const acts = Boolean(status.daemon?.may_act);
+  w.fill(byId("folders"), status.folders.map((one) => ({ ...one, acts })), (folder) => folder.folder, folder);
+  byId("pause-all").hidden = !status.daemon?.may_act;
   about(status);
 }
+
+/** The scopes that can be paused, the widest first. */
+function scopes({ folders }) {
+  const configured = folders.filter((one) => one.configured);
+  const datasets = [...new Set(configured.map((one) => one.dataset))];
+  return [
+    "all",
+    ...datasets.map((name) => `dataset:${name}`),
+    ...configured.map((one) => `folder:${one.folder}`),
+    ...configured.flatMap((one) => MEDIA.map((media) => `route:${one.folder}/${media}`)),
+  ];
+}
+
+const askPause = (scope) => pause(scope, scopes(last)).then((done) => done && look());
+
+byId("pause-all").addEventListener("click", () => askPause("all"));
 
 function headline({ pending, attention, gates, stopped, folders }, needs) {
   const waits = pending.due + pending.later;
@@ -153,17 +175,19 @@ function tile({ name, state, look, files, more }) {
 }
 
 function lately({ daemon, oldest_waiting: oldest, pending }) {
-  const rate = ({ over_s, files: n, bytes, failed }) => ({
+  const rate = ({ over_s, files: n, bytes, sent_bytes: sent, failed }) => ({
     name: `Last ${span(over_s)}`,
-    text: `${files(n)} · ${size(bytes)} · ${size(bytes / Math.max(over_s, 1))}/s${failed ? ` · ${number(failed)} failed` : ""}`,
+    text: `${files(n)} taken, ${size(bytes)} · ${size(sent)} sent, ${pace(sent / Math.max(over_s, 1))}${failed ? ` · ${number(failed)} failed` : ""}`,
   });
+  const queue = daemon?.queue;
+  const left = queue?.files && { name: "To send", text: [files(queue.files), size(queue.bytes), queue.eta_s !== null && `about ${span(queue.eta_s)}`].filter(Boolean).join(" · ") };
   const waiting = oldest
     ? { name: "Oldest waiting", id: oldest.id, text: `${oldest.folder}/${oldest.file}`, stamp: oldest.seen_at }
     : { name: "Oldest waiting", text: "none" };
   const sources = pending.sources && { name: "Sources to move or delete", text: number(pending.sources) };
   // A young daemon's windows are as long as its life, and so the same.
   const rates = (daemon?.rates ?? []).filter((one, n, all) => n === 0 || one.over_s > all[n - 1].over_s);
-  tellFacts(byId("lately"), [...rates.map(rate).map((one, n) => ({ key: n, ...one })), waiting, sources]);
+  tellFacts(byId("lately"), [...rates.map(rate).map((one, n) => ({ key: n, ...one })), left, waiting, sources]);
 }
 
 /** Each fact: its name, with a text, a file's number to link to, a time. */
@@ -208,11 +232,11 @@ function troubles({ stopped, gates, pauses = [], stay = [], folders, left_behind
   }
   const watches = daemon?.watches;
   if (watches?.limit && watches.used > watches.limit * 0.9) {
-    all.push({ key: "watches", look: "warn", head: "The kernel’s watches are nearly used up", why: `${number(watches.used)} of ${number(watches.limit)}`, todo: "Raise fs.inotify.max_user_watches; without a watch a folder is scanned instead." });
+    all.push({ key: "watches", look: "warn", head: "The kernel’s watches are nearly used up", why: `${number(watches.used)} of ${number(watches.limit)} are used.`, todo: "Raise fs.inotify.max_user_watches; without a watch a folder is scanned instead." });
   }
   for (const state of w.NEEDY) {
     const total = totals[state];
-    if (total?.files) all.push({ key: `state ${state}`, look: "bad", head: `${files(total.files)} ${state}`, why: `${sentence(w.STATES[state].means)}.`, todo: w.STATES[state].do, state });
+    if (total?.files) all.push({ key: `state ${state}`, look: "bad", head: `${files(total.files)} ${state}`, why: `${sentence(w.STATES[state].means)}.`, todo: w.STATES[state].do, state, acts: Boolean(daemon?.may_act) });
   }
   return all;
 }
@@ -223,16 +247,17 @@ function card(need) {
   const known = w.row(need.code);
   const buttons = [];
   if (need.state) buttons.push(["show", "Show", () => choose({ state: need.state })]);
-  if (need.acts) buttons.push(["resume", need.verb ?? "Open now", () => resume(need.gate).then((done) => done && look())]);
+  if (need.state && need.acts) buttons.push(["retry", "Retry all …", () => actOnAll("retry", { state: [need.state] }).then((done) => done && look())]);
+  if (need.gate && need.acts) buttons.push(["resume", need.verb ?? "Open now", () => resume(need.gate).then((done) => done && look())]);
   return el(
     "li",
     { className: `card ${need.look}` },
     el("h3", {}, bdi(need.head)),
-    el("p", {}, need.code && [el("code", { text: need.code }), " "], bdi(need.why)),
+    el("p", {}, need.code && [el("code", { text: need.code }), " "], prose(need.why)),
     need.since && el("p", { className: "quiet" }, "Since ", when(need.since), need.until && [" · until ", when(need.until)]),
-    need.opens && el("p", {}, bdi(sentence(need.opens))),
-    known?.advice && el("p", {}, el("strong", { textContent: "To do: " }), sentence(known.advice)),
-    need.todo && el("p", {}, el("strong", { textContent: "To do: " }), need.todo),
+    need.opens && el("p", {}, prose(sentence(need.opens))),
+    known?.advice && el("p", {}, el("strong", { textContent: "To do: " }), prose(sentence(known.advice))),
+    need.todo && el("p", {}, el("strong", { textContent: "To do: " }), prose(need.todo)),
     buttons.length > 0 &&
       el(
         "p",
@@ -247,11 +272,9 @@ function card(need) {
 }
 
 function upload(facts, old) {
-  const { id, folder, file, dataset, media, size: all, sent, started_at, probe } = facts;
-  const took = (w.now() - Date.parse(started_at)) / 1000;
-  const percent = all ? Math.floor((sent / all) * 100) : 100;
-  const pace = took > 2 && sent > 0 && sent < all ? ` · ${size(sent / took)}/s` : "";
-  const text = sent >= all ? `${size(all)} sent, waiting for the answer` : `${percent} % of ${size(all)}${pace}`;
+  const { id, folder, file, dataset, media, size: all, sent, started_at, probe, bytes_per_second: speed, eta_s: left } = facts;
+  const far = [`${percent((sent / all) * 100)} of ${size(all)}`, speed !== null && pace(speed), left !== null && `about ${span(left)} left`];
+  const text = sent >= all ? `${size(all)} sent, waiting for the answer` : far.filter(Boolean).join(" · ");
   const node =
     old ??
     el(
@@ -267,7 +290,7 @@ function upload(facts, old) {
 }
 
 function folder(one) {
-  const { folder: name, dataset, path, configured, files: counts, offline, offline_kind: kind, live } = one;
+  const { folder: name, dataset, path, configured, files: counts, offline, offline_kind: kind, live, acts } = one;
   const there = live?.online ? live : null;
   let look = "flat";
   let is = "not looked for yet";
@@ -277,6 +300,8 @@ function folder(one) {
   const scan = live?.last_scan;
   const button = el("button", { type: "button", className: "link", textContent: "Show its files", data: { act: "choose" }, aria: { label: `Show the files of ${w.harmless(name)}` } });
   button.addEventListener("click", () => choose({ folder: name }));
+  const pauses = el("button", { type: "button", className: "link", textContent: "Pause …", data: { act: "pause" }, aria: { label: `Pause the folder ${w.harmless(name)}` } });
+  pauses.addEventListener("click", () => askPause(`folder:${name}`));
   const by = Object.keys(w.STATES).filter((state) => counts[state]);
   return el(
     "li",
@@ -299,7 +324,7 @@ function folder(one) {
         [
           "Last scan",
           scan
-            ? el("span", {}, when(scan.at), ` · ${files(scan.files)}${scan.skipped ? `, ${number(scan.skipped)} passed over` : ""}${scan.troubles ? `, ${number(scan.troubles)} unreadable` : ""} in ${scan.took_s < 10 ? `${scan.took_s.toFixed(1)} s` : span(scan.took_s)}`)
+            ? el("span", {}, when(scan.at), ` · ${files(scan.files)}${scan.skipped ? `, ${number(scan.skipped)} passed over` : ""}${scan.troubles ? `, ${number(scan.troubles)} unreadable` : ""} in ${span(scan.took_s)}`)
             : live?.scanning
               ? el("span", {}, "the first began ", when(live.scan_began_at))
               : there && "none yet",
@@ -307,7 +332,7 @@ function folder(one) {
         ["Files", by.length ? by.map((state) => `${number(counts[state])} ${state}`).join(", ") : "none yet"],
       ]),
     ),
-    by.length > 0 && button,
+    el("p", { className: "buttons links" }, by.length > 0 && button, configured && acts && pauses),
   );
 }
 
@@ -326,3 +351,4 @@ function about({ daemon, service, ledger }) {
 list();
 story();
 look();
+charts();

@@ -1,6 +1,8 @@
 // What is said, and how it gets into the page: times, sizes, states, advice.
 // Must not: put text in other than as text, whoever it is from.
 
+import { span } from "./figures.js";
+
 /** Every state: what it is called, what it means, what to do, how it looks. */
 export const STATES = {
   queued: { look: "wait", means: "waits for its turn, a pause or a retry", do: "Nothing: it goes by itself. Closed gates are shown above." },
@@ -48,6 +50,17 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
+/** What the daemon says, in parts: what it puts between backticks is code. */
+export function prose(text) {
+  const parts = String(text ?? "").split("`");
+  // One that is left over is no mark.
+  if (parts.length % 2 === 0) return [bdi(text)];
+  return parts.map((part, n) => part && (n % 2 ? el("code", { text: part }) : bdi(part))).filter(Boolean);
+}
+
+/** The same where there can be no code: in a label, in what is announced. */
+export const plain = (text) => harmless(text).replaceAll("`", "");
+
 /** A text from outside: its direction ends where it ends. */
 export const bdi = (text, className) => el("bdi", { text, className });
 
@@ -89,31 +102,6 @@ export function fill(parent, items, key, make) {
   for (const node of old.values()) node.remove();
 }
 
-export const number = (n) => Number(n).toLocaleString("en");
-
-export const files = (n) => (n === 1 ? "1 file" : `${number(n)} files`);
-
-/** Bytes, in the units of the commands. */
-export function size(bytes) {
-  let n = Number(bytes);
-  if (n < 1024) return `${n} B`;
-  for (const unit of ["KiB", "MiB", "GiB", "TiB"]) {
-    n /= 1024;
-    if (n < 1023.95 || unit === "TiB") return `${n < 9.95 ? n.toFixed(1) : Math.round(n)} ${unit}`;
-  }
-}
-
-/** Seconds, as their two largest units. */
-export function span(seconds) {
-  const s = Math.max(0, Math.floor(seconds));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return two(Math.floor(s / 60), "min", s >= 600 ? 0 : s % 60, "s");
-  if (s < 86400) return two(Math.floor(s / 3600), "h", Math.floor((s % 3600) / 60), "min");
-  return two(Math.floor(s / 86400), "d", Math.floor((s % 86400) / 3600), "h");
-}
-
-const two = (big, unit, small, smaller) => (small ? `${big} ${unit} ${small} ${smaller}` : `${big} ${unit}`);
-
 // The daemon's clock less this browser's, in milliseconds.
 let ahead = 0;
 
@@ -126,8 +114,8 @@ export const now = () => Date.now() + ahead;
 
 function relative(at) {
   const s = (now() - at) / 1000;
-  if (s < -1) return `in ${span(-s)}`;
-  return s < 2 ? "just now" : `${span(s)} ago`;
+  if (s < -1) return `in ${span(Math.floor(-s))}`;
+  return s < 2 ? "just now" : `${span(Math.floor(s))} ago`;
 }
 
 export const clock = (at) => new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
