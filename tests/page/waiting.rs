@@ -28,12 +28,18 @@ async fn it_is_told_since_when_a_file_is_written_and_a_folder_does_not_answer() 
         return;
     };
     let daemon = stage.start();
+    at_page(&browser, &daemon, "");
+    let inbox = "#folders [data-key=inbox]";
+    // What a file was open for before the folder is watched, no event tells.
+    browser.until("the folder is watched", || {
+        let told = browser.text(inbox);
+        let scan = told.split("Last scan\n").nth(1).unwrap_or_default();
+        scan.lines().next().is_some_and(|scan| scan.contains(" in "))
+    });
     let path = stage.inbox("長い scan.txt");
     let mut writer = DROPPER.does(|| File::create(path).unwrap());
     writer.write_all(b"the first half").unwrap();
     writer.flush().unwrap();
-    at_page(&browser, &daemon, "");
-    let inbox = "#folders [data-key=inbox]";
     browser.until("it is told what is being written", || {
         let told = browser.text(inbox);
         told.contains("Being written\n") && told.contains("長い scan.txt since ")

@@ -2,7 +2,7 @@
 // Must not: draw the time before the daemon's start as if nothing had gone through.
 
 import { Refused, ask } from "./act.js";
-import { files, number, size, span } from "./figures.js";
+import { number, size, span } from "./figures.js";
 import { byId, el, say, setClock } from "./words.js";
 
 const OFTEN = 10000;
@@ -11,7 +11,7 @@ const HEIGHT = 40;
 
 /** Each chart: its series, its name, how its sums are told. */
 const CHARTS = [
-  { of: "files", name: "Files taken", told: files, look: "good" },
+  { of: "files", name: "Files taken", told: number, look: "good" },
   { of: "sent_bytes", name: "Bytes sent", told: size, look: "go" },
   { of: "failed", name: "Failed attempts", told: number, look: "bad" },
 ];
@@ -55,7 +55,7 @@ function figure({ of, name, told, look }, series) {
   const node = el(
     "figure",
     { className: `chart ${look}` },
-    el("figcaption", {}, el("span", { className: "chart-name", textContent: name }), " ", el("strong", { textContent: told(sum) }), " ", el("span", { className: "quiet", textContent: peak })),
+    el("figcaption", {}, el("span", { textContent: `${name}: ` }), el("strong", { textContent: told(sum) }), el("div", { className: "quiet", textContent: peak })),
     bars(values, series.steps, most, `${name} in the last ${long}: ${told(sum)}, ${peak}`),
     el("p", { className: "axis", aria: { hidden: "true" } }, el("span", { textContent: `${long} ago` }), el("span", { textContent: "now" })),
   );

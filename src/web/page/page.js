@@ -298,9 +298,9 @@ function folder(one) {
   else if (offline || live?.online === false) [is, look] = [kind === "not-answering" ? "not answering" : "offline", "bad"];
   else if (live) [is, look] = [live.scanning ? "online, scanning" : "online", "good"];
   const scan = live?.last_scan;
-  const button = el("button", { type: "button", className: "link", textContent: "Show its files", data: { act: "choose" }, aria: { label: `Show the files of ${w.harmless(name)}` } });
+  const button = el("button", { type: "button", className: "link", textContent: "Show its files", data: { act: "choose" }, aria: { label: `Show its files: folder ${w.harmless(name)}` } });
   button.addEventListener("click", () => choose({ folder: name }));
-  const pauses = el("button", { type: "button", className: "link", textContent: "Pause …", data: { act: "pause" }, aria: { label: `Pause the folder ${w.harmless(name)}` } });
+  const pauses = el("button", { type: "button", className: "link", textContent: "Pause …", data: { act: "pause" }, aria: { label: `Pause …: folder ${w.harmless(name)}` } });
   pauses.addEventListener("click", () => askPause(`folder:${name}`));
   const by = Object.keys(w.STATES).filter((state) => counts[state]);
   return el(
