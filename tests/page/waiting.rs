@@ -34,7 +34,9 @@ async fn it_is_told_since_when_a_file_is_written_and_a_folder_does_not_answer() 
     browser.until("the folder is watched", || {
         let told = browser.text(inbox);
         let scan = told.split("Last scan\n").nth(1).unwrap_or_default();
-        scan.lines().next().is_some_and(|scan| scan.contains(" in "))
+        scan.lines()
+            .next()
+            .is_some_and(|scan| scan.contains(" in "))
     });
     let path = stage.inbox("長い scan.txt");
     let mut writer = DROPPER.does(|| File::create(path).unwrap());
