@@ -10,8 +10,14 @@ mod doors;
 mod drops;
 #[path = "hostile/folder.rs"]
 mod folder;
+#[path = "hostile/hard_links.rs"]
+mod hard_links;
+#[path = "hostile/import.rs"]
+mod import;
 #[path = "hostile/ledger.rs"]
 mod ledger;
+#[path = "hostile/mounts.rs"]
+mod mounts;
 #[path = "hostile/races.rs"]
 mod races;
 mod support;

@@ -182,4 +182,40 @@ mod tests {
         assert_eq!(meta.mode() & 0o7777, 0o604);
         assert_eq!(meta.modified().unwrap(), old);
     }
+
+    /// A list as the kernel keeps it (`posix_acl_xattr.h`): the owner, user 12345,
+    /// the group, the mask and all others.
+    fn list() -> Vec<u8> {
+        let entries: [(u16, u16, u32); 5] = [
+            (0x01, 6, u32::MAX),
+            (0x02, 4, 12_345),
+            (0x04, 0, u32::MAX),
+            (0x10, 4, u32::MAX),
+            (0x20, 0, u32::MAX),
+        ];
+        let entries = entries.iter().flat_map(|(tag, rights, id)| {
+            let [tag, rights] = [tag.to_le_bytes(), rights.to_le_bytes()];
+            [&tag[..], &rights, &id.to_le_bytes()].concat()
+        });
+        2_u32.to_le_bytes().into_iter().chain(entries).collect()
+    }
+
+    #[test]
+    fn an_access_list_comes_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = File::create_new(dir.path().join("a")).unwrap();
+        let set = rustix::fs::fsetxattr(&from, ACCESS_LIST, &list(), XattrFlags::empty());
+        if let Err(error) = set {
+            eprintln!("SKIPPED: the file system knows no access lists: {error}");
+            return;
+        }
+        let seen = Seen::of(from.as_fd()).unwrap();
+        let copied = |name: &str, seen: &Seen| {
+            let mut to = File::create_new(dir.path().join(name)).unwrap();
+            copy((&from, &mut io::empty()), seen, &mut to, Owner::Source).unwrap();
+            (access_list(&to), to.metadata().unwrap().mode() & 0o777)
+        };
+        // Its group's bits are the mask now.
+        assert_eq!(copied("b", &seen), (Some(list()), 0o640));
+    }
 }

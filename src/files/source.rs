@@ -9,6 +9,7 @@
 //! Must not: know the ledger.
 
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
@@ -308,18 +309,39 @@ pub fn find(dir: &Dir, wanted: &[u8], version: &FileVersion) -> Result<Option<Pa
 }
 
 /// Writes `text` beside a moved file, as `<name>.supametas.json`; never over
-/// something that is there, such as the note of a try that a crash cut short.
+/// something that is there. Whoever drops files can give one the name of a note,
+/// so a name counts as the note only if it says the same, as after a crash.
 ///
 /// # Errors
 /// Nothing is left of it.
 pub fn write_note(dir: &Dir, moved: &[u8], text: &str) -> Result<(), FileError> {
     const END: &[u8] = b".supametas.json";
     let kept = cut(moved, LONGEST_NAME - END.len());
-    let name = [kept, END].concat();
-    if dir.look(&name)?.is_some() {
-        return Ok(());
+    let wanted = [kept, END].concat();
+    for n in 1..=MOST_NAMES {
+        let name = numbered(&wanted, n);
+        if dir.look(&name)?.is_none() {
+            return dir.put(&name, text.as_bytes(), 0o640, false);
+        }
+        if says(dir, &name, text) {
+            return Ok(());
+        }
     }
-    dir.put(&name, text.as_bytes(), 0o640, false)
+    Err(FileError::NamesTaken {
+        path: dir.at(&wanted),
+        tries: MOST_NAMES,
+    })
+}
+
+/// Whether a regular file of this name says just that.
+fn says(dir: &Dir, name: &[u8], text: &str) -> bool {
+    let Ok((mut file, seen)) = dir.open_file(name) else {
+        return false;
+    };
+    let mut there = vec![0; text.len()];
+    seen.size() == text.len() as u64
+        && file.read_exact(&mut there).is_ok()
+        && there == text.as_bytes()
 }
 
 /// `name.ext`, `name (2).ext`, `name (3).ext` …

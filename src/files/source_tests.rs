@@ -150,13 +150,30 @@ fn a_note_is_written_once_whatever_the_length_of_the_name() {
     // What a crash has left.
     fs::write(room.at("done/.a.bin.supametas.json.part"), "hal").unwrap();
     write_note(&dir, b"a.bin", "first").unwrap();
-    write_note(&dir, b"a.bin", "second").unwrap();
+    write_note(&dir, b"a.bin", "first").unwrap();
     let note = room.at("done/a.bin.supametas.json");
     assert_eq!(fs::read_to_string(&note).unwrap(), "first");
     assert_eq!(fs::metadata(note).unwrap().mode() & 0o137, 0);
     let long = "\u{e9}".repeat(127);
     write_note(&dir, long.as_bytes(), "long").unwrap();
     assert_eq!(fs::read_dir(room.at("done")).unwrap().count(), 2);
+}
+
+#[test]
+fn what_has_the_name_of_a_note_is_not_taken_for_it() {
+    let room = room();
+    let dir = room.done();
+    fs::write(room.at("done/a.bin.supametas.json"), "wrong").unwrap();
+    symlink("nowhere", room.at("done/a.bin.supametas (2).json")).unwrap();
+    fs::create_dir(room.at("done/a.bin.supametas (3).json")).unwrap();
+    for _ in 0..2 {
+        write_note(&dir, b"a.bin", "right").unwrap();
+        let note = room.at("done/a.bin.supametas (4).json");
+        assert_eq!(fs::read_to_string(note).unwrap(), "right");
+    }
+    let kept = fs::read_to_string(room.at("done/a.bin.supametas.json"));
+    assert_eq!(kept.unwrap(), "wrong");
+    assert_eq!(fs::read_dir(room.at("done")).unwrap().count(), 4);
 }
 
 #[test]

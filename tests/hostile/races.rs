@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::two_users::{self, Shared};
 use crate::support::users::{DAEMON, DROPPER, DROPPER_TOO};
-use crate::support::words;
+use crate::support::{blake3_of, words};
 
 /// How long it is swapped.
 const FOR: Duration = Duration::from_secs(5);
@@ -41,6 +41,15 @@ async fn whatever_is_swapped_nothing_is_led_out_of_the_folder() {
     let victim = stage.path("state/victim.txt");
     fs::write(&victim, "must stay as it is").unwrap();
     DAEMON.owns(&victim, 0o600);
+    // Nobody but root can make one; whoever may write to its directory can put it
+    // anywhere there.
+    let device = stage.inbox(".device");
+    let zero = CString::new(device.to_str().unwrap()).unwrap();
+    // SAFETY: a C string, a mode and a number: /dev/zero once more.
+    let made = unsafe { libc::mknod(zero.as_ptr(), libc::S_IFCHR | 0o666, libc::makedev(1, 5)) };
+    if made != 0 {
+        eprintln!("SKIPPED: no device can be made here, so none is swapped");
+    }
     let daemon = stage.start();
     let state = stage.path("state");
     let own = names_in(&state);
@@ -82,6 +91,10 @@ async fn whatever_is_swapped_nothing_is_led_out_of_the_folder() {
                         swap(&link, &dir);
                     }
                     let aside = stage.inbox(format!(".supametas-{id}.aside"));
+                    for name in [&stage.inbox(format!("{id}.txt")), &aside] {
+                        swap(&device, name);
+                        swap(&device, name);
+                    }
                     let taken = stage.inbox(".taken");
                     let _ = fs::rename(&aside, &taken);
                     match id % 3 {
@@ -112,6 +125,12 @@ async fn whatever_is_swapped_nothing_is_led_out_of_the_folder() {
         .filter(|name| !sqlites.contains(&name.as_str()))
         .collect();
     assert!(planted.is_empty(), "led out of the folder: {planted:?}");
+    // Each upload is a file that was dropped, byte for byte.
+    let dropped: BTreeSet<String> = (1..=400).map(|n| blake3_of(&words(n, 100))).collect();
+    for upload in stage.sandbox.uploads() {
+        let hash = upload.blake3.unwrap();
+        assert!(dropped.contains(&hash), "{}", upload.file_name);
+    }
     // It goes on: what comes later is moved.
     let (done, link) = (stage.inbox(".supametas-done"), stage.inbox(".link-done"));
     if done.is_symlink() {

@@ -105,6 +105,14 @@ async fn a_link_at_the_target_plants_nothing_beside_the_ledger() {
     assert!(daemon.terminate().success());
 }
 
+/// A source that stayed is tried again after a minute.
+fn let_the_wait_be_over(stage: &Stage) {
+    let ledger = rusqlite::Connection::open(stage.path("state/ledger.sqlite")).unwrap();
+    let due =
+        "UPDATE files SET source_due = 0 WHERE source_due IS NOT NULL AND source_done IS NULL";
+    assert_eq!(ledger.execute(due, []).unwrap(), 1);
+}
+
 /// `make` puts something else in the place of the daemon's own directory, as a
 /// user may who may write in the folder above it.
 async fn replaced(what: &str, make: impl Fn(&Stage, &Path) + Sync) {
@@ -132,12 +140,7 @@ async fn replaced(what: &str, make: impl Fn(&Stage, &Path) + Sync) {
         fs::rename(stage.inbox(".put-away"), &done).unwrap();
     });
     assert!(daemon.terminate().success());
-    // It is tried again after a minute: let it be over.
-    let ledger = rusqlite::Connection::open(stage.path("state/ledger.sqlite")).unwrap();
-    let due =
-        "UPDATE files SET source_due = 0 WHERE source_due IS NOT NULL AND source_done IS NULL";
-    assert_eq!(ledger.execute(due, []).unwrap(), 1);
-    drop(ledger);
+    let_the_wait_be_over(&stage);
     let daemon = stage.start();
     daemon.until("the second is moved", || done.join("second.txt").exists());
     assert!(daemon.terminate().success());
@@ -195,5 +198,60 @@ async fn a_note_is_written_through_no_link() {
         "{:o}",
         meta.permissions().mode()
     );
+    assert!(daemon.terminate().success());
+}
+
+/// The group may write to the target, as where an administrator made it so that
+/// others can tidy up: whoever is in the group could replace what is moved.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_the_group_may_write_takes_no_source_until_it_is_closed() {
+    let Some(stage) = moving().await else { return };
+    let done = stage.inbox(TARGETS[0]);
+    fs::create_dir(&done).unwrap();
+    DAEMON.owns(&done, 0o770);
+    let daemon = stage.start();
+    let source = drop_as_dropper(&stage, "a.txt", &words(1, 400));
+    until_ended(&stage, &daemon, &["a.txt"]);
+    let said = "others may write to";
+    daemon.until("it is said, with what to do", || {
+        let log = daemon.log();
+        log.lines()
+            .any(|line| line.contains(said) && line.contains("chmod go-w"))
+    });
+    assert!(source.exists() && names_in(&done).is_empty());
+    let shown = stage.said(&["show", "a.txt"]);
+    assert!(shown.contains(said), "{shown}");
+    let checked = stage.cli(&["check"]);
+    let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.contains("`done_dir`"), "{checked}");
+    assert!(daemon.terminate().success());
+    fs::set_permissions(&done, fs::Permissions::from_mode(0o750)).unwrap();
+    let_the_wait_be_over(&stage);
+    let daemon = stage.start();
+    daemon.until("it is moved", || done.join("a.txt").exists());
+    assert!(!source.exists());
+    assert!(daemon.terminate().success());
+}
+
+/// Whoever drops gives a file the name that a note will have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_with_the_name_of_a_note_is_not_taken_for_it() {
+    let Some(stage) = moving().await else { return };
+    let daemon = stage.start();
+    let forged = b"{\"state\": \"succeeded\"}\0";
+    drop_as_dropper(&stage, "a.bin.supametas.json", forged);
+    let rejected = stage.inbox(TARGETS[1]);
+    let at = |name: &str| rejected.join(name);
+    daemon.until("it is moved, with a note of its own", || {
+        at("a.bin.supametas.json.supametas.json").exists()
+    });
+    drop_as_dropper(&stage, "a.bin", &[1, 2, 0, 3, 0, 0xff]);
+    daemon.until("it is moved", || at("a.bin").exists());
+    daemon.until("it has a note, too", || names_in(&rejected).len() == 4);
+    assert_eq!(fs::read(at("a.bin.supametas.json")).unwrap(), forged);
+    let note = fs::read(at("a.bin.supametas (2).json")).unwrap();
+    let note: serde_json::Value = serde_json::from_slice(&note).unwrap();
+    assert_eq!(note["file"], "a.bin");
+    assert_eq!(note["state"], "unsupported");
     assert!(daemon.terminate().success());
 }

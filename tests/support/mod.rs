@@ -12,6 +12,7 @@
 )]
 
 pub mod http;
+pub mod mounts;
 pub mod two_users;
 pub mod users;
 
