@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use futures_util::Stream;
 use rustix::time::{ClockId, clock_gettime};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 
 use crate::domain::answer::Outcome;
 use crate::domain::ids::TaskId;
@@ -287,6 +288,8 @@ pub struct UploadBody {
 pub struct Progress {
     bytes: AtomicU64,
     last: AtomicBool,
+    begun: AtomicBool,
+    begins: Notify,
 }
 
 impl Progress {
@@ -296,6 +299,20 @@ impl Progress {
         self.bytes.fetch_add(len, Ordering::Relaxed);
         if last {
             self.last.store(true, Ordering::Release);
+        }
+        if !self.begun.swap(true, Ordering::AcqRel) {
+            self.begins.notify_waiters();
+        }
+    }
+
+    /// Waits until the first chunk is handed over: then there is a connection,
+    /// and the request is on it.
+    pub async fn begun(&self) {
+        // Armed before the look, so that a chunk in between is seen.
+        let mut begins = pin!(self.begins.notified());
+        begins.as_mut().enable();
+        if !self.begun.load(Ordering::Acquire) {
+            begins.await;
         }
     }
 

@@ -4,6 +4,7 @@
 //! Workers may prepare and record ahead of the wire; they enter a lane only to
 //! send. Must not: pick files, or know gates.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::body::IN_MEMORY;
-use super::bucket::{Bucket, Window};
+use super::bucket::Bucket;
+use super::window::{Departure, Window};
 use crate::config::valid::Dataset;
 use crate::domain::error_table::Judgement;
 use crate::domain::pace::{Pace, Ticket};
+use crate::ports::Progress;
 
 /// The lanes of one dataset.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ pub struct Lanes {
     /// Uploads at once that are allowed whatever their sizes, and the bound for
     /// big files: one of those fills the line by itself.
     start: usize,
-    requests: Option<Window>,
+    requests: Option<Arc<Window>>,
     bytes: Option<Bucket>,
 }
 
@@ -81,6 +84,8 @@ pub struct Lane {
     lanes: Arc<Lanes>,
     /// `None`: it was answered.
     ticket: Option<Ticket>,
+    /// The request's place in the request rate, until it is on the wire.
+    departure: Option<Departure>,
 }
 
 impl Lanes {
@@ -175,18 +180,21 @@ impl Lanes {
             freed.await;
         };
         drop(waits);
-        let lane = Lane {
+        let mut lane = Lane {
             lanes: self.clone(),
             ticket: Some(ticket),
+            departure: None,
         };
-        self.request().await;
+        lane.departure = self.request().await;
         lane
     }
 
-    /// Waits until one more request may go.
-    pub async fn request(&self) {
-        if let Some(requests) = &self.requests {
-            requests.enter().await;
+    /// Waits until one more request may go. What it gives is to be dropped when
+    /// the request is on the wire.
+    pub async fn request(&self) -> Option<Departure> {
+        match &self.requests {
+            Some(requests) => Some(requests.enter().await),
+            None => None,
         }
     }
 
@@ -242,6 +250,21 @@ impl Drop for Slot {
 }
 
 impl Lane {
+    /// One more request goes in this lane: the next hop of a redirect.
+    pub fn again(&mut self, departure: Option<Departure>) {
+        self.departure = departure;
+    }
+
+    /// Watches a request leave: the request rate counts it from when the
+    /// connection takes its body. Never ends.
+    pub async fn departs(&mut self, progress: &Progress) -> Infallible {
+        if self.departure.is_some() {
+            progress.begun().await;
+            self.departure = None;
+        }
+        std::future::pending().await
+    }
+
     /// Takes in what the upload was answered, and how long that took if its body
     /// was one chunk: there may be more lanes now, or fewer.
     pub fn heed(&mut self, judgement: &Judgement, took: Option<Duration>) {

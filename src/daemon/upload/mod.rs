@@ -1,6 +1,6 @@
 //! From `queued` to an answer: [`dispatch`] says which file goes next,
 //! [`worker`] carries it ([`carried`] is how far that got), [`prepare`] opens it, [`body`] reads it and holds back
-//! its last chunk until [`release`] says so, [`lane`] and [`bucket`] bound what is
+//! its last chunk until [`release`] says so, [`lane`], [`bucket`] and [`window`] bound what is
 //! on the wire, [`room`] says how much of that is free, [`pausing`] lets nothing slip by a gate that is being closed,
 //! [`twins`] keeps large files that look alike apart.
 //!
@@ -17,4 +17,5 @@ pub mod prepare;
 pub mod release;
 pub mod room;
 pub mod twins;
+pub mod window;
 pub mod worker;

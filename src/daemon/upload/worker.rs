@@ -303,6 +303,7 @@ impl Job {
             let api = self.running.api.clone();
             let outcome = tokio::select! {
                 outcome = api.upload(&self.dataset.key, target, import) => outcome,
+                never = lane.departs(&progress) => match never {},
                 () = self.stop.cut.cancelled() => {
                     if !progress.last_byte_sent() {
                         return self.release(attempt).await;
@@ -410,8 +411,11 @@ impl Job {
     async fn enter(&self, kept: Option<Lane>, probe: bool) -> Option<Lane> {
         let lane = match kept {
             // The next hop of a redirect is a request, too.
-            Some(lane) => tokio::select! {
-                () = self.lanes.request() => lane,
+            Some(mut lane) => tokio::select! {
+                departure = self.lanes.request() => {
+                    lane.again(departure);
+                    lane
+                }
                 () = self.stop.drain.cancelled() => return None,
             },
             None => tokio::select! {
@@ -515,8 +519,9 @@ impl Job {
     /// Follows 303s to where the result lies.
     async fn see_other(&self, mut at: String, mut trail: Trail) -> (Option<u16>, Judgement) {
         loop {
-            self.lanes.request().await;
+            let departure = self.lanes.request().await;
             let outcome = self.running.api.see_other(&self.dataset.key, &at).await;
+            drop(departure);
             let judgement = self.judge(&outcome, trail);
             match judgement.verdict {
                 Verdict::Follow(_, next) => at = next,
