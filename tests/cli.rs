@@ -14,6 +14,8 @@ mod demo;
 mod dry_run;
 #[path = "cli/explain.rs"]
 mod explain;
+#[path = "cli/listing.rs"]
+mod listing;
 #[path = "cli/reload.rs"]
 mod reload;
 #[path = "cli/steer.rs"]

@@ -527,3 +527,41 @@ async fn an_option_that_is_refused_for_ten_thousand_files_costs_a_probe_now_and_
         BTreeMap::from([(StateKind::Queued, FILES)])
     );
 }
+
+/// For ten seconds a balancer hands each file on and breaks off before the
+/// answer: the service has each file that the balancer was given.
+#[tokio::test]
+async fn a_balancer_that_breaks_off_for_ten_seconds_costs_ten_second_imports_at_most() {
+    const FILES: usize = 600;
+    let mut world = World::new(FILES, |at, number| {
+        if at < 10 * SECOND {
+            Outcome::Broken {
+                last_byte_sent: true,
+                detail: "the service closed the connection without an answer".into(),
+            }
+        } else {
+            taken(number)
+        }
+    })
+    .await;
+    world.run_until(DAY).await;
+    let mut imports: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+    for request in world.seen() {
+        imports.entry(request.file).or_default().push(request.at);
+    }
+    let all: usize = imports.values().map(Vec::len).sum();
+    assert!((FILES + 1..=FILES + 10).contains(&all), "{all} imports");
+    assert_eq!(
+        world.states().await,
+        BTreeMap::from([(StateKind::Submitted, FILES)])
+    );
+    for (file, at) in imports {
+        let story = world.ledger.show(FileId(file)).await.unwrap().unwrap();
+        assert_eq!(story.file.possible_duplicate, at.len() == 2, "{at:?}");
+        match at[..] {
+            [_] => {}
+            [first, second] => assert!(second - first >= 60 * SECOND, "{at:?}"),
+            _ => panic!("file {file} was imported at {at:?}"),
+        }
+    }
+}

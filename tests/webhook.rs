@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use supametas_sync::sandbox::SandboxConfig;
+use supametas_sync::sandbox::{Fault, SandboxConfig};
 
 use support::http::{Answer, address, by_tcp, exchange, request};
 use support::{SOON, Stage, blake3_of};
@@ -241,4 +241,22 @@ async fn the_service_is_told_only_what_it_takes() {
         "--no-proof",
     ]);
     assert_eq!(told(&stage), 1);
+
+    // It answers with a success that it did not do it.
+    let refusal =
+        r#"[{"route":"webhook","body":"{\"code\":\"0\",\"data\":{\"optResult\":\"fail\"}}"}]"#;
+    let faults = Fault::from_json(refusal).unwrap();
+    stage.sandbox.set_faults(faults).unwrap();
+    let address = [
+        "https://sync.example.com",
+        "--dataset",
+        "main",
+        "--no-proof",
+    ];
+    let refused = stage.cli(&[&["webhook", "set"], &address[..]].concat());
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("it answers \"fail\""), "{said}");
+    assert!(!said.contains(SECRET), "{said}");
+    assert_eq!(told(&stage), 2);
 }

@@ -142,7 +142,10 @@ fn tls_words(error: &rustls::Error) -> String {
             }
             CertificateError::Revoked => "its certificate has been revoked",
             CertificateError::BadEncoding => "its certificate can't be read",
-            CertificateError::BadSignature => "its certificate was not signed by its authority",
+            CertificateError::BadSignature => {
+                "its certificate is not signed by the authority of that name that this machine \
+                 knows (an old `ca_file`?)"
+            }
             CertificateError::UnhandledCriticalExtension => {
                 "its certificate asks for a check that this program can't do"
             }
