@@ -5,6 +5,8 @@
 mod doors;
 #[path = "live/figures.rs"]
 mod figures;
+#[path = "live/lists.rs"]
+mod lists;
 #[path = "live/rules.rs"]
 mod rules;
 #[path = "live/status.rs"]

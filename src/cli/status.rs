@@ -33,7 +33,7 @@ use crate::web::client;
 /// folders (folder, dataset, path, configured,
 /// files and bytes by state, offline and shared: null, or why, live), left_behind
 /// (folders with work that the configuration does not have: folder, queued, out)
-/// and daemon (version, started_at, in_flight, rates, watches, doors,
+/// and daemon (version, started_at, in_flight, rates, queue, watches, doors,
 /// long_log_bytes); docs/http.md has each key. With --watch too, one such object a line.
 ///
 /// Examples:

@@ -35,6 +35,8 @@ pub struct Matching {
     since: Option<String>,
     name: Option<String>,
     any_case: bool,
+    attention: bool,
+    acknowledged: bool,
 }
 
 /// A page of a list: which files, in which order, behind which of them.
@@ -66,37 +68,61 @@ impl Matching {
             Some(text) => Some(ago(&text, now)?),
             None => None,
         };
+        let only = match (self.attention, self.acknowledged) {
+            (false, false) => Filter {
+                states: self.state,
+                ..Filter::default()
+            },
+            (true, false) => within(&self.state, Filter::needing_attention(now))?,
+            (false, true) => within(&self.state, Filter::acknowledged())?,
+            (true, true) => {
+                return Err(Refusal::bad("give one of `attention` and `acknowledged`"));
+            }
+        };
+        let codes = self.code.iter();
         Ok(Filter {
-            states: self.state,
             folder: self.folder.map(FolderName),
             dataset: self.dataset.map(DatasetName),
-            codes: self
-                .code
-                .iter()
-                .flat_map(|code| Code::meant_by(code))
-                .collect(),
-            until: None,
+            codes: codes.flat_map(|code| Code::meant_by(code)).collect(),
             since,
             name: self.name,
             any_case: self.any_case,
-            unknown_since: None,
-            attention: None,
             limit,
+            ..only
         })
     }
+}
+
+/// Those of a filter that are in one of these states; none: all of it.
+fn within(states: &[StateKind], all: Filter) -> Result<Filter, Refusal> {
+    if states.is_empty() {
+        return Ok(all);
+    }
+    let mut both = all.states;
+    both.retain(|state| states.contains(state));
+    if both.is_empty() {
+        return Err(Refusal::bad(
+            "no file in these states needs attention: leave `state` out, or `attention` and `acknowledged`",
+        ));
+    }
+    Ok(Filter {
+        states: both,
+        unknown_since: None,
+        ..all
+    })
 }
 
 /// The list that an address's parameters ask for.
 pub fn listing(query: &str, now: Timestamp) -> Result<Listing, Refusal> {
     let mut matching = Matching::default();
-    let (mut limit, mut attention, mut acknowledged) = (LIMIT, false, false);
+    let mut limit = LIMIT;
     let (mut sort, mut after) = (None, None);
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         let text = value.clone().into_owned();
         match key.as_ref() {
             "state" => matching.state.push(state(&value)?),
-            "attention" => attention = yes("attention", &value)?,
-            "acknowledged" => acknowledged = yes("acknowledged", &value)?,
+            "attention" => matching.attention = yes("attention", &value)?,
+            "acknowledged" => matching.acknowledged = yes("acknowledged", &value)?,
             "folder" => once(&mut matching.folder, "folder", text)?,
             "dataset" => once(&mut matching.dataset, "dataset", text)?,
             "code" => matching.code.extend(text.split(',').map(str::to_owned)),
@@ -117,33 +143,13 @@ pub fn listing(query: &str, now: Timestamp) -> Result<Listing, Refusal> {
             }
         }
     }
-    let only = match (attention, acknowledged, matching.state.is_empty()) {
-        (false, false, _) => None,
-        (true, false, true) => Some(Filter::needing_attention(now)),
-        (false, true, true) => Some(Filter::acknowledged()),
-        _ => {
-            return Err(Refusal::bad(
-                "give one of `state`, `attention` and `acknowledged`",
-            ));
-        }
-    };
     let order = sort.map_or(Ok(Order::default()), |text| order(&text))?;
     let after = after.map(|text| {
         let wrong = |_| Refusal::bad("`after` is taken from the `Link` of the page before");
         Place::parse(&text, order).map_err(wrong)
     });
-    let filter = matching.filter(now, limit)?;
-    let filter = match only {
-        None => filter,
-        Some(only) => Filter {
-            states: only.states,
-            unknown_since: only.unknown_since,
-            attention: only.attention,
-            ..filter
-        },
-    };
     Ok(Listing {
-        filter,
+        filter: matching.filter(now, limit)?,
         order,
         after: after.transpose()?,
     })
@@ -239,6 +245,9 @@ mod tests {
         let needy = listing("attention=true", now).unwrap();
         assert!(needy.filter.states.contains(&StateKind::Unsupported));
         assert_eq!(needy.filter.attention, Some(Attention::Needed));
+        let both = listing("attention=true&state=lost&state=queued", now).unwrap();
+        assert_eq!(both.filter.states, [StateKind::Lost]);
+        assert_eq!(both.filter.attention, Some(Attention::Needed));
         let said = listing("acknowledged=true", now).unwrap();
         assert_eq!(said.filter.attention, Some(Attention::Acknowledged));
     }
@@ -273,7 +282,8 @@ mod tests {
             "limit=-1",
             "since=yesterday",
             "folder=a&folder=b",
-            "attention=true&state=lost",
+            "attention=true&state=queued",
+            "acknowledged=true&state=succeeded",
             "acknowledged=true&attention=true",
             "attention=perhaps",
             "any_case=perhaps",

@@ -84,6 +84,7 @@ async fn only_a_token_or_the_socket_may_act() {
         "/",
         "/api/status",
         "/api/files",
+        "/api/charts",
         "/api/errors",
         "/metrics",
         "/readyz",

@@ -362,3 +362,85 @@ async fn a_group_is_retried_from_its_card() {
     assert_eq!(browser.count("#charts-list .chart .bars"), 3);
     assert_eq!(daemon.terminate().code(), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_acknowledged_and_what_is_in_doubt_is_settled() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let stage = listening(0).await.set(|s| {
+        s.inbox("unconfirmed = \"hold\"");
+    });
+    let faults = "[[fault]]\nfile = \"*.txt\"\nstatus = 413\n\n[[fault]]\nfile = \"doubt.md\"\nstatus = 504\n";
+    let faults = Fault::from_toml(faults).unwrap();
+    stage.sandbox.set_faults(faults).unwrap();
+    let daemon = stage.start();
+    for name in ["a.txt", "b.txt", "c.txt", "doubt.md"] {
+        stage.drop_file(name, format!("# words of {name}\n"));
+    }
+    daemon.until("all have ended", || {
+        stage.states().get("rejected") == Some(&3) && stage.state("doubt.md") == "unconfirmed"
+    });
+    at_page(&browser, &daemon, "");
+    let tile = "#tiles li:first-child";
+    browser.until("all need somebody", || browser.text(tile).contains("4"));
+
+    // One, with a reason.
+    browser.until("they are listed", || browser.count("#list li") == 4);
+    browser.click(&row(&stage, "a.txt"));
+    let button = "#story [data-act=acknowledge]";
+    browser.until("its story opens", || browser.shows(button));
+    browser.click(button);
+    browser.until("it asks why", || browser.shows("#sure-why"));
+    browser.keys("#sure-why", "a copy is <i>there</i>");
+    browser.click("#sure-yes");
+    give(&browser, TOKEN);
+    browser.until("the story says so", || {
+        let told = browser.text("#story");
+        told.contains("by over HTTP: a copy is <i>there</i>") && !browser.shows(button)
+    });
+    browser.click("#story-close");
+    browser.until("one less needs somebody", || {
+        let told = browser.text(tile);
+        told.contains("3\n") && told.contains("1 acknowledged")
+    });
+
+    // What is in doubt has arrived, and its task is known.
+    browser.click(&row(&stage, "doubt.md"));
+    let arrived = "#story [data-act=arrived]";
+    browser.until("its story opens", || browser.shows(arrived));
+    browser.click(arrived);
+    browser.until("it asks for the task", || browser.shows("#sure-task"));
+    browser.click("#sure-yes");
+    browser.until("it is settled", || {
+        browser.text("#story .lead").contains("untracked") && !browser.shows(arrived)
+    });
+    assert_eq!(stage.state("doubt.md"), "untracked");
+    browser.click("#story-close");
+
+    // The rest as a group, from its card.
+    let group = "[data-key='state rejected']";
+    browser.until("two are left", || {
+        browser.text(group).contains("2 files rejected")
+    });
+    browser.click(&format!("{group} [data-act=show]"));
+    browser.until("those are listed", || browser.text("#listed") == "2 files");
+    browser.click(&format!("{group} [data-act=acknowledge]"));
+    browser.until("it asks", || browser.shows("#sure"));
+    assert_eq!(browser.text("#sure-head"), "Acknowledge 2 files?");
+    browser.click("#sure-yes");
+    browser.until("nothing needs anybody", || {
+        !browser.shows("#needs") && browser.text("#list-none").contains("No file fits")
+    });
+    browser.run("document.querySelector('#clear').click()");
+    browser.choose("#by-need", "acknowledged");
+    browser.until("those that were are found", || {
+        browser.count("#list li") >= 3
+    });
+    assert_eq!(
+        stage.states().get("rejected"),
+        Some(&3),
+        "their state stays"
+    );
+    assert_eq!(daemon.terminate().code(), Some(0));
+}

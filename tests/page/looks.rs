@@ -109,7 +109,7 @@ async fn the_page_can_be_read_at_every_width_by_day_and_by_night() {
     // How far it is, how fast, and how long the queue lasts.
     browser.until("it is foretold when it is through", || {
         let told = browser.text("#wire .far");
-        [" % of 60 MiB", "KiB/s", "about ", " left"]
+        [" of 60 MiB, ", "KiB/s", "about ", " left"]
             .iter()
             .all(|words| told.contains(words))
     });

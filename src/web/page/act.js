@@ -133,14 +133,25 @@ async function askToken(wrong, file) {
   return token === null ? null : token.replace(/[^\x21-\x7e]/g, "?");
 }
 
-function sure(head, body, yes) {
+/** What can be asked for beside a yes. */
+const FIELDS = {
+  why: { label: "Why, for whoever sees it", most: 200 },
+  task: { label: "Task ID, if you know it: it is followed then", most: 200 },
+};
+
+/** Asks whether to go on: `null`, or what was given in each of the fields. */
+async function sure(head, body, yes, fields = []) {
   say(byId("sure-head"), head);
-  byId("sure-body").replaceChildren(...body);
+  const inputs = fields.map((name) => [name, el("input", { type: "text", id: `sure-${name}`, maxLength: FIELDS[name].most, autocomplete: "off", spellcheck: false })]);
+  const asked = inputs.map(([name, input]) => el("label", {}, `${FIELDS[name].label} `, input));
+  byId("sure-body").replaceChildren(...body, ...asked);
   say(byId("sure-yes"), yes);
-  return answerOf(byId("sure"), [
-    [byId("sure-yes"), "click", () => true],
+  const given = await answerOf(byId("sure"), [
+    [byId("sure-form"), "submit", () => true],
     [byId("sure-no"), "click", () => null],
   ]);
+  if (!given) return null;
+  return Object.fromEntries(inputs.map(([name, input]) => [name, input.value.trim()]).filter(([, value]) => value));
 }
 
 let hush;
@@ -178,12 +189,20 @@ function reasons(refused, what) {
 /** What can be done with files: where, what came of it, and how it is asked. */
 const DEEDS = {
   retry: {
-    done: "retried", refused: "sent again", told: (n) => `${files(n)} back in the queue.`,
+    path: "/api/retry", done: "retried", refused: "sent again", told: (n) => `${files(n)} back in the queue.`,
     head: (n) => `Send ${files(n)} again?`, body: "What the service has already, it may import a second time.", yes: (n) => `Retry ${number(n)}`,
   },
   cancel: {
-    done: "cancelled", refused: "cancelled", told: (n) => `${files(n)} cancelled: the service has deleted the tasks.`, atOnce: 20,
+    path: "/api/cancel", done: "cancelled", refused: "cancelled", told: (n) => `${files(n)} cancelled: the service has deleted the tasks.`, atOnce: 20, asks: true,
     head: (n) => `Cancel ${files(n)}?`, body: "The service is asked to delete the tasks, one after another. What it has made of the content by then is its own.", yes: (n) => `Cancel ${number(n)}`,
+  },
+  acknowledge: {
+    path: "/api/acknowledge", done: "acknowledged", refused: "acknowledged", told: (n) => `${files(n)} acknowledged.`, asks: true, fields: ["why"],
+    head: (n) => `Acknowledge ${files(n)}?`, body: "It needs nobody any more then. Its state stays, and so does what is known of its content.", yes: (n) => `Acknowledge ${number(n)}`,
+  },
+  arrived: {
+    path: "/api/acknowledge", done: "acknowledged", refused: "settled", told: () => "Settled: the service has it.", asks: true, fields: ["task", "why"], more: { arrived: true },
+    head: () => "Has it arrived?", body: "Say so when you have found it in the service’s console. It is not sent again then.", yes: () => "It has arrived",
   },
 };
 
@@ -192,12 +211,13 @@ function told(deed, done, refused) {
   tell([...sent, ...reasons(refused, deed.refused)].join(" "), done.length === 0);
 }
 
-/** Does something with one file. */
+/** Does something with one file, after asking where that is due. */
 export function actOn(name, id) {
   return trying(async () => {
     const deed = DEEDS[name];
-    if (deed.atOnce && !(await sure(deed.head(1), [el("p", { textContent: deed.body })], deed.yes(1)))) return null;
-    const done = await act(`/api/${name}`, { ids: [id] });
+    const given = deed.asks ? await sure(deed.head(1), [el("p", { textContent: deed.body })], deed.yes(1), deed.fields) : {};
+    if (!given) return null;
+    const done = await act(deed.path, { ids: [id], ...deed.more, ...given });
     if (done) told(deed, done[deed.done], done.refused);
     return done;
   });
@@ -207,7 +227,7 @@ export function actOn(name, id) {
 export function actOnAll(name, filter) {
   return trying(async () => {
     const deed = DEEDS[name];
-    const would = await act(`/api/${name}`, { ...filter, dry_run: true });
+    const would = await act(deed.path, { ...filter, dry_run: true });
     if (!would) return null;
     const ids = would[deed.done];
     const why = reasons(would.refused, deed.refused);
@@ -216,16 +236,17 @@ export function actOnAll(name, filter) {
       return null;
     }
     const body = [deed.body, ...why].map((text) => el("p", {}, prose(text)));
-    if (!(await sure(deed.head(ids.length), body, deed.yes(ids.length)))) return null;
+    const given = await sure(deed.head(ids.length), body, deed.yes(ids.length), deed.fields);
+    if (!given) return null;
     // Those that were agreed to, not those that have come to fit since.
     const [done, refused] = [[], []];
     const atOnce = deed.atOnce ?? 1000;
     for (let from = 0; from < ids.length; from += atOnce) {
-      const some = await act(`/api/${name}`, { ids: ids.slice(from, from + atOnce) });
+      const some = await act(deed.path, { ids: ids.slice(from, from + atOnce), ...given });
       if (!some) break;
       done.push(...some[deed.done]);
       refused.push(...some.refused);
-      if (ids.length > atOnce) tell(`${number(from + atOnce)} of ${number(ids.length)} …`);
+      if (ids.length > atOnce) tell(`${number(Math.min(from + atOnce, ids.length))} of ${number(ids.length)} …`);
     }
     told(deed, done, refused);
     return done;

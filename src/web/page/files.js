@@ -12,7 +12,6 @@ const PAGE = 100;
 /** What can be chosen as a state, beside each alone. */
 const CHOICES = {
   "": "all",
-  attention: "need attention",
   "queued,uploading,submitted": "on their way",
   "cancelled,duplicate,superseded,gone": "other ends",
 };
@@ -39,6 +38,7 @@ let quietUntil = 0;
 const filter = () => ({
   name: byId("by-name").value.trim(),
   state: byId("by-state").value,
+  need: byId("by-need").value,
   folder: byId("by-folder").value,
   code: byId("by-code").value.trim().toUpperCase().replace(/^\d{3}$/, "HTTP-$&"),
 });
@@ -49,8 +49,8 @@ function address(chosen) {
   const query = new URLSearchParams({ limit: PAGE, sort: byId("by-order").value });
   for (const key of ["name", "folder", "code"]) if (chosen[key]) query.set(key, chosen[key]);
   if (chosen.name) query.set("any_case", "true");
-  if (chosen.state === "attention") query.set("attention", "true");
-  else for (const state of chosen.state.split(",").filter(Boolean)) query.append("state", state);
+  if (chosen.need) query.set(chosen.need, "true");
+  for (const state of chosen.state.split(",").filter(Boolean)) query.append("state", state);
   return `/api/files?${query}`;
 }
 
@@ -99,10 +99,7 @@ function show({ items: all, total }, chosen) {
   byId("previous").disabled = pages.length === 0;
   byId("next").disabled = !next;
   byId("clear").hidden = !isSet(chosen);
-  for (const [deed, button] of [["retry", "retry-all"], ["cancel", "cancel-all"]]) {
-    const states = statesFor(deed, chosen);
-    byId(button).hidden = !mayAct || !all.some((file) => states.includes(file.state));
-  }
+  for (const deed of Object.keys(FOR)) byId(`${deed}-all`).hidden = !mayAct || !all.some((file) => FOR[deed](file, chosen));
   byId("list-none").hidden = all.length > 0;
   if (all.length === 0) {
     nothing(
@@ -131,7 +128,7 @@ function line(file) {
     el(
       "a",
       { href: `#file-${file.id}`, data: { act: "open" } },
-      el("span", { className: "what" }, w.badge(file.state), bdi(`${file.folder}/${file.file}`, "path")),
+      el("span", { className: "what" }, w.badge(file.state, file.resolved), bdi(`${file.folder}/${file.file}`, "path")),
       el("span", { className: "detail" }, prose(file.detail)),
       el("span", { className: "side" }, el("span", { textContent: size(file.size) }), when(file.changed_at)),
     ),
@@ -140,20 +137,30 @@ function line(file) {
   return node;
 }
 
-/** The states of a filter whose files a deed is for. */
-function statesFor(deed, { state }) {
-  const may = deed === "cancel" ? ["submitted"] : w.RETRIED;
-  if (!state) return deed === "cancel" ? may : w.NEEDY;
-  return (state === "attention" ? w.NEEDY : state.split(",")).filter((one) => may.includes(one));
+/** The files that each deed is for; without a state chosen, what needs nobody is not sent again. */
+const FOR = {
+  retry: (file, { state }) => w.RETRIED.includes(file.state) && Boolean(state || file.needs_attention),
+  acknowledge: (file) => file.needs_attention,
+  cancel: (file) => file.state === "submitted",
+};
+
+/** The filter as what acts takes it. */
+function meant() {
+  const { state, need, ...rest } = filter();
+  const set = Object.fromEntries(Object.entries(rest).filter(([, value]) => value));
+  if (set.name) set.any_case = true;
+  if (need) set[need] = true;
+  if (state) set.state = state.split(",");
+  return set;
 }
 
-for (const [deed, button] of [["retry", "retry-all"], ["cancel", "cancel-all"]]) {
-  byId(button).addEventListener("click", async () => {
-    const chosen = filter();
-    const { state, ...rest } = chosen;
-    const set = Object.fromEntries(Object.entries(rest).filter(([, value]) => value));
-    if (set.name) set.any_case = true;
-    if (await actOnAll(deed, { ...set, state: statesFor(deed, chosen) })) list();
+for (const deed of Object.keys(FOR)) {
+  byId(`${deed}-all`).addEventListener("click", async () => {
+    const set = meant();
+    // Without a filter all are meant with which it can be done.
+    if (deed === "cancel") set.state = ["submitted"];
+    else if (Object.keys(set).length === 0) set.all = true;
+    if (await actOnAll(deed, set)) list();
   });
 }
 
@@ -162,13 +169,14 @@ byId("previous").addEventListener("click", () => turnTo(pages.slice(0, -1)));
 byId("next").addEventListener("click", () => next && turnTo([...pages, next]));
 
 /** Sets the filter. */
-export function choose({ state = "", folder = "", name = "", code = "" }, look = true) {
+export function choose({ state = "", need = "", folder = "", name = "", code = "" }, look = true) {
   byId("by-state").value = state;
+  byId("by-need").value = need;
   byId("by-folder").value = folder;
   byId("by-name").value = name;
   byId("by-code").value = code;
   turnTo([]);
-  if (look && state + folder) {
+  if (look && state + need + folder) {
     byId("files").scrollIntoView();
     byId("files").focus({ preventScroll: true });
   }
@@ -246,7 +254,7 @@ function tell(file) {
   const state = w.STATES[file.state] ?? {};
   const known = w.row(file.code, file.state === "lost" ? "query" : "upload");
   body.replaceChildren(
-    el("p", { className: "lead" }, w.badge(file.state), " ", state.means ?? ""),
+    el("p", { className: "lead" }, w.badge(file.state, file.resolved), " ", state.means ?? ""),
     el(
       "div",
       { className: `todo ${file.needs_attention ? "bad" : ""}` },
@@ -263,6 +271,7 @@ function tell(file) {
         ["Folder", bdi(file.folder)],
         ["Dataset", file.dataset && bdi(file.dataset)],
         ["Path", bdi(file.path_escaped, "path")],
+        [RESOLVED[file.resolved?.how]?.name, file.resolved && resolved(file.resolved)],
         ["Size", size(file.size)],
         ["Type", file.media],
         ["Seen", when(file.seen_at)],
@@ -286,13 +295,29 @@ function tell(file) {
   if (act) body.querySelector(`[data-act="${act}"]`)?.focus();
 }
 
+/** How a file stopped needing attention. */
+const RESOLVED = {
+  acknowledged: { name: "Acknowledged" },
+  "newer-version": { name: "Settled", text: "a newer version of it was imported" },
+  "source-gone": { name: "Settled", text: "its source is gone" },
+  excluded: { name: "Settled", text: "the configuration excludes its name by now" },
+};
+
+function resolved({ how, at, who, why, by }) {
+  const said = [who && `by ${who}`, why].filter(Boolean).join(": ");
+  return el("span", {}, RESOLVED[how]?.text ?? bdi(said), by && [": ", other(by)], " · ", when(at));
+}
+
 const other = (id) => el("a", { href: `#file-${id}`, textContent: `file ${id}` });
 
 /** What can be done with a file. */
 function deeds(file) {
+  const doubtful = ["unconfirmed", "lost", "untracked"].includes(file.state);
   const all = [
-    w.RETRIED.includes(file.state) && ["retry", "Retry this file", "main"],
-    file.state === "submitted" && ["cancel", "Cancel this file", ""],
+    doubtful && !file.resolved && ["arrived", "It has arrived …", "main"],
+    w.RETRIED.includes(file.state) && ["retry", doubtful ? "Send it again" : "Retry this file", doubtful ? "" : "main"],
+    file.needs_attention && ["acknowledge", "Acknowledge …", ""],
+    file.state === "submitted" && ["cancel", "Cancel this file …", ""],
   ].filter(Boolean);
   const buttons = all.map(([deed, text, className]) => {
     const button = el("button", { type: "button", className, textContent: text, data: { act: deed } });

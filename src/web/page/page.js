@@ -145,15 +145,16 @@ function headline({ pending, attention, gates, stopped, folders }, needs) {
   document.title = `${count ? `(${count}) ` : ""}supametas-sync`;
 }
 
-function tiles({ totals, pending, attention }) {
+function tiles({ totals, pending, attention, resolved = {} }) {
   const of = (...states) => {
     const found = states.map((state) => totals[state]).filter(Boolean);
     return { files: found.reduce((n, t) => n + t.files, 0), bytes: found.reduce((n, t) => n + t.bytes, 0) };
   };
   const rest = ["cancelled", "duplicate", "superseded", "gone"];
   const one = (name, state, look, { files, bytes }, more) => ({ name, state, look, files, more: more || size(bytes) });
+  const acknowledged = resolved.acknowledged ? `${number(resolved.acknowledged)} acknowledged` : "";
   return [
-    one("Need attention", "attention", attention ? "bad" : "flat", { ...of(...w.NEEDY), files: attention }),
+    { name: "Need attention", need: "attention", look: attention ? "bad" : "flat", files: attention, more: acknowledged },
     one("Waiting", "queued", "wait", of("queued"), pending.later ? `${number(pending.later)} not yet due` : ""),
     one("Uploading", "uploading", "go", of("uploading")),
     one("At the service", "submitted", "go", of("submitted")),
@@ -162,7 +163,7 @@ function tiles({ totals, pending, attention }) {
   ];
 }
 
-function tile({ name, state, look, files, more }) {
+function tile({ name, state, need, look, files, more }) {
   const button = el(
     "button",
     { type: "button", className: `tile ${look}`, data: { act: "choose" } },
@@ -170,7 +171,7 @@ function tile({ name, state, look, files, more }) {
     el("span", { className: "tile-number", textContent: number(files) }),
     el("span", { className: "tile-more", textContent: more }),
   );
-  button.addEventListener("click", () => choose({ state }));
+  button.addEventListener("click", () => choose({ state, need }));
   return el("li", {}, button);
 }
 
@@ -200,7 +201,7 @@ function tellFacts(place, all) {
 }
 
 /** What a person should know of: worst first. */
-function troubles({ stopped, gates, pauses = [], stay = [], folders, left_behind, totals, daemon }) {
+function troubles({ stopped, gates, pauses = [], stay = [], folders, left_behind, daemon }) {
   const all = [];
   if (stopped) all.push({ key: "stopped", look: "bad", head: "Nothing can be recorded, and so nothing is sent", why: stopped, todo: "Mend the cause; it goes on by itself." });
   for (const { folder, offline, offline_kind: kind, live } of folders.filter((one) => one.offline)) {
@@ -235,8 +236,8 @@ function troubles({ stopped, gates, pauses = [], stay = [], folders, left_behind
     all.push({ key: "watches", look: "warn", head: "The kernel’s watches are nearly used up", why: `${number(watches.used)} of ${number(watches.limit)} are used.`, todo: "Raise fs.inotify.max_user_watches; without a watch a folder is scanned instead." });
   }
   for (const state of w.NEEDY) {
-    const total = totals[state];
-    if (total?.files) all.push({ key: `state ${state}`, look: "bad", head: `${files(total.files)} ${state}`, why: `${sentence(w.STATES[state].means)}.`, todo: w.STATES[state].do, state, acts: Boolean(daemon?.may_act) });
+    const count = folders.reduce((sum, one) => sum + (one.attention?.[state] ?? 0), 0);
+    if (count) all.push({ key: `state ${state}`, look: "bad", head: `${files(count)} ${state}`, why: `${sentence(w.STATES[state].means)}.`, todo: w.STATES[state].do, state, acts: Boolean(daemon?.may_act) });
   }
   return all;
 }
@@ -246,8 +247,11 @@ const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 function card(need) {
   const known = w.row(need.code);
   const buttons = [];
-  if (need.state) buttons.push(["show", "Show", () => choose({ state: need.state })]);
-  if (need.state && need.acts) buttons.push(["retry", "Retry all …", () => actOnAll("retry", { state: [need.state] }).then((done) => done && look())]);
+  if (need.state) buttons.push(["show", "Show", () => choose({ state: need.state, need: "attention" })]);
+  if (need.state && need.acts) {
+    const all = (deed) => () => actOnAll(deed, { state: [need.state], attention: true }).then((done) => done && look());
+    buttons.push(["retry", "Retry all …", all("retry")], ["acknowledge", "Acknowledge all …", all("acknowledge")]);
+  }
   if (need.gate && need.acts) buttons.push(["resume", need.verb ?? "Open now", () => resume(need.gate).then((done) => done && look())]);
   return el(
     "li",
@@ -273,7 +277,7 @@ function card(need) {
 
 function upload(facts, old) {
   const { id, folder, file, dataset, media, size: all, sent, started_at, probe, bytes_per_second: speed, eta_s: left } = facts;
-  const far = [`${percent((sent / all) * 100)} of ${size(all)}`, speed !== null && pace(speed), left !== null && `about ${span(left)} left`];
+  const far = [`${size(sent)} of ${size(all)}, ${percent((sent / all) * 100)}`, speed !== null && pace(speed), left !== null && `about ${span(left)} left`];
   const text = sent >= all ? `${size(all)} sent, waiting for the answer` : far.filter(Boolean).join(" · ");
   const node =
     old ??

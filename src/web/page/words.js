@@ -139,9 +139,9 @@ setInterval(() => {
   for (const node of document.querySelectorAll("time:not([data-exact])")) say(node, relative(Date.parse(node.dateTime)));
 }, 1000);
 
-/** The state as a word with a colour. */
-export function badge(state) {
-  return el("span", { className: `badge ${STATES[state]?.look ?? "flat"}`, text: state, title: STATES[state]?.means });
+/** The state as a word with a colour; without one where it needs nobody any more. */
+export function badge(state, isSettled = false) {
+  return el("span", { className: `badge ${isSettled ? "flat" : (STATES[state]?.look ?? "flat")}`, text: state, title: STATES[state]?.means });
 }
 
 /** Pairs for a `dl`; those without a value are left out. */
