@@ -29,10 +29,7 @@ fn machine() -> Fake {
         .var("CREDENTIALS_DIRECTORY", "/run/creds")
         .var("SUPAMETAS_KEY", "k")
         .key("/run/creds/main-key", "k")
-        .key(
-            "/etc/supametas-sync/keys/main-webhook",
-            "0123456789abcdef\n",
-        )
+        .key("/etc/supametas-sync/main-webhook", "0123456789abcdef\n")
         .key("/etc/supametas-sync/keys/chat", "s\n")
         .key(
             "/etc/supametas-sync/ca.pem",

@@ -108,7 +108,7 @@ fn right_check(facts: &Facts, there: &There) -> Check {
         (DaemonMay::Yes, _) => check(
             "right",
             Said::Yes,
-            format!("{user}, the daemon's user, may read it, by its mode"),
+            format!("{user}, the daemon's user, may read it, by its mode and access list"),
         ),
         (DaemonMay::AsTried, Err(NotTaken::NoRight)) => check(
             "right",

@@ -72,6 +72,7 @@ PACKAGES=systemd,systemd-sysv,udev,dbus,libnss-systemd,libpam-systemd,openssh-se
 PACKAGES+=,iproute2,iptables,kmod,linux-image-amd64,initramfs-tools,zstd,procps,psmisc
 PACKAGES+=,ca-certificates,acl,sudo,curl,jq,less,python3-minimal,sqlite3,strace,lsof,timelimit
 PACKAGES+=,nfs-kernel-server,nfs-common,samba,cifs-utils,bindfs,sshfs,btrfs-progs,xfsprogs,dnsmasq
+PACKAGES+=,openssl,rsync,cron,nginx-light
 
 image() {
     [ -d "$LAB/root" ] ||
@@ -113,29 +114,38 @@ put() {
 
 running() { [ -f "$LAB/pid" ] && kill -0 "$(cat "$LAB/pid")" 2>/dev/null; }
 
-up() {
-    ! running || return 0
+# boot ACCELERATOR CPU SECONDS
+boot() {
     rm -f "$LAB/ssh"
-    local accel=${ACCEL:-tcg,thread=multi} cpu=max
-    if [ -z "${ACCEL:-}" ] && [ -r /dev/kvm ] && [ -w /dev/kvm ]; then accel=kvm cpu=host; fi
     with_qemu qemu-system-x86_64 -L "$LAB/qemu/usr/share/qemu" -L "$LAB/qemu/usr/share/seabios" \
         -L "$LAB/qemu/usr/lib/ipxe/qemu" \
-        -machine q35 -accel $accel -cpu $cpu -smp 2 -m "$MEM" -nodefaults -no-reboot -display none \
+        -machine q35 -accel "$1" -cpu "$2" -smp 2 -m "$MEM" -nodefaults -no-reboot -display none \
         -drive "file=$LAB/disk.qcow2,if=virtio,format=qcow2,cache=${CACHE:-writeback}" \
         -netdev "user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:$SSH_PORT-:22" \
         -device virtio-net-pci,netdev=n -device virtio-rng-pci \
         -serial "file:$LAB/console" -monitor "unix:$LAB/monitor,server,nowait" \
         -kernel "$LAB/vmlinuz" -initrd "$LAB/initrd" \
         -append "root=/dev/vda rw console=ttyS0 quiet panic=-1 net.ifnames=0 ${APPEND:-}" \
-        -pidfile "$LAB/pid" -daemonize
-    local i
-    for i in $(seq 180); do
-        if guest true 2>/dev/null; then say up; return 0; fi
-        running || { tail -n 20 "$LAB/console" >&2; return 1; }
+        -pidfile "$LAB/pid" -daemonize || return 1
+    local end=$((SECONDS + $3))
+    while [ $SECONDS -lt $end ]; do
+        if guest true 2>/dev/null; then say "up, by $1"; echo "$1" > "$LAB/accelerator"; return 0; fi
+        running || break
         sleep 1
     done
     tail -n 20 "$LAB/console" >&2
     return 1
+}
+
+# Where KVM is offered and boots nothing, as in some containers, without it.
+up() {
+    ! running || return 0
+    if [ -n "${ACCEL:-}" ]; then boot "$ACCEL" max 300; return; fi
+    if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
+        if boot kvm host 90; then return 0; fi
+        cut
+    fi
+    boot tcg,thread=multi max 300
 }
 
 gone() {
@@ -173,7 +183,8 @@ check() {
             # shellcheck disable=SC1090
             . "$here/checks/host-$name.sh" || code=1
         else
-            put "$here"/guest/* "$here/checks/$name.sh" /root/lab
+            put "$here"/guest/* "$here/checks/$name.sh" "$TREE"/tests/samples/bars.mp4 /root/lab
+            put "$TREE"/README.md "$TREE"/docs/*.md /root/lab/docs
             guest "bash /root/lab/$name.sh" || code=1
         fi
         say "check $name"

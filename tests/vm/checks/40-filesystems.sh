@@ -3,13 +3,15 @@
 . /root/lab/lib.sh
 bash /root/lab/mounts.sh || bad "the mounts could not be made"
 cp $CONF /root/good.toml
-FS="nfs-cl:/mnt/nfs-a:/srv/nfs-a nfs-srv:/srv/nfs-b:/mnt/nfs-b smb-cl:/mnt/smb-a:/srv/smb-a smb-srv:/srv/smb-b:/mnt/smb-b fuse:/mnt/fuse:/srv/fuse xfs:/mnt/xfs:/mnt/xfs btrfs:/mnt/btrfs:/mnt/btrfs tmpfs:/mnt/tmpfs:/mnt/tmpfs overlay:/mnt/overlay:/mnt/overlay"
+FS="nfs-cl:/mnt/nfs-a:/srv/nfs-a nfs-srv:/srv/nfs-b:/mnt/nfs-b nfs3-srv:/srv/nfs-c:/mnt/nfs-c smb-cl:/mnt/smb-a:/srv/smb-a smb-srv:/srv/smb-b:/mnt/smb-b fuse:/mnt/fuse:/srv/fuse xfs:/mnt/xfs:/mnt/xfs btrfs:/mnt/btrfs:/mnt/btrfs tmpfs:/mnt/tmpfs:/mnt/tmpfs overlay:/mnt/overlay:/mnt/overlay"
 for one in $FS; do
     IFS=: read -r name watched _ <<< "$one"
     printf '[[folder]]\nname = "%s"\npath = "%s"\ndataset = "main"\n' "$name" "$watched" >> $CONF
 done
 sed -i 's|^\[service\]|[daemon]\npoll_every = "5s"\n[service]|' $CONF
-systemctl restart $U; is "it starts" until_ 90 active
+restart; is "it starts" active
+# NFSv3 clients that write as the daemon's own user, on this machine's disk.
+for n in 2 4 6; do sudo -u $U python3 /root/lab/slow.py /mnt/nfs-c/three-$n.txt 7 $n & done
 for one in $FS; do
     IFS=: read -r name _ written <<< "$one"
     ( python3 /root/lab/slow.py "$written/slow-$name.txt" 8 3 ) &
@@ -21,16 +23,21 @@ for one in $FS; do
     is "$name: a whole file goes up" until_ 240 state "whole-$name.txt" succeeded
     is "$name: a slow one too" until_ 240 state "slow-$name.txt" succeeded
     size=$(stat -c %s "$written/slow-$name.txt")
-    got=$(sandbox uploads | jq -c --arg n "slow-$name.txt" '[.[]|select(.file_name==$n).size]')
+    got=$(sizes "slow-$name.txt")
     [ "$got" = "[$size]" ] && ok "$name: the slow one once, and whole" || bad "$name: $size bytes were sent as $got"
 done
+for n in 2 4 6; do
+    is "NFSv3, the daemon's user, a write every $n s: it goes up" until_ 240 state "three-$n.txt" succeeded
+    got=$(sizes "three-$n.txt") size=$(stat -c %s "/srv/nfs-c/three-$n.txt")
+    [ "$got" = "[$size]" ] && ok "once, and whole" || bad "three-$n.txt: $size bytes were sent as $got"
+done
 umount /mnt/xfs; sleep 8
-[ "$(status_json | jq -r '.folders[]|select(.folder=="xfs").live.online')" = false ] && ok "unmounted: off line" || bad "unmounted, and not said"
+online xfs && bad "unmounted, and not said" || ok "unmounted: off line"
 [ "$(s list --json --folder xfs 2>/dev/null | jq '[.[]|select(.state=="gone")]|length')" = 0 ] && ok "nothing is called gone" || bad "files are called gone"
 mount -o loop /var/img/xfs /mnt/xfs
-before=$(sandbox uploads | jq length)
-is "mounted again: on line" until_ 60 sh -c "curl -s --unix-socket /var/lib/$U/ledger.sqlite.sock http://localhost/api/status | jq -e '.folders[]|select(.folder==\"xfs\").live.online'"
+before=$(uploads)
+is "mounted again: on line" until_ 60 online xfs
 sleep 8
-[ "$(sandbox uploads | jq length)" = "$before" ] && ok "nothing is sent again" || bad "sent again after a mount"
-cp /root/good.toml $CONF; systemctl restart $U; until_ 60 active
+[ "$(uploads)" = "$before" ] && ok "nothing is sent again" || bad "sent again after a mount"
+cp /root/good.toml $CONF; restart
 ends
