@@ -148,7 +148,7 @@ fn the_unit_does_what_the_program_counts_on() {
         // It waits, reports and fails where the configuration is refused.
         "ExecReload=/usr/bin/supametas-sync reload --config /etc/supametas-sync/config.toml",
         // A mended configuration starts without `reset-failed`.
-        "RestartPreventExitStatus=2 6",
+        "RestartPreventExitStatus=2 6 243",
         "LogRateLimitIntervalSec=30s",
         "LogRateLimitBurst=100000",
         "StateDirectory=supametas-sync",

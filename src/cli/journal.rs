@@ -135,7 +135,7 @@ impl Fields {
             (None, Some(file)) => {
                 let _ = write!(message, "{file}: ");
             }
-            (Some(folder), None) if !self.said.contains(folder) => {
+            (Some(folder), None) if !says(&self.said, folder) => {
                 let _ = write!(message, "folder {folder}: ");
             }
             _ => {}
@@ -148,7 +148,7 @@ impl Fields {
         let told: Vec<String> = self
             .others
             .iter()
-            .filter(|(_, value)| !value.is_empty() && !self.said.contains(value.as_str()))
+            .filter(|(_, value)| !value.is_empty() && !says(&self.said, value))
             .filter_map(|(name, value)| match *name {
                 "folder" | "file" | "error" => None,
                 "state" => Some(value.clone()),
@@ -162,6 +162,18 @@ impl Fields {
         }
         message
     }
+}
+
+/// Whether a text has a value as a word of its own: "/home" does not name the
+/// folder "home". A number alone says nothing of what it counts.
+fn says(text: &str, value: &str) -> bool {
+    let edge =
+        |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || "\"'`()[]<>,;:.".contains(c));
+    let number = value.bytes().all(|b| b.is_ascii_digit());
+    let is_word = |(at, _): (usize, &str)| {
+        edge(text[..at].chars().next_back()) && edge(text[at + value.len()..].chars().next())
+    };
+    !number && text.match_indices(value).any(is_word)
 }
 
 #[cfg(test)]
@@ -226,6 +238,13 @@ mod tests {
         assert_eq!(entry["MESSAGE"], "the time can't be recorded: disk full");
         let entry = heard(|| tracing::warn!(folder = "nas", "it does not answer"));
         assert_eq!(entry["MESSAGE"], "folder nas: it does not answer");
+        // What only looks like the folder's name does not name it.
+        let entry = heard(|| tracing::warn!(folder = "tmp", "there is nothing at /var/tmp"));
+        assert_eq!(entry["MESSAGE"], "folder tmp: there is nothing at /var/tmp");
+        let entry = heard(|| tracing::info!(folder = "nas", "paused: folder nas"));
+        assert_eq!(entry["MESSAGE"], "paused: folder nas");
+        let entry = heard(|| tracing::info!(file = "a", attempt = 1, "again in 1 min"));
+        assert_eq!(entry["MESSAGE"], "a: again in 1 min (attempt 1)");
         let entry = heard(|| tracing::info!(folders = 2, "running"));
         assert_eq!(entry["MESSAGE"], "running (folders 2)");
     }

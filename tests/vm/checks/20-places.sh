@@ -20,7 +20,7 @@ for name in mnt spool shm opt; do is "$name: a file goes up" until_ 60 state "p-
 for pair in home:ProtectHome root:ProtectHome tmp:PrivateTmp vartmp:PrivateTmp; do
     name=${pair%%:*} word=${pair##*:}
     if online "$name"; then bad "$name is on line in spite of $word="; continue; fi
-    has "$name: the log names $word=" "$word" "$(said "$here" | grep -F "$(printf '%s\n' $PLACES | grep "^$name:" | cut -d: -f2)")"
+    has "$name: the log names the folder and $word=" "folder $name: .*$word" "$(said "$here")"
     has "$name: status names it" "$word" "$(status_json | jq -r --arg n "$name" '.folders[]|select(.folder==$n).offline')"
 done
 has "explain (as root) names ProtectHome=" ProtectHome "$($U explain /home/anna/drop/p-home.txt 2>&1)"

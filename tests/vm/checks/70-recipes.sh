@@ -10,11 +10,9 @@ restart
 drop in-the-group.txt; is "who may drop: a file of the group goes up" until_ 60 state in-the-group.txt succeeded
 
 # "A script on the same machine"
-cat > /usr/local/bin/export-something <<'END'
-#!/bin/sh
-printf '%%PDF-1.4\n%% words of %s\n%%%%EOF\n' "$(date +%s%N)"
-END
-chmod 755 /usr/local/bin/export-something
+cp /root/lab/pdf.sh /usr/local/bin/pdf
+printf '#!/bin/sh\nexec pdf "exported at $(date +%%s%%N)"\n' > /usr/local/bin/export-something
+chmod 755 /usr/local/bin/export-something /usr/local/bin/pdf
 block recipes.md sh 'mktemp /srv/drop' > /home/anna/script.sh
 is "the script runs" sudo -u anna bash /home/anna/script.sh
 is "what it wrote goes up" until_ 60 state "export-$(date +%F).pdf" succeeded
@@ -24,7 +22,7 @@ grep -q ' server$' /etc/hosts || echo '127.0.0.1 server' >> /etc/hosts
 sudo -u anna bash -ec 'cd; mkdir -p out .ssh; rm -f .ssh/k*; echo "words by rsync $(date +%s%N)" > out/synced.txt
     ssh-keygen -q -t ed25519 -N "" -f .ssh/k; cp .ssh/k.pub .ssh/authorized_keys
     printf "StrictHostKeyChecking accept-new\nIdentityFile ~/.ssh/k\nLogLevel ERROR\n" > .ssh/config; chmod 600 .ssh/config'
-block recipes.md sh 'rsync -rt' > /home/anna/rsync.sh
+block recipes.md sh 'rsync -rtO' > /home/anna/rsync.sh
 is "rsync runs" sudo -u anna bash -ec 'cd; bash -eu rsync.sh'
 is "what it brought goes up" until_ 60 state synced.txt succeeded
 before=$(uploads)
@@ -61,7 +59,7 @@ config 'path = "/srv/scans"'
 restart
 mkdir -p /mnt/scans; umount /mnt/scans 2>/dev/null
 is "scanner: the share is there" mount -t cifs -o username=scan1,password=pw //127.0.0.1/scans /mnt/scans
-{ printf '%%PDF-1.4\n'; head -c 60000 /dev/urandom | base64; printf '%%%%EOF\n'; } > scan.pdf
+pdf "a page of a scanner" 45000 > scan.pdf
 python3 - <<'PY' || bad "scanner: a page can't be written"
 import os, time
 body = open("scan.pdf", "rb").read()
