@@ -149,6 +149,8 @@ fn the_unit_does_what_the_program_counts_on() {
         "ExecReload=/usr/bin/supametas-sync reload --config /etc/supametas-sync/config.toml",
         // A mended configuration starts without `reset-failed`.
         "RestartPreventExitStatus=2 6 243",
+        // A stop in the middle of a reload is a stop.
+        "SuccessExitStatus=SIGTERM",
         "LogRateLimitIntervalSec=30s",
         "LogRateLimitBurst=100000",
         "StateDirectory=supametas-sync",

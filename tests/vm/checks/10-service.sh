@@ -17,11 +17,11 @@ fault '[{"file": "bad*", "status": 415, "message": "not to my taste"}]'
 drop bad.txt
 is "a file that is refused is rejected" until_ 60 state bad.txt rejected
 nofault
-line=$(journalctl -u $U --after-cursor="$here" -o cat | grep bad.txt)
+line=$(journalctl -u $U --cursor="$here" -o cat | grep bad.txt)
 has "the message has its name and state" 'bad\.txt.*rejected|rejected.*bad\.txt' "$line"
 has "and the reason" 'not to my taste|HTTP-415' "$line"
 is "the status line counts what needs attention" until_ 60 sh -c "systemctl show -p StatusText --value $U | grep -q 'need attention: 1'"
-fields=$(journalctl -u $U --after-cursor="$here" -o json --output-fields=F_FILE,F_FOLDER,F_ID,F_STATE,F_CODE | jq -c 'select(.F_FILE=="bad.txt" and .F_CODE)')
+fields=$(journalctl -u $U --cursor="$here" -o json --output-fields=F_FILE,F_FOLDER,F_ID,F_STATE,F_CODE | jq -c 'select(.F_FILE=="bad.txt" and .F_CODE)')
 has "the documented fields are there" 'F_FOLDER.*F_ID|F_ID.*F_FOLDER' "$fields"
 got=$(journalctl -q -u $U -o cat F_FILE=a.txt -p info)
 [ "$(printf '%s\n' "$got" | grep -c 'a\.txt')" = 1 ] && ok "a file that went well is one line" || bad "lines of a.txt: $(printf '%s' "$got" | tr '\n' '|')"

@@ -7,8 +7,8 @@ printf '[[folder]]\nname = "nfs"\npath = "/mnt/nfs-a"\ndataset = "main"\n' >> $C
 # So that an upload lasts.
 sed -i 's|^credential = .*|&\nbytes_per_second = "1MB"|' $CONF
 restart
-echo before > /srv/nfs-a/before.txt; chmod 664 /srv/nfs-a/before.txt
-is "a file goes up" until_ 120 state before.txt succeeded
+echo early > /srv/nfs-a/early.txt; chmod 664 /srv/nfs-a/early.txt
+is "a file goes up" until_ 120 state early.txt succeeded
 mute() { iptables -I INPUT -i lo -p tcp --dport 2049 -j DROP; iptables -I INPUT -i lo -p tcp --sport 2049 -j DROP; }
 unmute() { iptables -F INPUT; }
 trap unmute EXIT
@@ -22,7 +22,7 @@ is "the status line names it" until_ 60 sh -c "systemctl show -p StatusText --va
 has "the log names it" 'nfs.*not answer|not answer.*nfs' "$(said "$here")"
 sudo -u anna sh -c 'date +%N > /srv/drop/.o && mv /srv/drop/.o /srv/drop/other.txt'
 is "another folder goes on" until_ 90 state other.txt succeeded
-for command in "status" "list" "list --attention" "show before.txt" "errors" "pause folder:inbox" "resume folder:inbox" "explain /mnt/nfs-a/before.txt" "backup --force /var/lib/$U/hang.sqlite" "retry --dry-run before.txt" "forget --dry-run before.txt" "cancel --dry-run before.txt" "prune --dry-run --older-than 365d" "explain-code OPS40001" "scan --dry-run" "check"; do
+for command in "status" "list" "list --attention" "show early.txt" "errors" "pause folder:inbox" "resume folder:inbox" "explain /mnt/nfs-a/early.txt" "backup --force /var/lib/$U/hang.sqlite" "retry --dry-run early.txt" "forget --dry-run early.txt" "cancel --dry-run early.txt" "prune --dry-run --older-than 365d" "explain-code OPS40001" "scan --dry-run" "check"; do
     # shellcheck disable=SC2086
     timeout -k 5 60 sudo -u $U $U $command > /root/said 2>&1; code=$?
     case $code in 124|137) bad "$command hangs" ;; *) ok "$command ends ($code)" ;; esac
