@@ -69,6 +69,12 @@ fn each_command_answers(stage: &Stage) {
         &["explain", stage.inbox("a.txt").to_str().unwrap()],
         &["explain", stage.path("nas/nas.txt").to_str().unwrap()],
         &["status"],
+        &["scan", "--dry-run"],
+        &["retry", "--dry-run", "--name", "nas.txt"],
+        &["forget", "--dry-run", "--name", "nas.txt"],
+        &["cancel", "--dry-run", "--name", "nas.txt"],
+        &["prune", "--dry-run", "--older-than", "0s"],
+        &["import", stage.path("nas/nas.txt").to_str().unwrap()],
     ] {
         answers(stage, args);
     }

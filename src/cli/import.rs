@@ -25,7 +25,7 @@ use crate::files::{Dir, FileError, Owner, copy_in};
 use crate::ledger::{Ledger, NewFile, NewSorted, Policies};
 use crate::ports::World;
 use crate::view;
-use crate::watch::{FolderRoot, lease};
+use crate::watch::{lease, reached};
 
 /// Put files into the queue now, without waiting for them to settle
 ///
@@ -215,7 +215,8 @@ fn take(
     if here.starts_with(&folder.done_dir) || here.starts_with(&folder.rejected_dir) {
         return Err("it was put aside by the daemon: move it out of there first".into());
     }
-    let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
+    let (root, _) =
+        reached(&folder.path, folder.one_file_system, None).map_err(|why| why.to_string())?;
     let mut opened = root.open_file(&rel).map_err(|why| why.to_string())?;
     if !even_if_open {
         let changed = Timestamp(opened.ctime_ns / 1_000_000);

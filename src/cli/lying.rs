@@ -3,11 +3,13 @@
 //! Must not: open a file, or take an unreachable folder for an empty one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::config::valid::Config;
 use crate::domain::ids::FolderName;
 use crate::ledger::FileRecord;
-use crate::watch::{FolderRoot, NotTaken};
+use crate::limited::Calls;
+use crate::watch::{FolderRoot, NotTaken, Offline};
 
 /// What a look says about the source of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub enum Source {
 /// Looks into the folders; each is opened once.
 pub struct Looker<'a> {
     config: &'a Config,
-    roots: BTreeMap<FolderName, FolderRoot>,
+    roots: BTreeMap<FolderName, Arc<FolderRoot>>,
 }
 
 impl<'a> Looker<'a> {
@@ -42,11 +44,13 @@ impl<'a> Looker<'a> {
         let Some(folder) = self.config.folders.get(&file.folder) else {
             return Source::Unwatched;
         };
-        let root = self
-            .roots
-            .entry(file.folder.clone())
-            .or_insert_with(|| FolderRoot::new(folder.path.clone(), folder.one_file_system));
-        match root.look(&file.version.path) {
+        let new = || FolderRoot::new(folder.path.clone(), folder.one_file_system);
+        let root = self.roots.entry(file.folder.clone());
+        let root = Arc::clone(root.or_insert_with(|| Arc::new(new())));
+        let path = file.version.path.clone();
+        // Its file system may not answer.
+        let looked = Calls::of_process().ask(&folder.path, move || root.look(&path));
+        match looked.unwrap_or(Err(NotTaken::Offline(Offline::NotAnswering))) {
             Ok(now) if now == file.version => Source::There,
             Ok(_) | Err(NotTaken::Gone) => Source::NotThere,
             Err(why @ (NotTaken::NoRight | NotTaken::Offline(_) | NotTaken::Io { .. })) => {

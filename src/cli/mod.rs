@@ -170,8 +170,11 @@ impl Command {
     /// from a terminal.
     fn looks_at_folders(&self) -> bool {
         match self {
-            Command::Check(_) | Command::Explain(_) => true,
+            Command::Check(_) | Command::Explain(_) | Command::Import(_) => true,
+            // They ask somebody who is there.
+            Command::Forget(_) | Command::Prune(_) => !ask::somebody_is_there(),
             Command::Status(args) => !args.watches(),
+            Command::Scan(args) => args.only_tells(),
             _ => false,
         }
     }

@@ -18,7 +18,7 @@ use crate::ledger::{IfLost, Ledger, Rebuild, Rebuilt, Salvaged};
 use crate::ports::World;
 use crate::watch::rules::TakeRules;
 use crate::watch::scan::{Go, Visit, walk};
-use crate::watch::{FolderRoot, Offline};
+use crate::watch::{Offline, reached};
 
 /// Make a new ledger of what is left of a damaged or lost one
 ///
@@ -192,9 +192,8 @@ fn hold_unknown(
             self.flush()
         }
     }
-    let root = FolderRoot::new(folder.path.clone(), folder.one_file_system);
-    let handle = match root.check().and_then(|_| root.handle()) {
-        Ok(handle) => handle,
+    let handle = match reached(&folder.path, folder.one_file_system, None) {
+        Ok((_, handle)) => handle,
         Err(why) => return Ok(Err(why)),
     };
     let mut hold = Hold {

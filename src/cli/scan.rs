@@ -15,7 +15,7 @@ use crate::daemon::Options;
 use crate::domain::time::Timestamp;
 use crate::ledger::{FileRecord, Filter, Ledger};
 use crate::ports::World;
-use crate::watch::FolderRoot;
+use crate::watch::reached;
 
 /// Work until nothing is due or waiting, then exit: for cron
 ///
@@ -63,6 +63,13 @@ pub struct Args {
     new_ledger: bool,
     #[command(flatten)]
     dry: dry_run::DryRun,
+}
+
+impl Args {
+    /// Whether it says what would be done, and does nothing.
+    pub fn only_tells(&self) -> bool {
+        self.dry_run
+    }
 }
 
 /// Files that came to a bad end and are shown, at most.
@@ -133,9 +140,8 @@ async fn tell(config: &Config, began: Timestamp) -> Outcome {
         ));
     }
     for folder in config.folders.values() {
-        let root = FolderRoot::new(folder.path.clone(), folder.one_file_system)
-            .known_before(places.remove(&folder.name));
-        if let Err(why) = root.check() {
+        let before = places.remove(&folder.name);
+        if let Err(why) = reached(&folder.path, folder.one_file_system, before) {
             good = false;
             out::remark(&format!("folder {} was not scanned: {why}", folder.name));
         }

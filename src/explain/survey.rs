@@ -26,7 +26,7 @@ use crate::ledger::{ContentHash, Ledger, LedgerError, Met, SentBefore};
 use crate::watch::root::RootHandle;
 use crate::watch::rules::TakeRules;
 use crate::watch::scan::{Go, Visit, walk};
-use crate::watch::{FolderRoot, NotTaken, Offline, OpenedFile, lease};
+use crate::watch::{FolderRoot, NotTaken, Offline, OpenedFile, lease, reached};
 
 /// Versions that the ledger is asked about at a time.
 const BATCH: usize = 256;
@@ -90,10 +90,8 @@ impl<'a> Survey<'a> {
         before: Option<FolderPlace>,
         to: &mut impl Audience,
     ) -> Result<Result<Go, Offline>, LedgerError> {
-        let root =
-            FolderRoot::new(folder.path.clone(), folder.one_file_system).known_before(before);
-        let handle = match root.check().and_then(|_| root.handle()) {
-            Ok(handle) => handle,
+        let (root, handle) = match reached(&folder.path, folder.one_file_system, before) {
+            Ok(reached) => reached,
             Err(offline) => return Ok(Err(offline)),
         };
         let rules = TakeRules::new(watched(folder));
