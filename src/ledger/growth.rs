@@ -23,6 +23,9 @@ pub(super) const LAST_ATTEMPTS: i64 = 30;
 pub(super) const FIRST_CHANGES: i64 = 20;
 pub(super) const LAST_CHANGES: i64 = 80;
 
+/// Changes of a file up to its first answer: seen, begun, answered.
+const FIRST_ANSWERS: i64 = 3;
+
 pub(super) const TRIM: &str = "DELETE FROM attempts WHERE file = ?1 \
     AND id > (SELECT id FROM attempts INDEXED BY attempts_of_file WHERE file = ?1 \
         ORDER BY id LIMIT 1 OFFSET ?2) \
@@ -69,6 +72,12 @@ pub(super) fn after_change(conn: &Connection, file: &FileRecord) -> Result<(), F
             .execute(params![file.id.0, left])?;
     }
     Ok(())
+}
+
+/// Whether a message of this file may be on record already: the answers to its
+/// first upload are not worth a look, and most files have no others.
+pub(super) fn may_be_told(file: &FileRecord) -> bool {
+    file.changes > FIRST_ANSWERS
 }
 
 /// Whether the message of `code` is on record for this file.

@@ -483,7 +483,7 @@ fn end_attempt(
         Verdict::Done(task) => task.as_ref().map(TaskId::as_str),
         _ => None,
     };
-    let told = growth::was_told(work.conn, file.id, &judgement.code)?;
+    let told = growth::may_be_told(file) && growth::was_told(work.conn, file.id, &judgement.code)?;
     work.conn
         .prepare_cached(
             "UPDATE attempts SET ended_at = ?2, http_status = ?3, code = ?4, message = ?5, \

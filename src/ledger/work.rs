@@ -355,8 +355,7 @@ impl Work<'_> {
         at: Moment,
     ) -> Result<(), Fail> {
         let (code, mut why) = reason(event);
-        // The first answers of a file are not worth a look.
-        if let Some(code) = code.filter(|_| file.changes > 2)
+        if let Some(code) = code.filter(|_| growth::may_be_told(file))
             && growth::was_told(self.conn, file.id, code)?
         {
             why = "";
