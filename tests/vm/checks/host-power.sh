@@ -29,7 +29,8 @@ for f in keep hold move delete; do
     printf '[[folder]]\nname = "%s"\npath = "/srv/power/%s"\ndataset = "main"\n' \$f \$f
     case \$f in
         hold) echo 'unconfirmed = "hold"' ;;
-        move|delete) echo "after = \"\$f\"" ;;
+        # Who had a file open before a start can't be known: it is deleted soon all the same.
+        move|delete) printf 'after = "%s"\nunclosed_wait = "5s"\n' \$f ;;
     esac
 done >> /etc/supametas-sync/config.toml
 printf '[Service]\nReadWritePaths=/srv/power\n' > /etc/systemd/system/supametas-sync.service.d/power.conf
