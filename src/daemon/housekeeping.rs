@@ -22,6 +22,7 @@ use crate::domain::halt::{Halt, HaltScope};
 use crate::domain::naming::shown_text;
 use crate::domain::time::Timestamp;
 use crate::ledger::Count;
+use crate::view::gate::at_once;
 use crate::watch::{Offline, WatchStatus};
 
 /// How often systemd gets a new line of status.
@@ -144,7 +145,7 @@ fn tell_gates(ctx: &Context, known: &mut BTreeMap<GateKey, Timestamp>) {
         if known.insert(key.clone(), closed.until) != Some(closed.until) {
             tracing::warn!(
                 gate = %key, code = %closed.code, until = %closed.until,
-                "paused: {}", shown_text(&closed.why, 300)
+                "paused: {}{}", shown_text(&closed.why, 300), at_once(closed.lifts)
             );
         }
     }

@@ -7,7 +7,7 @@ pub mod charts;
 pub mod dropped;
 pub mod errors;
 mod file;
-mod gate;
+pub mod gate;
 pub mod halt;
 mod notice;
 pub mod reload;

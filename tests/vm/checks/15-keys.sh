@@ -13,7 +13,8 @@ fault "[{\"route\": \"import\", \"key\": \"$old\", \"status\": 401}]"
 here=$(cursor)
 drop k1.txt
 is "after 401 the dataset is paused" until_ 60 sh -c "curl -s --unix-socket /var/lib/$U/ledger.sqlite.sock http://localhost/api/status | jq -e '.gates[]|select(.gate==\"dataset:main\")'"
-has "and a restart is advised" 'restart' "$(said "$here" | grep -i '401')"
+is "the log advises a restart" until_ 30 sh -c "journalctl -u $U --cursor='$here' -o cat | grep 'HTTP-401' | grep restart"
+has "status, too" 'restart' "$(status_json | jq -r '.gates[].opens')"
 # As operations.md has it, "A new key".
 printf 'sk-lab-another-0123456789\n' > /etc/$U/keys/main
 systemctl restart $U; until_ 60 active

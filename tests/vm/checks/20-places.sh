@@ -34,7 +34,9 @@ rm $DROPIN/places.conf
 
 # Moving without ReadWritePaths=, and with it.
 cp /root/good.toml $CONF
-sed -i 's|^path = "/srv/drop"|path = "/srv/drop"\nafter = "move"|' $CONF
+# Who has a file open that was there at a start can't be known: such ones stay for
+# `unclosed_wait`.
+sed -i 's|^path = "/srv/drop"|path = "/srv/drop"\nafter = "move"\nunclosed_wait = "5s"|' $CONF
 here=$(cursor)
 restart
 drop moved.txt
