@@ -6,6 +6,8 @@
 //! behind `#[cfg(test)]`) is free to import what it needs.
 #![allow(clippy::unwrap_used)]
 
+#[path = "architecture/circles.rs"]
+mod circles;
 #[path = "architecture/imports.rs"]
 mod imports;
 #[path = "architecture/text.rs"]

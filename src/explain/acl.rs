@@ -3,7 +3,14 @@
 //!
 //! Must not: look at a file.
 
-use super::process::Identified;
+/// Who a user is, to the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identified {
+    /// Its number.
+    pub uid: u32,
+    /// Its groups.
+    pub gids: Vec<u32>,
+}
 
 /// One entry: whom it is for, and the bits of `rwx`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags};
 
-use super::acl::{Acl, Verdict};
+use super::acl::{Acl, Identified, Verdict};
 use super::facts::{DaemonMay, Writer, Writers};
 
 /// Writers that are named, at most.
@@ -108,15 +108,6 @@ pub fn user_name(uid: u32) -> String {
     };
     let found = list.lines().find_map(of);
     found.unwrap_or_else(|| format!("uid {uid}"))
-}
-
-/// Who a user is, to the kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identified {
-    /// Its number.
-    pub uid: u32,
-    /// Its groups.
-    pub gids: Vec<u32>,
 }
 
 /// The user of a running process, or else one by its number, with the groups

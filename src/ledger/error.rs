@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use super::file_checks::Suspect;
+use super::suspect::Suspect;
 use crate::domain::ids::FileId;
 
 /// Why the ledger did not do what it was asked. Cloned, since a commit that

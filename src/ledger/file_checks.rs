@@ -5,7 +5,6 @@
 //! user may write, nobody else can have put anything there. Must not: change,
 //! move or delete anything.
 
-use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -13,45 +12,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::error::LedgerError;
-use super::lock::lock_path;
-use super::place::{named, rescued};
+use super::paths::{above, lock_path, named, rescued};
+use super::suspect::Suspect;
 use crate::files::{Dir, FileError};
-
-/// Why a file can't be this program's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Suspect {
-    /// It is a link.
-    Link,
-    /// It is a directory, a pipe, a device.
-    NotAFile,
-    /// It is somebody else's.
-    ForeignOwner(
-        /// Whose.
-        u32,
-    ),
-    /// Others may write to it.
-    OpenToOthers(
-        /// Its mode.
-        u32,
-    ),
-    /// It has another name somewhere.
-    SecondName,
-    /// A rollback journal, which this program does not use.
-    Journal,
-}
-
-impl fmt::Display for Suspect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Suspect::Link => f.write_str("it is a symbolic link"),
-            Suspect::NotAFile => f.write_str("it is not a regular file"),
-            Suspect::ForeignOwner(uid) => write!(f, "it belongs to uid {uid}"),
-            Suspect::OpenToOthers(mode) => write!(f, "others may write to it, mode {mode:04o}"),
-            Suspect::SecondName => f.write_str("it has another name, a hard link"),
-            Suspect::Journal => f.write_str("it is a rollback journal, which it does not use"),
-        }
-    }
-}
 
 /// What is at the ledger's own path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,14 +103,6 @@ fn check_directory(path: &Path, users: &[u32]) -> Result<(), LedgerError> {
     Dir::shared(&whole)
         .and_then(|dir| dir.owned_by(users))
         .map_err(refused)
-}
-
-/// The directory that holds the ledger.
-pub(super) fn above(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 #[derive(PartialEq, Eq)]

@@ -5,12 +5,9 @@
 //! in all stays known. A message of the service is stored once for each file and
 //! code. Must not: touch what is under way, which is among the last.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Connection, params};
 
 use super::error::Fail;
-use super::operator::{AttemptRecord, FileStory, HistoryRecord};
 use super::rows::FileRecord;
 use crate::domain::answer::Code;
 use crate::domain::ids::FileId;
@@ -93,32 +90,4 @@ pub(super) fn attempt_count(conn: &Connection, id: FileId) -> Result<u64, Fail> 
         .prepare_cached(COUNT)?
         .query_row([id.0], |row| row.get(0))?;
     Ok(count.unsigned_abs())
-}
-
-/// Puts each message back where its code stands.
-pub(super) fn tell_again(story: &mut FileStory) {
-    let mut told: BTreeMap<String, String> = BTreeMap::new();
-    if let (Some(code), Some(why)) = (&story.file.last_code, &story.file.last_why) {
-        told.insert(code.as_str().to_owned(), why.clone());
-    }
-    for HistoryRecord { code, why, .. } in &story.history {
-        if let (Some(code), false) = (code, why.is_empty()) {
-            told.insert(code.as_str().to_owned(), why.clone());
-        }
-    }
-    for AttemptRecord { code, message, .. } in &story.attempts {
-        if let (Some(code), Some(message)) = (code, message) {
-            told.insert(code.as_str().to_owned(), message.clone());
-        }
-    }
-    for change in &mut story.history {
-        if let (Some(code), true) = (&change.code, change.why.is_empty()) {
-            change.why = told.get(code.as_str()).cloned().unwrap_or_default();
-        }
-    }
-    for attempt in &mut story.attempts {
-        if let (Some(code), None) = (&attempt.code, &attempt.message) {
-            attempt.message = told.get(code.as_str()).cloned();
-        }
-    }
 }

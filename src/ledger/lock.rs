@@ -7,13 +7,15 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::error::LedgerError;
-use super::file_checks::{self, Suspect};
+use super::file_checks;
+use super::paths::lock_path;
+use super::suspect::Suspect;
 
 /// What the second line of a lock says whose ledger is not made yet.
 const BEGINNING: &str = "no ledger yet";
@@ -127,13 +129,6 @@ pub fn owner(path: &Path) -> Option<u32> {
     }
     let mut lock = open(&lock_path(path), OFlags::RDONLY | common()).ok()?;
     said(&mut lock)?.0
-}
-
-/// The lock file beside the ledger at `path`.
-pub fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
 }
 
 /// The process that it names, and whether it says that there was no ledger.

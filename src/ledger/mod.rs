@@ -36,6 +36,7 @@ mod foreign;
 mod gates;
 mod growth;
 mod halts;
+mod history;
 mod intake;
 mod last_byte;
 mod list;
@@ -44,6 +45,7 @@ mod log_size;
 mod notices;
 mod open;
 mod operator;
+mod paths;
 mod place;
 mod places;
 mod policies;
@@ -56,6 +58,7 @@ mod salvage;
 mod schema;
 mod sources;
 mod standing;
+mod suspect;
 mod tasks;
 mod thread;
 mod uploads;
@@ -79,18 +82,19 @@ pub use browse::Browsed;
 pub use due::Pending;
 pub use erase::{Erased, Memory};
 pub use error::{Concern, LedgerError};
-pub use file_checks::Suspect;
 pub use filter::{Attention, Filter, Selection};
 pub use gates::{Fingerprints, Gates};
 pub use halts::Resumed;
+pub use history::{AttemptRecord, FileStory, HistoryRecord};
 pub use intake::{
     Enqueued, NewFile, NewSorted, PickRequest, Queued, UNREADABLE, UNREADABLE_WAIT, Unsorted,
 };
 pub use last_byte::LastByte;
-pub use lock::{is_owned, lock_path, owner};
+pub use lock::{is_owned, owner};
 pub use log_size::LongLog;
 pub use notices::{About, Notice};
-pub use operator::{AttemptRecord, Count, FileStory, HistoryRecord, Retried};
+pub use operator::{Count, Retried};
+pub use paths::lock_path;
 pub use place::{Outside, Seen};
 pub use policies::Policies;
 pub use questions::{Met, SentBefore};
@@ -101,6 +105,7 @@ pub use salvage::Salvaged;
 pub use schema::BIG_FILE;
 pub use sources::{SourceWork, StaysPut};
 pub use standing::Standing;
+pub use suspect::Suspect;
 pub use tasks::{DuePoll, Polled};
 pub use uploads::{Begin, Begun, Finish, Finished, NextHop};
 pub use work::STREAK_GRACE;
@@ -142,7 +147,7 @@ pub struct Ledger {
 /// does, or one is there.
 pub fn signs_of_a_lost_ledger(path: &Path) -> Vec<std::path::PathBuf> {
     let there = path.metadata().is_ok_and(|meta| meta.len() > 0);
-    if there || place::rescued(path).exists() {
+    if there || paths::rescued(path).exists() {
         return Vec::new();
     }
     file_checks::signs_of_an_earlier_life(path, lock::is_of_an_earlier_life(path))

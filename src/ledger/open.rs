@@ -15,9 +15,9 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::OFlags;
 
 use super::error::{Fail, LedgerError};
-use super::file_checks::above;
 use super::lock::is_owned;
-use super::place::{named, remove};
+use super::paths::{above, named};
+use super::place::remove;
 use super::schema;
 use crate::domain::listing::folded;
 

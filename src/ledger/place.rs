@@ -10,7 +10,6 @@
 //!
 //! Must not: write to a file that took the ledger's place.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -19,9 +18,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::error::LedgerError;
-
-/// What SQLite keeps beside a ledger: the log, and its index.
-pub(super) const BESIDE: [&str; 2] = ["-wal", "-shm"];
+use super::paths::{BESIDE, above, named, rescued};
 
 /// Device and inode.
 type Identity = (u64, u64);
@@ -44,9 +41,7 @@ type Facts = (Identity, u64, (i64, i64));
 impl Outside {
     /// Of the ledger at `path`.
     pub fn of(path: &Path) -> Outside {
-        let above = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let dir = above.unwrap_or(Path::new(".")).to_owned();
-        Outside([named(path, BESIDE[0]), dir])
+        Outside([named(path, BESIDE[0]), above(path)])
     }
 
     /// As they are now: two questions to the file system.
@@ -157,11 +152,6 @@ impl Place {
     }
 }
 
-/// Where a deleted ledger is saved.
-pub(super) fn rescued(path: &Path) -> PathBuf {
-    named(path, ".rescued")
-}
-
 /// Puts a ledger that was deleted under a daemon, and saved, back to its place.
 ///
 /// # Errors
@@ -230,13 +220,6 @@ fn in_wal_mode(path: &Path) -> rusqlite::Result<()> {
     let conn = Connection::open(path)?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     conn.close().map_err(|(_, error)| error)
-}
-
-/// The path with something behind its name.
-pub(super) fn named(path: &Path, end: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(end);
-    PathBuf::from(name)
 }
 
 /// Device and inode of what is at `path`, if anything is.

@@ -21,7 +21,7 @@ use rustix::fs::OFlags;
 use super::error::{Fail, LedgerError};
 use super::intake::identify;
 use super::lock::Lock;
-use super::place::{BESIDE, named, rescued};
+use super::paths::{BESIDE, named, rescued};
 use super::rows::{birth, bits, length};
 use super::salvage::{self, Salvaged};
 use super::{file_checks, foreign, lock, open, schema};

@@ -188,6 +188,12 @@ fn bad(column: &str, text: impl std::fmt::Display) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, format!("{column}: {why}").into())
 }
 
+/// A state by its name.
+pub(super) fn state_kind(text: &str) -> Result<StateKind, Fail> {
+    text.parse()
+        .map_err(|error| Fail::BadRow(format!("{error}")))
+}
+
 /// One row of [`COLUMNS`].
 pub(super) fn record(row: &Row<'_>) -> Result<FileRecord, Fail> {
     let media: Option<String> = row.get(9)?;

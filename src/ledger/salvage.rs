@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter};
 
 use super::error::Fail;
 use super::foreign::Foreign;
-use super::{gates, halts, operator, rows};
+use super::{gates, halts, history, rows};
 use crate::domain::ids::FileId;
 
 /// How far beyond the last number that was read the search goes, where nothing
@@ -191,11 +191,8 @@ impl Copy<'_> {
     fn take_out_nonsense_of_files(&mut self) -> Result<(), Fail> {
         for id in self.numbers()? {
             let of = [
-                (
-                    "attempts",
-                    operator::attempts(self.new, FileId(id)).is_err(),
-                ),
-                ("history", operator::history(self.new, FileId(id)).is_err()),
+                ("attempts", history::attempts(self.new, FileId(id)).is_err()),
+                ("history", history::changes(self.new, FileId(id)).is_err()),
             ];
             for (table, _) in of.into_iter().filter(|(_, nonsense)| *nonsense) {
                 self.new

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::*;
-use crate::ledger::place::named;
+use crate::ledger::paths::named;
 
 /// A closed ledger in a directory of its own.
 async fn closed() -> (TempDir, PathBuf) {
