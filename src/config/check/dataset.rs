@@ -156,16 +156,7 @@ fn key(
             to.error(&at, why.to_string(), why.remedy());
             None
         }
-        Ok(read) => {
-            if read.open_to_all {
-                to.warning(
-                    &at,
-                    "names a file that every user of this machine can read",
-                    "chmod 600 the file, and give it to the daemon's user",
-                );
-            }
-            Some(read.key)
-        }
+        Ok(read) => Some(to.kept_close(&at, read)),
     }
 }
 

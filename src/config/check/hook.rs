@@ -11,7 +11,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{HOUR, Report, service};
-use crate::config::keys::{self, KeySource, Keys};
+use crate::config::keys::Keys;
 use crate::config::raw::{RawFolder, RawHook};
 use crate::config::surroundings::{Program, Surroundings};
 use crate::config::valid::{By, Dataset, Hook, Receiver};
@@ -24,6 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Hooks of a folder, at most: each has places of its own.
 const MOST: usize = 16;
+
+const SECRET_REMEDY: &str = "write the full path of a file that holds the receiver's secret alone, and that the daemon's user may read";
 
 /// What hooks are checked with.
 #[derive(Clone, Copy)]
@@ -205,12 +207,8 @@ fn address(key: &str, text: &str, plain_hosts: &[String], to: &mut Report<'_>) -
         to.error(key, "is not an address", hint);
         return None;
     };
-    if !url.username().is_empty() || url.password().is_some() {
-        to.error(
-            key,
-            "holds a user name or password",
-            "leave them out, and name a file with `secret_file`: what is in it goes along as a bearer token",
-        );
+    let instead = "leave them out, and name a file with `secret_file`: what is in it goes along as a bearer token";
+    if !to.without_log_in(key, &url, instead) {
         return None;
     }
     match url.scheme() {
@@ -242,25 +240,8 @@ fn secret(
     if with.keys == Keys::NotNeeded {
         return None;
     }
-    let read = match keys::read(KeySource::File(path), on) {
-        Ok(read) => read,
-        Err(why) => {
-            to.error(
-                key,
-                why.to_string(),
-                "write the full path of a file that holds the receiver's secret alone, and that the daemon's user may read",
-            );
-            return None;
-        }
-    };
-    if read.open_to_all {
-        to.warning(
-            key,
-            "names a file that every user of this machine can read",
-            "chmod 600 the file, and give it to the daemon's user",
-        );
-    }
-    let same = |dataset: &&Dataset| dataset.key.fingerprint() == read.key.fingerprint();
+    let read = to.secret_file(key, path, on, |_| SECRET_REMEDY)?;
+    let same = |dataset: &&Dataset| dataset.key.fingerprint() == read.fingerprint();
     if let Some(dataset) = with.datasets.iter().find(same) {
         to.error(
             key,
@@ -269,7 +250,7 @@ fn secret(
         );
         return None;
     }
-    Some(Secret::new(read.key.expose().to_owned()))
+    Some(Secret::new(read.expose().to_owned()))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::Report;
-use crate::config::keys::{self, KeyError, KeySource, Keys};
+use crate::config::keys::{KeyError, Keys};
 use crate::config::raw::RawHttp;
 use crate::config::surroundings::{Look, Surroundings};
 use crate::config::valid::{Http, Listen};
@@ -122,25 +122,11 @@ fn socket(key: &str, path: &str, on: &dyn Surroundings, to: &mut Report<'_>) -> 
 }
 
 fn token(key: &str, path: &str, on: &dyn Surroundings, to: &mut Report<'_>) -> Option<Token> {
-    let read = match keys::read(KeySource::File(path), on) {
-        Ok(read) => read,
-        Err(why) => {
-            let remedy = match why {
-                KeyError::Relative | KeyError::Unreadable(_) => why.remedy(),
-                _ => MAKE_ONE,
-            };
-            to.error(key, why.to_string(), remedy);
-            return None;
-        }
-    };
-    if read.open_to_all {
-        to.warning(
-            key,
-            "names a file that every user of this machine can read",
-            "chmod 600 the file, and give it to the daemon's user",
-        );
-    }
-    let token = read.key.expose();
+    let read = to.secret_file(key, path, on, |why| match why {
+        KeyError::Relative | KeyError::Unreadable(_) => why.remedy(),
+        _ => MAKE_ONE,
+    })?;
+    let token = read.expose();
     if token.len() < SHORTEST {
         to.error(key, "leads to a token that is too short", MAKE_ONE);
         return None;

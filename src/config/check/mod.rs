@@ -17,6 +17,7 @@ mod options;
 mod overlap;
 mod proxy;
 mod pushes;
+mod secret_file;
 mod service;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::Report;
-use crate::config::keys::{self, KeySource, Keys};
+use crate::config::keys::Keys;
 use crate::config::raw::RawService;
 use crate::config::surroundings::Surroundings;
 use crate::config::valid::{Authorities, Proxy, ProxyChoice};
@@ -106,12 +106,9 @@ fn address(key: &str, text: &str, base_url: &Url, to: &mut Report<'_>) -> Option
         to.error(key, "is not the address of a proxy", hint);
         return None;
     };
-    if !url.username().is_empty() || url.password().is_some() {
-        to.error(
-            key,
-            "holds a user name or password",
-            "leave them out, and put `user:password` into a file that `proxy_login_file` names",
-        );
+    let instead =
+        "leave them out, and put `user:password` into a file that `proxy_login_file` names";
+    if !to.without_log_in(key, &url, instead) {
         return None;
     }
     let plain = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
@@ -135,21 +132,8 @@ fn login(path: &str, keys: Keys, on: &dyn Surroundings, to: &mut Report<'_>) -> 
     if keys == Keys::NotNeeded {
         return None;
     }
-    let read = match keys::read(KeySource::File(path), on) {
-        Ok(read) => read,
-        Err(why) => {
-            to.error(key, why.to_string(), FILE_REMEDY);
-            return None;
-        }
-    };
-    if read.open_to_all {
-        to.warning(
-            key,
-            "names a file that every user of this machine can read",
-            "chmod 600 the file, and give it to the daemon's user",
-        );
-    }
-    let text = read.key.expose();
+    let read = to.secret_file(key, path, on, |_| FILE_REMEDY)?;
+    let text = read.expose();
     let user = text.split_once(':').map_or("", |(user, _)| user);
     if user.is_empty() {
         to.error(

@@ -4,7 +4,7 @@
 //! Must not: show the path that they come by: it is all that keeps others out.
 
 use super::Report;
-use crate::config::keys::{self, KeySource, Keys};
+use crate::config::keys::Keys;
 use crate::config::raw::RawDataset;
 use crate::config::surroundings::{Look, Surroundings};
 use crate::config::valid::{Dataset, Http, Pushes};
@@ -65,21 +65,9 @@ pub(super) fn check(
             results,
         });
     }
-    let read = match keys::read(KeySource::File(raw.webhook_path_file.as_deref()?), on) {
-        Ok(read) => read,
-        Err(why) => {
-            to.error(&at, why.to_string(), MAKE_ONE);
-            return None;
-        }
-    };
-    if read.open_to_all {
-        to.warning(
-            &at,
-            "names a file that every user of this machine can read",
-            "chmod 600 the file, and give it to the daemon's user",
-        );
-    }
-    let word = read.key.expose();
+    let path = raw.webhook_path_file.as_deref()?;
+    let word = to.secret_file(&at, path, on, |_| MAKE_ONE)?;
+    let word = word.expose();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if word.len() < SHORTEST || !word.bytes().all(plain) {
         to.error(

@@ -104,12 +104,8 @@ fn base_url(raw: &RawService, to: &mut Report<'_>) -> Option<Url> {
         to.error(key, "is not a URL", hint);
         return None;
     };
-    if !url.username().is_empty() || url.password().is_some() {
-        to.error(
-            key,
-            "holds a user name or password",
-            "leave them out: the Access-Key is all that the service asks for",
-        );
+    let instead = "leave them out: the Access-Key is all that the service asks for";
+    if !to.without_log_in(key, &url, instead) {
         return None;
     }
     if url.query().is_some() || url.fragment().is_some() {
