@@ -159,89 +159,79 @@ mod tests {
         }
     }
 
-    #[test]
-    fn another_file_system_at_the_path_is_told_from_the_same_one() {
-        let mount = place("ext4:a", 2, true);
-        let plain = place("ext4:a", 700, false);
-        for (what, known, now, covered) in [
-            ("the same mount", &mount, mount.clone(), false),
-            ("the same folder", &plain, plain.clone(), false),
+    /// What was at the path, what is there now, whether that is what an unmount
+    /// leaves if it is empty, and whether it is another file system.
+    type Case = (&'static str, FolderPlace, FolderPlace, bool, bool);
+
+    fn cases() -> Vec<Case> {
+        let mount = || place("ext4:a", 2, true);
+        let plain = || place("ext4:a", 700, false);
+        let now = place;
+        vec![
+            ("the same mount", mount(), mount(), false, false),
+            ("the same folder", plain(), plain(), false, false),
+            (
+                "a mount is gone",
+                mount(),
+                now("ext4:r", 900, false),
+                true,
+                true,
+            ),
+            (
+                "a bind mount is gone",
+                mount(),
+                now("ext4:a", 900, false),
+                true,
+                true,
+            ),
+            (
+                "the disk above a folder is gone",
+                plain(),
+                now("ext4:r", 901, false),
+                true,
+                true,
+            ),
             (
                 "made again in place",
-                &plain,
-                place("ext4:a", 701, false),
+                plain(),
+                now("ext4:a", 701, false),
+                false,
                 false,
             ),
             (
                 "a new number after a boot",
-                &plain,
-                place("xfs:b", 700, false),
+                plain(),
+                now("ext4:b", 700, false),
+                false,
                 false,
             ),
             (
-                "unmounted, with files below",
-                &mount,
-                place("ext4:r", 900, false),
+                "another disk, mounted",
+                mount(),
+                now("xfs:n", 128, true),
+                false,
                 true,
             ),
-            ("mounted over", &plain, place("xfs:n", 128, true), true),
             (
-                "the disk above it is away",
-                &plain,
-                place("ext4:r", 55, false),
+                "a disk came to a plain folder",
+                plain(),
+                now("xfs:n", 128, true),
+                false,
                 true,
             ),
-        ] {
+        ]
+    }
+
+    #[test]
+    fn another_file_system_at_the_path_is_told_from_the_same_one() {
+        for (what, known, now, _, covered) in cases() {
             assert_eq!(known.is_covered_in(&now), covered, "{what}");
         }
     }
 
     #[test]
     fn an_empty_mount_point_is_no_empty_folder() {
-        let mount = place("ext4:a", 2, true);
-        let plain = place("ext4:a", 700, false);
-        let table = [
-            ("a mount is gone", &mount, place("ext4:r", 900, false), true),
-            (
-                "a bind mount is gone",
-                &mount,
-                place("ext4:a", 900, false),
-                true,
-            ),
-            (
-                "a folder within a mount",
-                &plain,
-                place("ext4:r", 901, false),
-                true,
-            ),
-            ("the same mount, emptied", &mount, mount.clone(), false),
-            ("the same folder, emptied", &plain, plain.clone(), false),
-            (
-                "made again in place",
-                &plain,
-                place("ext4:a", 701, false),
-                false,
-            ),
-            (
-                "a new number after a boot",
-                &plain,
-                place("ext4:b", 700, false),
-                false,
-            ),
-            (
-                "another disk, mounted",
-                &mount,
-                place("xfs:n", 128, true),
-                false,
-            ),
-            (
-                "a disk came to a plain folder",
-                &plain,
-                place("xfs:n", 128, true),
-                false,
-            ),
-        ];
-        for (what, known, now, lost) in table {
+        for (what, known, now, lost, _) in cases() {
             assert_eq!(known.is_lost_in(&now, true), lost, "{what}");
             assert!(!known.is_lost_in(&now, false), "{what}: something is in it");
             let moved = FolderPlace {

@@ -76,13 +76,10 @@ pub fn delete(
     version: &FileVersion,
     being_written: BeingWritten,
 ) -> Result<Disposed, FileError> {
-    let aside = match set_aside(id, place, version, being_written)? {
-        Aside::There(aside) => aside,
-        Aside::Not(why) => return Ok(why),
-    };
-    failpoint!("source.aside");
-    remove(place, &aside)?;
-    Ok(Disposed::Deleted)
+    from_aside(id, place, version, being_written, |aside| {
+        remove(place, aside)?;
+        Ok(Disposed::Deleted)
+    })
 }
 
 /// Moves the file to `goal`, or to a free name beside it, if it is still this
@@ -97,20 +94,34 @@ pub fn move_to(
     goal: &Goal<'_>,
     being_written: BeingWritten,
 ) -> Result<Disposed, FileError> {
+    from_aside(id, place, version, being_written, |aside| {
+        let moved = move_aside_to(place, aside, version, goal);
+        if !matches!(moved, Ok(Some(_))) {
+            // Back to its place; if that is taken meanwhile it stays aside, where
+            // the next try finds it.
+            let _ = rename_new(place.dir, aside, place.dir, place.name);
+        }
+        Ok(moved?.map_or(Disposed::Changed, |name| {
+            Disposed::Moved(goal.dir.at(&name))
+        }))
+    })
+}
+
+/// Sets the file aside if it is still this version, and does `next` with it
+/// there.
+fn from_aside(
+    id: FileId,
+    place: &Place<'_>,
+    version: &FileVersion,
+    being_written: BeingWritten,
+    next: impl FnOnce(&[u8]) -> Result<Disposed, FileError>,
+) -> Result<Disposed, FileError> {
     let aside = match set_aside(id, place, version, being_written)? {
         Aside::There(aside) => aside,
         Aside::Not(why) => return Ok(why),
     };
     failpoint!("source.aside");
-    let moved = move_aside_to(place, &aside, version, goal);
-    if !matches!(moved, Ok(Some(_))) {
-        // Back to its place; if that is taken meanwhile it stays aside, where
-        // the next try finds it.
-        let _ = rename_new(place.dir, &aside, place.dir, place.name);
-    }
-    Ok(moved?.map_or(Disposed::Changed, |name| {
-        Disposed::Moved(goal.dir.at(&name))
-    }))
+    next(&aside)
 }
 
 enum Aside {
