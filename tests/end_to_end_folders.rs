@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use supametas_sync::sandbox::{Call, Fault, Sandbox, SandboxConfig};
 
-use support::{Settings, Stage, arrived, blake3_of, states, text, words};
+use support::{SIGN, Settings, Stage, arrived, blake3_of, states, text, words};
 
 async fn stage(change: impl FnOnce(&mut Settings)) -> Stage {
     Stage::new().await.set(change)
@@ -35,7 +35,7 @@ fn faults(stage: &Stage, toml: &str) {
         .unwrap();
 }
 
-/// All names below a directory, sorted.
+/// All names below a directory, sorted, but for the daemon's own sign.
 fn below(dir: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(dir) else {
         return Vec::new();
@@ -46,7 +46,7 @@ fn below(dir: &Path) -> Vec<String> {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
             all.extend(below(&path).into_iter().map(|n| format!("{name}/{n}")));
-        } else {
+        } else if name != SIGN {
             all.push(name);
         }
     }

@@ -390,6 +390,16 @@ async fn what_comes_while_no_file_descriptor_is_left_is_found_soon() {
         daemon.log().contains("the folder will be scanned again")
             || daemon.log().contains("the folder can't be reached")
     });
+    daemon.until("it is said as that", || {
+        let log = daemon.log();
+        let mut lines = log.lines();
+        lines.any(|line| {
+            line.contains(
+                "the folder can't be reached: no file descriptor is left for this process",
+            ) && line.contains("LimitNOFILE=")
+        })
+    });
+    assert!(!daemon.log().contains("no right"), "{}", daemon.log_end());
     prlimit(pid, Resource::Nofile, limit(usual.current)).unwrap();
     // The next scan that is due by itself is an hour away.
     daemon.until("it goes up", || stage.state("new/sub/a.txt") == "succeeded");

@@ -5,6 +5,8 @@
 
 #[path = "two_users/ordinary.rs"]
 mod ordinary;
+#[path = "two_users/queued.rs"]
+mod queued;
 #[path = "two_users/slow.rs"]
 mod slow;
 mod support;

@@ -222,6 +222,7 @@ fn names(c: &mut Criterion) {
         temporary_by_default: true,
         how: How::Events,
         one_file_system: true,
+        owner_sign: false,
         aside: vec!["/srv/inbox/done".into(), "/srv/inbox/rejected".into()],
     }));
     let names: [&[u8]; 6] = [

@@ -11,6 +11,7 @@ use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
 use super::text;
 use super::valve::Limits;
+use crate::domain::system_limits;
 
 /// Longest text of a library that is passed on, in characters.
 const MAX_DETAIL: usize = 200;
@@ -87,7 +88,7 @@ fn plain_words(error: &reqwest::Error, limits: Limits) -> String {
             return tls_words(tls);
         }
         if let Some(io) = cause.downcast_ref::<io::Error>()
-            && let Some(words) = io_words(io.kind())
+            && let Some(words) = limit_words(io).or_else(|| io_words(io.kind()))
             && !error.is_dns()
         {
             return words.to_owned();
@@ -104,6 +105,10 @@ fn plain_words(error: &reqwest::Error, limits: Limits) -> String {
     } else {
         innermost
     }
+}
+
+fn limit_words(error: &io::Error) -> Option<&'static str> {
+    system_limits::said(error.raw_os_error()?)
 }
 
 /// A time limit as people read it.

@@ -5,11 +5,14 @@
 //! Must not: change anything, or wait long for a mount that hangs.
 
 use crate::config::valid::Config;
+use crate::daemon::owner_sign::ledger_mark;
 use crate::domain::ids::FolderName;
 use crate::domain::place::FolderPlace;
 use crate::ledger;
 use crate::limited::Calls;
+use crate::ports::World;
 use crate::watch::claim::watchers;
+use crate::watch::owner_sign::{self, is_forbidden};
 use crate::watch::{FolderRoot, Offline, shared_with};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +28,8 @@ pub struct Seen {
     pub offline: Option<Offline>,
     /// Who else watches it, in words.
     pub shared: Option<String>,
+    /// This user may not leave a sign in it, as its settings want.
+    pub may_not_sign: bool,
 }
 
 /// Looks at all folders. `places`: what they were when last worked with.
@@ -33,35 +38,47 @@ pub fn folders(
     mut places: BTreeMap<FolderName, FolderPlace>,
 ) -> BTreeMap<FolderName, Seen> {
     let own = ledger::owner(&config.ledger);
+    let mark = ledger_mark(&config.ledger);
     let looks = config.folders.values().map(|folder| {
         let before = places.remove(&folder.name);
         let root =
             FolderRoot::new(folder.path.clone(), folder.one_file_system).known_before(before);
-        (folder.path.clone(), move || look(&root, own))
+        let (mark, signs) = (mark.clone(), folder.owner_sign);
+        (folder.path.clone(), move || Seen {
+            may_not_sign: signs && is_forbidden(&root),
+            ..look(&root, own, &mark)
+        })
     });
     let seen = Calls::of_process().ask_all(looks);
     let hangs = Seen {
         offline: Some(Offline::NotAnswering),
-        shared: None,
+        ..Seen::default()
     };
     let names = config.folders.keys().cloned();
     let seen = seen.into_iter().map(|seen| seen.unwrap_or(hangs.clone()));
     names.zip(seen).collect()
 }
 
-fn look(root: &FolderRoot, own: Option<u32>) -> Seen {
+/// `own`: this ledger's daemon; `mark`: what its sign has for the ledger.
+fn look(root: &FolderRoot, own: Option<u32>, mark: &str) -> Seen {
     if let Err(why) = root.check() {
         return Seen {
             offline: Some(why),
-            shared: None,
+            ..Seen::default()
         };
     }
     let others = root.identity().map(|directory| watchers(directory, own));
     let mut others = others.unwrap_or_default();
-    others.retain(|pid| Some(*pid) != own);
+    others.retain(|pid| own.is_some() && Some(*pid) != own);
+    // Nothing is written here that the file system would put its own time on.
+    let now = World::real().clock.now().0.saturating_mul(1_000_000);
+    let signer = owner_sign::look(root).filter(|found| found.is_of_another(mark, now));
+    let signer = signer
+        .map(|found| found.sign)
+        .filter(|sign| !others.contains(&sign.pid));
     Seen {
-        offline: None,
-        shared: (own.is_some() && !others.is_empty()).then(|| shared_with(&others)),
+        shared: shared_with(&others, signer.as_ref()),
+        ..Seen::default()
     }
 }
 

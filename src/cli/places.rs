@@ -3,18 +3,22 @@
 //!
 //! Must not: create or mend anything.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::finding::Finding;
 use super::lookout;
 use crate::config::valid::{Config, Folder, WatchMode};
 use crate::config::{Look, Machine, Severity, Surroundings};
+use crate::domain::ids::FolderName;
+use crate::domain::owner_sign;
 use crate::domain::sandbox_effects::HiddenBy;
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::limited::Calls;
 use crate::watch::Offline;
 use crate::watch::fstype::{self, FsKind};
 use crate::watch::hard_links;
+use crate::web::client;
 
 /// Where the ledger is if nothing is said: systemd makes it.
 const STATE_DIRECTORY: &str = "/var/lib/supametas-sync";
@@ -154,25 +158,57 @@ fn ledger_findings(path: &Path) -> Vec<Finding> {
 /// What the ledger and the machine know of the folders: whether one looks like
 /// an empty mount point, or is watched by another process, too.
 fn folders(config: &Config) -> Vec<Finding> {
-    let Ok(ledger) = Ledger::open_visitor(&config.ledger) else {
-        return Vec::new();
-    };
-    let places = super::runtime().and_then(|runtime| {
-        runtime.block_on(async { ledger.places().await.map_err(std::io::Error::other) })
+    // Before the first start there is none.
+    let ledger = Ledger::open_visitor(&config.ledger).ok();
+    // A daemon that runs knows more of who else does.
+    let asked = super::runtime().map(|runtime| {
+        runtime.block_on(async {
+            let Some(ledger) = ledger else {
+                return Default::default();
+            };
+            let places = ledger.places().await.unwrap_or_default();
+            (places, client::standing(&config.ledger).await.ok())
+        })
     });
-    let seen = lookout::folders(config, places.unwrap_or_default());
+    let (places, live) = asked.unwrap_or_default();
+    let live: BTreeMap<_, _> = live
+        .into_iter()
+        .flat_map(|standing| standing.folders)
+        .map(|folder| (folder.folder, folder.shared))
+        .collect();
+    let seen = lookout::folders(config, places);
+    let mut notes = Vec::new();
     let findings = seen.into_iter().flat_map(|(name, seen)| {
+        if seen.may_not_sign {
+            notes.push(unsigned(&name));
+        }
         // The rest the configuration's own check has told.
         let offline = seen
             .offline
             .filter(|why| matches!(why, Offline::EmptyMountPoint | Offline::Replaced))
             .map(|why| format!("folder {name} is off line: {why}"));
-        let shared = seen.shared.map(|why| format!("folder {name}: {why}"));
+        let told = live.get(&name).cloned().flatten();
+        let shared = told.or(seen.shared);
+        let shared = shared.map(|why| format!("folder {name}: {why}"));
         offline.into_iter().chain(shared)
     });
-    findings
+    let mut findings: Vec<Finding> = findings
         .map(|text| Finding::new(Severity::Warning, text, ""))
-        .collect()
+        .collect();
+    findings.extend(notes);
+    findings
+}
+
+/// Nothing is amiss without a sign, but for what nobody then learns.
+fn unsigned(name: &FolderName) -> Finding {
+    Finding::new(
+        Severity::Note,
+        format!(
+            "folder {name}: this user may not leave the file {} there: a daemon on another machine or in another container that watches the folder is not told of this one",
+            owner_sign::NAME
+        ),
+        "grant the daemon's user write (w) on the folder, or set `owner_sign = false` for it",
+    )
 }
 
 /// The ledger itself: whether a daemon can open it.

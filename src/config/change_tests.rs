@@ -189,6 +189,7 @@ fn no_key_changes_in_silence() {
         "exclude = ['*.pdf']",
         "watch = 'poll'",
         "one_file_system = false",
+        "owner_sign = false",
         "max_size = '1GiB'",
         "quiet = '2s'",
         "quiet_unsure = '20s'",

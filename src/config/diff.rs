@@ -217,6 +217,7 @@ fn folder(old: &Folder, new: &Folder, to: &mut Lines<'_>) {
     to.plain("dataset", &old.dataset, &new.dataset);
     to.plain("recursive", old.recursive, new.recursive);
     to.plain("one_file_system", old.one_file_system, new.one_file_system);
+    to.plain("owner_sign", old.owner_sign, new.owner_sign);
     to.plain("watch", old.watch, new.watch);
     to.plain(
         "max_size",

@@ -348,6 +348,7 @@ fn folder(out: &mut Writer<'_>, n: usize, raw: &RawFolder, valid: &Folder) {
     out.key("temporary_also", list(temporary_also));
     out.key("watch", valid.watch.to_string());
     out.key("one_file_system", valid.one_file_system);
+    out.key("owner_sign", valid.owner_sign);
     out.key("max_size", show_size(valid.max_size));
     out.key("writers", valid.writers.to_string());
     out.key("quiet", show_time(valid.quiet));

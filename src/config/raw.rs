@@ -132,6 +132,7 @@ pub struct RawFolder {
     pub temporary_also: Vec<String>,
     pub watch: Option<String>,
     pub one_file_system: Option<bool>,
+    pub owner_sign: Option<bool>,
     pub max_size: Option<String>,
     pub writers: Option<String>,
     pub quiet: Option<String>,

@@ -182,6 +182,7 @@ const FOLDER: &[Key] = &[
     key("temporary_also", PATTERNS),
     key("watch", Kind::Word(&["auto", "events", "poll"])),
     key("one_file_system", Kind::Flag),
+    key("owner_sign", Kind::Flag),
     key("max_size", Kind::Size(1)),
     key("writers", Kind::Word(&["local", "scanner", "share"])),
     key("quiet", Kind::Time(secs(0), HOUR)),

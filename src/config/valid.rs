@@ -202,6 +202,8 @@ pub struct Folder {
     pub watch: WatchMode,
     /// Files on other mounts below it are not taken.
     pub one_file_system: bool,
+    /// A sign for other daemons is left in it.
+    pub owner_sign: bool,
     /// Larger files end as unsupported, unread. Bytes.
     pub max_size: u64,
     /// Who writes its files: what the next four are where they are not written.

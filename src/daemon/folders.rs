@@ -10,8 +10,10 @@ use std::time::Duration;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
+use super::owner_sign;
 use crate::config::valid::{Config, Folder, WatchMode};
 use crate::domain::ids::FolderName;
+use crate::domain::owner_sign::{EVERY, OwnerSign};
 use crate::domain::place::FolderPlace;
 use crate::domain::settle::Sighted;
 use crate::domain::time::Timestamp;
@@ -25,6 +27,9 @@ use crate::watch::{
     WatchStatus,
 };
 
+/// How long the end of the daemon waits for its watches.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// All folders of the configuration in force.
 pub struct Folders {
     entries: Mutex<BTreeMap<FolderName, Entry>>,
@@ -34,6 +39,7 @@ pub struct Folders {
     recorded: Mutex<BTreeMap<FolderName, Identity>>,
     outlets: Outlets,
     world: World,
+    sign: Arc<OwnerSign>,
     /// Cancelled when a watch ends that should not have.
     broken: CancellationToken,
 }
@@ -62,6 +68,7 @@ impl Folders {
             entries: Mutex::default(),
             outlets,
             world,
+            sign: Arc::new(owner_sign::of(&config.ledger)),
             broken: CancellationToken::new(),
         };
         folders.apply(config)?;
@@ -108,6 +115,8 @@ impl Folders {
             rescan_every: config.rescan_every,
             poll_every: config.poll_every,
             hints: DEFAULT_HINTS,
+            sign: Arc::clone(&self.sign),
+            sign_every: EVERY,
             world: self.world.clone(),
         };
         let watch = FolderWatch::start(watched(folder), root, self.outlets.clone(), setup)?;
@@ -243,6 +252,18 @@ impl Folders {
         }
     }
 
+    /// Waits, for a moment at most, until the stopped watches have taken their signs
+    /// out of the folders.
+    pub async fn stopped(&self) {
+        let watches: Vec<_> = {
+            let entries = self.entries();
+            entries.values().map(|entry| entry.watch.clone()).collect()
+        };
+        let all = futures_util::future::join_all(watches.iter().map(|w| w.all_ended()));
+        // A folder that hangs keeps its sign: it is believed for minutes only.
+        let _ = tokio::time::timeout(MOMENT, all).await;
+    }
+
     /// Whether a folder is on line whose directory may have to be recorded.
     /// Asks nothing of the file system: meant for once a second.
     pub fn has_new_places(&self) -> bool {
@@ -332,6 +353,7 @@ pub fn watched(folder: &Folder) -> Arc<Watched> {
             WatchMode::Poll => How::Poll,
         },
         one_file_system: folder.one_file_system,
+        owner_sign: folder.owner_sign,
         aside: vec![folder.done_dir.clone(), folder.rejected_dir.clone()],
     })
 }
@@ -348,6 +370,7 @@ fn same_watch(a: &Folder, b: &Folder) -> bool {
         && a.patterns == b.patterns
         && a.watch == b.watch
         && a.one_file_system == b.one_file_system
+        && a.owner_sign == b.owner_sign
         && a.done_dir == b.done_dir
         && a.rejected_dir == b.rejected_dir
 }

@@ -548,6 +548,6 @@ fn open_all(root: &FolderRoot, keys: Vec<Arc<Key>>) -> Vec<Looked> {
 fn sort_one(folder: &Folder, file: &mut File, version: &FileVersion) -> Found {
     match sorting::sort_file(folder, file, version) {
         Ok(sorting) => sorting.found,
-        Err(error) => unreadable(&format_args!("it can't be read: {error}")),
+        Err(error) => unreadable(&crate::watch::unreadable(&error)),
     }
 }

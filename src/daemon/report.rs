@@ -74,18 +74,18 @@ pub fn unsupported(job: &Job, reason: &Refusal) {
 }
 
 /// The file can't be read: its folder is not there, or its rights forbid it.
-pub fn unreadable(job: &Job, error: Option<&std::io::Error>) {
+pub fn unreadable(job: &Job, why: Option<&str>) {
     let (folder, id) = (&job.folder.name, job.file.id);
     let now = job.ctx.world.clock.now();
-    match error {
+    match why {
         None => grouped!(
             job.ctx.lines, now, Subject::of(folder, Cause::Offline), warn,
             %folder, "the folder is offline: its files wait"
         ),
-        Some(error) => grouped!(
+        Some(why) => grouped!(
             job.ctx.lines, now, Subject::of(folder, Cause::Unreadable), warn,
-            file = %shown(&job.file.version.path), %id, %folder, %error,
-            "the file can't be read; it is tried again, first soon, then every minute. Check its rights"
+            file = %shown(&job.file.version.path), %id, %folder,
+            "not sent yet: {why}; it is tried again, first soon, then every minute"
         ),
     }
 }

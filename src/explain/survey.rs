@@ -26,7 +26,7 @@ use crate::ledger::{ContentHash, Ledger, LedgerError, Met, SentBefore};
 use crate::watch::root::RootHandle;
 use crate::watch::rules::TakeRules;
 use crate::watch::scan::{Go, Visit, walk};
-use crate::watch::{FolderRoot, NotTaken, Offline, OpenedFile, lease, reached};
+use crate::watch::{self, FolderRoot, NotTaken, Offline, OpenedFile, lease, reached};
 
 /// Versions that the ledger is asked about at a time.
 const BATCH: usize = 256;
@@ -293,7 +293,7 @@ impl<A: Audience> Walker<'_, '_, A> {
                 Ok(import) => Ok(Some(import)),
                 Err(why) => Err(Fate::Unsupported(why)),
             },
-            Err(error) => Err(unreadable(format!("it can't be read: {error}"))),
+            Err(error) => Err(unreadable(watch::unreadable(&error))),
         }
     }
 
@@ -321,9 +321,7 @@ impl<A: Audience> Walker<'_, '_, A> {
             Err(NotReady::Offline) => hold(Hold::Unreadable(
                 "its folder can't be reached any more".to_owned(),
             )),
-            Err(NotReady::Unreadable(error)) => {
-                hold(Hold::Unreadable(format!("it can't be read: {error}")))
-            }
+            Err(NotReady::Unreadable(error)) => hold(Hold::Unreadable(watch::unreadable(&error))),
             Err(NotReady::Unsupported(why)) => Err(Some(Fate::Unsupported(why))),
         }
     }

@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, RenameFlags, Statx, StatxFlags, StatxTimestamp, Timespec,
+    Timestamps, UTIME_NOW, UTIME_OMIT,
 };
 use rustix::io::Errno;
 
 use super::error::{Doing, FileError};
 use super::walk::{self, End, is_name, os};
+use crate::domain::owner_sign;
 use crate::domain::version::FileVersion;
 
 /// An open directory. Its path is for messages alone: what is done is done on
@@ -50,6 +52,11 @@ impl Seen {
         FileType::from_raw_mode(self.0.stx_mode.into()) == FileType::RegularFile
     }
 
+    /// When it was last written to, nanoseconds since the Unix epoch.
+    pub fn mtime_ns(&self) -> i64 {
+        nanos(&self.0.stx_mtime)
+    }
+
     /// Bytes.
     pub fn size(&self) -> u64 {
         self.0.stx_size
@@ -64,7 +71,7 @@ impl Seen {
             dev,
             inode,
             size: self.size(),
-            mtime_ns: nanos(&self.0.stx_mtime),
+            mtime_ns: self.mtime_ns(),
             born_ns: self
                 .knows(StatxFlags::BTIME)
                 .then(|| nanos(&self.0.stx_btime)),
@@ -327,6 +334,39 @@ impl Dir {
             .map_err(|e| FileError::of(&self.at(name), Doing::Create, e))
     }
 
+    /// Sets the time at which a file was last written to, to now, by the clock of
+    /// its file system.
+    ///
+    /// # Errors
+    /// It is no regular file of this user's.
+    pub fn touch(&self, name: &[u8]) -> Result<Seen, FileError> {
+        let failed = |e| FileError::of(&self.at(name), Doing::Write, e);
+        let (file, _) = self.open_file(name)?;
+        let [omitted, now] = [UTIME_OMIT, UTIME_NOW].map(|tv_nsec| Timespec { tv_sec: 0, tv_nsec });
+        let times = Timestamps {
+            last_access: omitted,
+            last_modification: now,
+        };
+        rustix::fs::futimens(&file, &times).map_err(failed)?;
+        Seen::of(file.as_fd()).map_err(failed)
+    }
+
+    /// Puts a short file where another one gives way. It is not brought onto the
+    /// disk, and whoever looks meanwhile may find a part of it.
+    ///
+    /// # Errors
+    /// A part of it, or nothing, may be left under the name.
+    pub fn leave(&self, name: &[u8], content: &[u8], mode: u32) -> Result<Seen, FileError> {
+        self.remove(name)?;
+        let mut file = self.create_new(name, mode)?;
+        let failed = |e| FileError::of(&self.at(name), Doing::Write, e);
+        file.write_all(content)
+            .map_err(|error| FileError::of_io(&self.at(name), Doing::Write, &error))?;
+        // Whatever the mask for new files takes away.
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(failed)?;
+        Seen::of(file.as_fd()).map_err(failed)
+    }
+
     /// Deletes a file by its name; one that is not there is fine.
     ///
     /// # Errors
@@ -447,7 +487,7 @@ impl Dir {
         Ok((space.f_files > 0).then_some(space.f_favail))
     }
 
-    /// Whether nothing is in it.
+    /// Whether nothing is in it, but for a daemon's sign.
     ///
     /// # Errors
     /// It can't be listed.
@@ -458,7 +498,8 @@ impl Dir {
         let mut entries = rustix::fs::Dir::new(opened).map_err(failed)?;
         while let Some(entry) = entries.read() {
             let entry = entry.map_err(failed)?;
-            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            let name = entry.file_name().to_bytes();
+            if !matches!(name, b"." | b"..") && name != owner_sign::NAME.as_bytes() {
                 return Ok(false);
             }
         }

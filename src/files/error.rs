@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use crate::domain::naming::shown;
+use crate::domain::system_limits;
 
 /// What was being done when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,7 +207,7 @@ impl FileError {
             FileError::NamesTaken { .. } => "all names beside it are taken",
             FileError::Replaced(_) => "it was replaced meanwhile",
             FileError::BadName(_) => "no name of a file",
-            FileError::Io { errno, .. } => return system_said(*errno),
+            FileError::Io { errno, .. } => return said_of_target(*errno),
         };
         cause.to_owned()
     }
@@ -230,17 +231,18 @@ impl FileError {
 }
 
 /// The system's words, or better ones where a limit is meant.
-fn system_said(errno: i32) -> String {
+pub fn system_said(errno: i32) -> String {
+    match system_limits::said(errno) {
+        Some(said) => said.to_owned(),
+        None => io::Error::from_raw_os_error(errno).to_string(),
+    }
+}
+
+/// The same of a file that is to be put somewhere, whose path is of our choice.
+fn said_of_target(errno: i32) -> String {
     match Errno::from_raw_os_error(errno) {
-        Errno::MFILE => {
-            "no file descriptor is left for this process; raise `LimitNOFILE=` (or `ulimit -n`)"
-                .to_owned()
-        }
-        Errno::NFILE => {
-            "no file descriptor is left on this machine; raise `fs.file-max`".to_owned()
-        }
         Errno::NAMETOOLONG => "the path there is too long; name a shorter directory".to_owned(),
-        _ => io::Error::from_raw_os_error(errno).to_string(),
+        _ => system_said(errno),
     }
 }
 

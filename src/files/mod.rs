@@ -19,5 +19,5 @@ mod walk;
 
 pub use copy::{Owner, copy_in};
 pub use dir::{Dir, Seen};
-pub use error::{Doing, FileError};
+pub use error::{Doing, FileError, system_said};
 pub use source::{BeingWritten, Disposed, Goal, Place, delete, find, move_to, write_note};

@@ -10,6 +10,7 @@ use rustix::fs::{AtFlags, Dir, FileType, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use super::not_taken::{NotTaken, Offline};
+use crate::domain::owner_sign;
 use crate::domain::version::FileVersion;
 
 /// What `statx` says, as far as it matters.
@@ -98,12 +99,14 @@ pub(super) fn not_a_directory(dir: BorrowedFd<'_>, name: &[u8], e: Errno) -> Not
     }
 }
 
-/// Whether nothing is in a directory.
+/// Whether nothing is in a directory, but for a daemon's sign: one that was left
+/// in a bare mount point makes no folder of it.
 pub(super) fn is_empty(dir: OwnedFd) -> Result<bool, Offline> {
     let mut dir = Dir::new(dir).map_err(Offline::from_errno)?;
     while let Some(entry) = dir.read() {
         let entry = entry.map_err(Offline::from_errno)?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") && name != owner_sign::NAME.as_bytes() {
             return Ok(false);
         }
     }

@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 use super::claim::Claim;
 use super::events::{EventWatcher, Hint, HintKind, NoEvents, Signal};
 use super::not_taken::Offline;
+use super::owner_sign::Signs;
 use super::probe::At;
 use super::root::{FolderRoot, Found, Identity, RootFacts};
 use super::shared::{News, Shared, Stopped};
 use super::{BATCH, FEW, Mode, Sighting, fstype};
+use crate::domain::owner_sign::OwnerSign;
 use crate::domain::settle::Sighted;
 use crate::files::exposed;
 use crate::limited::Calls;
@@ -25,6 +27,10 @@ const CHECK_ONLINE: Duration = Duration::from_secs(5);
 /// Between two looks whether another process is on the same folder: a list of
 /// all sockets of the machine is read for it.
 const LOOK_FOR_OTHERS: Duration = Duration::from_secs(15);
+/// At least so long between two looks at it, however often a scan is asked for.
+const SIGN_GAP: Duration = Duration::from_secs(2);
+/// Between two log lines that say that a sign is in the folder.
+const LOG_SIGN: Duration = Duration::from_secs(3600);
 /// Between two looks at whether it is there while it is not: doubling from the first to the last.
 const CHECK_OFFLINE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Between two questions whether a file system that did not answer has: while its
@@ -51,6 +57,17 @@ struct Hearing<'a> {
     lost_scan_after: Instant,
     claim: Option<Claim>,
     next_look_for_others: Instant,
+    /// Other processes that claim the folder.
+    claimants: Vec<u32>,
+    /// `None`: no sign is left in the folder.
+    signs: Option<Signs>,
+    last_sign: Instant,
+    next_sign: Instant,
+    /// Of whom the sign in the folder tells.
+    signer: Option<OwnerSign>,
+    /// Whoever writes to the folder can have the sign come and go: before this
+    /// it is not logged again.
+    sign_logged_until: Option<Instant>,
     /// The watches are to be set anew with the next scan for lost events.
     stale_watches: bool,
     /// How long until the next scan, should something be in the way again.
@@ -72,10 +89,19 @@ pub(super) fn run(shared: &Arc<Shared>) {
         lost_scan_after: now,
         claim: None,
         next_look_for_others: now,
+        claimants: Vec::new(),
+        signs: (shared.folder.owner_sign).then(|| Signs::new(Arc::clone(&shared.setup.sign))),
+        last_sign: now,
+        next_sign: now,
+        signer: None,
+        sign_logged_until: None,
         stale_watches: false,
         hindered_wait: HINDERED.0,
     };
     while hearing.round().is_ok() {}
+    if let (Some(signs), Some(_)) = (&hearing.signs, hearing.facts) {
+        signs.remove(&shared.root);
+    }
     // The watches end with the watch.
     shared.drop_watcher();
 }
@@ -162,10 +188,14 @@ impl Hearing<'_> {
         if news.check_root {
             self.next_check = now;
         }
+        if news.asked {
+            // Who asks wants to know who else is there, too.
+            self.next_check = now;
+            self.next_sign = self.next_sign.min(self.last_sign + SIGN_GAP);
+        }
         if self.facts.is_none() {
             // Coming on line scans anyway; but it is worth a look now.
             if news.asked {
-                self.next_check = now;
                 // Somebody waits for it; and many who ask at once must not
                 // stretch the wait as many checks in vain do.
                 self.offline_wait = CHECK_OFFLINE.0;
@@ -204,13 +234,7 @@ impl Hearing<'_> {
             Ok(facts) => {
                 self.next_check = now + CHECK_ONLINE;
                 self.offline_wait = CHECK_OFFLINE.0;
-                let claimed = self.claim.as_ref();
-                if !claimed.is_some_and(|claim| claim.is_of(facts.identity))
-                    || now >= self.next_look_for_others
-                {
-                    self.next_look_for_others = now + LOOK_FOR_OTHERS;
-                    self.look_for_others(facts.identity);
-                }
+                self.look_for_others(facts.identity, now);
                 if self.facts != Some(facts) {
                     self.come_online(facts, now);
                 }
@@ -304,23 +328,50 @@ impl Hearing<'_> {
 
     /// Another process on the same folder works with another ledger, since one
     /// ledger has one daemon: each of them sends every file.
-    fn look_for_others(&mut self, directory: Identity) {
-        let claim = match self.claim.take() {
-            Some(claim) if claim.is_of(directory) => claim,
-            _ => Claim::of(directory),
-        };
-        let others = claim.others();
-        self.claim = Some(claim);
-        let text = (!others.is_empty()).then(|| shared_with(&others));
-        let mut news = false;
-        self.shared.problems(|p| {
-            news = p.shared != text;
-            p.shared.clone_from(&text);
-        });
+    fn look_for_others(&mut self, directory: Identity, now: Instant) {
+        let claimed = self.claim.as_ref();
+        let is_claimed = claimed.is_some_and(|claim| claim.is_of(directory));
+        let (claimants, signer) = (self.claimants.clone(), self.signer.clone());
+        if !is_claimed || now >= self.next_look_for_others {
+            self.next_look_for_others = now + LOOK_FOR_OTHERS;
+            let claim = match self.claim.take() {
+                Some(claim) if is_claimed => claim,
+                _ => Claim::of(directory),
+            };
+            self.claimants = claim.others();
+            self.claim = Some(claim);
+        }
+        if let Some(signs) = &mut self.signs
+            && (!is_claimed || now >= self.next_sign)
+        {
+            self.last_sign = now;
+            self.next_sign = now + self.shared.jittered(self.shared.setup.sign_every);
+            self.signer = signs.look(&self.shared.root, directory);
+        }
+        if self.claimants != claimants || self.signer != signer {
+            self.tell_of_others(!claimants.is_empty(), signer.is_some(), now);
+        }
+    }
+
+    /// Says who else watches the folder. `claimed`, `signed`: whether somebody did
+    /// until now.
+    fn tell_of_others(&mut self, claimed: bool, signed: bool, now: Instant) {
+        let own = &self.shared.setup.sign;
+        // Where the socket tells of the process, its sign says nothing more.
+        let known = |sign: &&OwnerSign| sign.host == own.host && self.claimants.contains(&sign.pid);
+        let signer = self.signer.as_ref().filter(|sign| !known(sign));
+        let text = shared_with(&self.claimants, signer);
+        self.shared.problems(|p| p.shared.clone_from(&text));
         let folder = &self.shared.folder.name;
         match text {
-            Some(text) if news => tracing::error!(%folder, "{text}"),
-            None if news => tracing::info!(%folder, "no other process watches the folder any more"),
+            Some(text) if !self.claimants.is_empty() => tracing::error!(%folder, "{text}"),
+            None if claimed => {
+                tracing::info!(%folder, "no other process watches the folder any more");
+            }
+            Some(text) if !signed && self.sign_logged_until.is_none_or(|until| now >= until) => {
+                self.sign_logged_until = Some(now + LOG_SIGN);
+                tracing::warn!(%folder, "{text}");
+            }
             _ => {}
         }
     }
@@ -490,13 +541,17 @@ impl Hearing<'_> {
     }
 }
 
-/// What is to be said of a folder that others watch, too.
-pub fn shared_with(others: &[u32]) -> String {
-    let pids: Vec<String> = others.iter().map(ToString::to_string).collect();
-    format!(
-        "another supametas-sync watches this folder with a ledger of its own (process {}): each file is sent by both. Stop one of them, or give each a folder of its own",
-        pids.join(", ")
-    )
+/// What is to be said of a folder that others watch, too: processes, and whoever
+/// has left a sign in it. `None`: nobody does.
+pub fn shared_with(others: &[u32], signer: Option<&OwnerSign>) -> Option<String> {
+    let processes = others.iter().map(|pid| format!("process {pid}"));
+    let all: Vec<String> = processes.chain(signer.map(ToString::to_string)).collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "another supametas-sync watches this folder with a ledger of its own ({}): each file is sent by both. Stop one of them, or give each a folder of its own",
+            all.join("; ")
+        )
+    })
 }
 
 fn relative(folder: &Path, path: &Path) -> Option<Vec<u8>> {

@@ -34,6 +34,7 @@ mod hearing;
 pub mod lease;
 mod nearby;
 pub mod not_taken;
+pub mod owner_sign;
 mod places;
 pub mod probe;
 mod reached;
@@ -52,8 +53,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::domain::ids::FolderName;
+use crate::domain::owner_sign::OwnerSign;
 use crate::domain::settle::Sighted;
 use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
@@ -61,7 +64,7 @@ use crate::ports::World;
 
 pub use hearing::shared_with;
 pub use lease::open_for_writing;
-pub use not_taken::{NotTaken, Offline};
+pub use not_taken::{NotTaken, Offline, unreadable};
 pub use reached::reached;
 pub use root::{FolderRoot, OpenedFile, ctime_of, same_version, version_of};
 use settings::Watched;
@@ -117,6 +120,10 @@ pub struct Setup {
     pub poll_every: Duration,
     /// Events that wait, at most: [`DEFAULT_HINTS`].
     pub hints: usize,
+    /// What is left in the folders for other daemons, where their settings allow it.
+    pub sign: Arc<OwnerSign>,
+    /// Between two looks at the sign, before jitter.
+    pub sign_every: Duration,
     /// Time of day and chance.
     pub world: World,
 }
@@ -193,6 +200,7 @@ pub struct FolderWatch {
     threads: Vec<JoinHandle<()>>,
     status: watch::Receiver<WatchStatus>,
     ended: CancellationToken,
+    at_work: TaskTracker,
 }
 
 /// A watch could not be started.
@@ -222,6 +230,7 @@ impl FolderWatch {
             threads: Vec::new(),
             status,
             ended: ended.clone(),
+            at_work: TaskTracker::new(),
         };
         // Should the second fail, dropping `this` stops the first.
         this.spawn("scan", scanning::run)?;
@@ -232,11 +241,12 @@ impl FolderWatch {
     fn spawn(&mut self, what: &str, run: fn(&Arc<Shared>)) -> Result<(), CannotStart> {
         let shared = Arc::clone(&self.shared);
         let ended = self.ended.clone().drop_guard();
+        let at_work = self.at_work.token();
         let thread = std::thread::Builder::new()
             .name(format!("{what}-{}", self.shared.folder.name))
             .spawn(move || {
                 // Dropped at the end of the thread, a panic included.
-                let _ended = ended;
+                let (_at_work, _ended) = (at_work, ended);
                 run(&shared);
             })
             .map_err(|error| CannotStart {
@@ -298,6 +308,13 @@ impl FolderWatch {
     /// that is a fault: the daemon must not go on without it.
     pub async fn ended(&self) {
         self.ended.cancelled().await;
+    }
+
+    /// Waits until all threads of a watch that was asked to end have done so. One
+    /// that hangs in a system call does not.
+    pub async fn all_ended(&self) {
+        self.at_work.close();
+        self.at_work.wait().await;
     }
 
     /// Asks the threads to end; returns at once.

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::domain::naming::TemporaryKind;
 use crate::domain::sandbox_effects::HiddenBy;
+use crate::files::system_said;
 
 /// Why a folder can't be worked with at the moment. Says nothing of its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,17 +82,12 @@ fn under_systemd() -> bool {
     std::env::var_os("INVOCATION_ID").is_some()
 }
 
-/// What the system said, with what to do where a limit is meant.
-fn system_said(errno: i32) -> String {
-    match Errno::from_raw_os_error(errno) {
-        Errno::MFILE => {
-            "no file descriptor is left for this process; raise `LimitNOFILE=` (or `ulimit -n`)"
-                .to_owned()
-        }
-        Errno::NFILE => {
-            "no file descriptor is left on this machine; raise `fs.file-max`".to_owned()
-        }
-        _ => std::io::Error::from_raw_os_error(errno).to_string(),
+/// Why a file can't be read, in words, where the system has said `error`.
+pub fn unreadable(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        _ if error.kind() == std::io::ErrorKind::PermissionDenied => NotTaken::NoRight.to_string(),
+        Some(errno) => format!("it can't be read: {}", system_said(errno)),
+        None => format!("it can't be read: {error}"),
     }
 }
 
@@ -274,5 +270,27 @@ impl fmt::Display for NotTaken {
 impl From<Offline> for NotTaken {
     fn from(why: Offline) -> NotTaken {
         NotTaken::Offline(why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn what_can_not_be_read_is_said_by_its_cause() {
+        let said = |errno: Errno| unreadable(&io::Error::from(errno));
+        assert!(said(Errno::MFILE).contains("no file descriptor is left for this process"));
+        assert!(said(Errno::NFILE).contains("no file descriptor is left on this machine"));
+        assert!(said(Errno::ACCESS).contains("no right"));
+        assert!(said(Errno::IO).starts_with("it can't be read: "));
+        let other = io::Error::other("another file system is there");
+        assert_eq!(
+            unreadable(&other),
+            "it can't be read: another file system is there"
+        );
+        let passing = NotTaken::from_errno(Errno::MFILE);
+        assert!(passing.is_passing() && passing.to_string().contains("no file descriptor"));
     }
 }

@@ -33,6 +33,8 @@ pub struct Watched {
     pub how: How,
     /// Files on other mounts below it are not taken.
     pub one_file_system: bool,
+    /// A sign for other daemons is left in the folder.
+    pub owner_sign: bool,
     /// Directories that finished files are put into: absolute, and not looked
     /// into where they lie inside the folder.
     pub aside: Vec<PathBuf>,

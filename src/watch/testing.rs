@@ -8,6 +8,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::settings::{How, Watched};
 use crate::domain::ids::FolderName;
+use crate::domain::owner_sign::OwnerSign;
 
 /// Globs as the configuration compiles them.
 pub fn globs(patterns: &[&str]) -> GlobSet {
@@ -31,8 +32,19 @@ pub fn folder(path: &Path, change: impl FnOnce(&mut Watched)) -> Arc<Watched> {
         temporary_by_default: true,
         how: How::Events,
         one_file_system: true,
+        owner_sign: false,
         aside: vec![path.join("done"), path.join("rejected")],
     };
     change(&mut folder);
     Arc::new(folder)
+}
+
+/// The sign of a run on a ledger.
+pub fn sign(ledger: &str, run: &str) -> OwnerSign {
+    OwnerSign {
+        ledger: ledger.to_owned(),
+        run: run.to_owned(),
+        host: format!("host-{run}"),
+        pid: 7,
+    }
 }

@@ -13,7 +13,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::settings::How;
-use super::testing::folder;
+use super::testing::{folder, sign};
 use super::*;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -24,6 +24,8 @@ fn setup() -> Setup {
         poll_every: Duration::from_secs(3_600),
         hints: DEFAULT_HINTS,
         world: World::real(),
+        sign: Arc::new(sign("aa", "1")),
+        sign_every: Duration::from_secs(3_600),
     }
 }
 
@@ -533,4 +535,43 @@ async fn what_cannot_be_looked_at_for_now_is_scanned_for_soon() {
     let again = tokio::time::timeout(DEADLINE, rig.watch().scans_done(2)).await;
     assert!(again.unwrap().scans >= 2);
     rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_else_leaves_a_sign_is_told_of_until_it_is_old() {
+    use crate::domain::owner_sign::NAME;
+    let often = Setup {
+        sign_every: Duration::from_millis(30),
+        ..setup()
+    };
+    let rig = Rig::with(|_| {}, |f| f.owner_sign = true, often).await;
+    let path = rig.path.join(NAME);
+    let own = |path: &Path| std::fs::read_to_string(path).is_ok_and(|t| t.contains("run 1\n"));
+    rig.until("its own sign", |_| own(&path)).await;
+    // As a daemon does that shares nothing with this one but the folder.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, sign("bb", "2").text()).unwrap();
+    rig.watch().shared.ask_root_check();
+    let told = |r: &Rig| r.watch().status().borrow().shared.clone();
+    let asked = |r: &Rig| {
+        r.watch().shared.ask_root_check();
+        told(r)
+    };
+    rig.until("it is told", |r| {
+        asked(r).is_some_and(|text| text.contains("process 7 on \"host-2\""))
+    })
+    .await;
+    rig.until("it is over", |r| asked(r).is_none()).await;
+    assert!(own(&path));
+    rig.caught_up().await;
+    assert!(
+        !rig.names().contains(NAME.as_bytes()),
+        "no file of people's"
+    );
+    let sign = rig.path.join(NAME);
+    let dir = rig._dir.path().to_owned();
+    let mut rig = rig;
+    let watch = rig.watch.take().unwrap();
+    assert!(tokio::task::spawn_blocking(|| watch.stop()).await.unwrap());
+    assert!(!sign.exists() && dir.exists(), "it goes with its watch");
 }

@@ -137,3 +137,28 @@ async fn another_ledger_waits_for_a_restart_and_everybody_says_so() {
     assert!(stage.said(&["reload"]).contains("nothing has changed"));
     assert_eq!(daemon.terminate().code(), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_file_that_changed_on_disk_is_said_until_it_is_read_anew() {
+    let stage = Stage::new().await;
+    let daemon = stage.start();
+    let said = "the key file of dataset main changed on disk";
+    assert!(!stage.said(&["status"]).contains(said));
+    fs::write(stage.path("keys/main"), "sk-main-another").unwrap();
+    daemon.until("the log says it", || daemon.log().contains(said));
+    let status = stage.said(&["status"]);
+    assert!(
+        status.contains("changed on disk") && status.contains("reload"),
+        "{status}"
+    );
+    assert!(!status.contains("sk-main"), "{status}");
+    let live: Value = json(&stage.cli(&["status", "--json"]));
+    assert_eq!(
+        live["daemon"]["stale_keys"],
+        serde_json::json!(["main"]),
+        "{live}"
+    );
+    stage.said(&["reload"]);
+    assert!(!stage.said(&["status"]).contains("changed on disk"));
+    assert_eq!(daemon.terminate().code(), Some(0));
+}

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::support::two_users::{self, Shared};
 use crate::support::users::{DAEMON, DROPPER};
-use crate::support::words;
+use crate::support::{SIGN, words};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_swapped_for_a_link_is_taken_up_only_after_a_reload() {
@@ -78,4 +78,37 @@ async fn who_may_put_another_folder_there_is_named() {
     });
     assert!(daemon.terminate().success());
     fs::set_permissions(&above, before).unwrap();
+}
+
+/// Whoever may write to the folder may write a sign there as another daemon does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forged_signs_are_a_warning_that_is_logged_once_and_harmless_to_show() {
+    let Some(stage) = two_users::stage(Shared::Setgid, |_| {}).await else {
+        return;
+    };
+    let daemon = stage.start();
+    let sign = stage.inbox(SIGN);
+    daemon.until("its own sign", || sign.exists());
+    let status = || String::from_utf8_lossy(&stage.cli(&["status"]).stdout).into_owned();
+    for n in 0..3 {
+        let forged = format!(
+            "supametas-sync owner 1\nledger b{n}\nrun c{n}\nprocess 7\nhost \u{1b}[31mevil-{n}\n"
+        );
+        DROPPER.does(|| {
+            fs::remove_file(&sign).unwrap();
+            fs::write(&sign, forged).unwrap();
+        });
+        daemon.until("status warns of it", || {
+            daemon.signal(rustix::process::Signal::USR1);
+            status().contains(&format!("\\x1b[31mevil-{n}"))
+        });
+        assert!(!status().contains('\u{1b}'), "{}", status());
+    }
+    DROPPER.does(|| fs::write(stage.inbox("a.txt"), words(1, 300)).unwrap());
+    daemon.until("files go on", || stage.sandbox.uploads().len() == 1);
+    let log = daemon.log();
+    let warnings = log.matches("another supametas-sync watches this folder");
+    assert_eq!(warnings.count(), 1, "{log}");
+    assert!(!log.contains('\u{1b}'), "{log}");
+    assert!(daemon.terminate().success());
 }

@@ -35,6 +35,9 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_supametas-sync");
 /// be shared with a build.
 pub const SOON: Duration = Duration::from_secs(60);
 
+/// The file by which daemons on one folder learn of each other.
+pub const SIGN: &str = supametas_sync::domain::owner_sign::NAME;
+
 /// The Access-Key of the dataset `main`.
 pub const MAIN_KEY: &str = "sk-main-7f3a90";
 

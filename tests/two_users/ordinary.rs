@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::slow::watching;
 use crate::support::two_users::{self, Shared};
 use crate::support::users::{DAEMON, DROPPER, DROPPER_TOO};
-use crate::support::{Expected, assert_each_once, expect, states, words};
+use crate::support::{Expected, SIGN, assert_each_once, expect, states, words};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_of_other_users_are_sent_and_then_moved_or_deleted() {
@@ -41,7 +41,8 @@ async fn files_of_other_users_are_sent_and_then_moved_or_deleted() {
         let left = names
             .into_iter()
             .flatten()
-            .filter(|entry| entry.as_ref().unwrap().path().is_file());
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.path().is_file() && entry.file_name() != SIGN);
         left.count() == 0
     });
     let moved = fs::read_dir(stage.path("scans/.supametas-done")).unwrap();

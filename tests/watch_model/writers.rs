@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::support::SIGN;
+
 use super::ops::{At, DIRS, FILES, LANES, Op, Step};
 
 /// A version of a file, as the ledger knows it; the path is in the folder.
@@ -382,12 +384,12 @@ impl Writer<'_> {
     }
 }
 
-/// Regular files below a directory.
+/// Regular files below a directory, but for the daemon's own sign.
 pub fn files_below(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => files_below(&entry.path(), found),
-            Ok(kind) if kind.is_file() => found.push(entry.path()),
+            Ok(kind) if kind.is_file() && entry.file_name() != SIGN => found.push(entry.path()),
             _ => {}
         }
     }

@@ -277,6 +277,7 @@ fn one(
             patterns,
             watch,
             one_file_system: raw.one_file_system.unwrap_or(true),
+            owner_sign: raw.owner_sign.unwrap_or(true),
             max_size,
             writers,
             quiet,

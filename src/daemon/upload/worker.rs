@@ -31,7 +31,7 @@ use crate::failpoint::failpoint;
 use crate::ledger::{Begun, ContentHash, Finish, LedgerError, NewSorted, NextHop};
 use crate::live::Upload;
 use crate::ports::{Connection, Import, Progress, Target};
-use crate::watch::NotTaken;
+use crate::watch::unreadable;
 
 /// How long a file waits whose folder is not there.
 const OFFLINE_WAIT: Duration = Duration::from_secs(5);
@@ -242,13 +242,10 @@ impl Job {
                 ledger.postpone(id, OFFLINE_WAIT, at).await?;
             }
             NotReady::Unreadable(error) => {
-                let words = |error: &io::Error| match error.kind() {
-                    io::ErrorKind::PermissionDenied => NotTaken::NoRight.to_string(),
-                    _ => format!("it can't be read: {error}"),
-                };
-                report::unreadable(self, Some(&error));
+                let why = unreadable(&error);
+                report::unreadable(self, Some(&why));
                 self.give_back(under_way).await?;
-                ledger.unreadable(id, words(&error), at).await?;
+                ledger.unreadable(id, why, at).await?;
             }
         }
         Ok(())

@@ -37,6 +37,8 @@ pub const EXCLUDED: &[&str] = &[
     ".nfs*",
     ".fuse_hidden*",
     ".~lock.*#",
+    // The daemon's own sign.
+    super::super::owner_sign::NAME,
 ];
 
 /// Files that a program is still writing under another name than the one that
@@ -145,6 +147,7 @@ mod tests {
             (".nfs000000000012", Some(".nfs*")),
             (".fuse_hidden0001", Some(".fuse_hidden*")),
             (".~lock.a.odt#", Some(".~lock.*#")),
+            (".supametas-sync.owner", Some(".supametas-sync.owner")),
             ("#1 hit.mp3", None),
             ("#", None),
             ("a#b#", None),
