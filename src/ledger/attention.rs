@@ -10,9 +10,8 @@ use std::sync::Arc;
 
 use super::error::{Fail, LedgerError};
 use super::filter::{Attention, Selection};
-use super::intake::limit_of;
 use super::policies::Policies;
-use super::rows::{self, COLUMNS, FileRecord, NAMES};
+use super::rows::{self, COLUMNS, FileRecord, NAMES, limit_of};
 use super::work::{Changed, Work};
 use super::{Lane, Ledger};
 use crate::domain::ids::{FileId, FolderName, TaskId};

@@ -10,8 +10,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::error::Fail;
-use super::intake::limit_of;
-use super::rows::NAMES;
+use super::rows::{NAMES, limit_of};
 use crate::domain::ids::{DatasetName, FileId, FolderName};
 use crate::domain::state::{StateKind, UNKNOWN_FOR};
 use crate::domain::time::Timestamp;

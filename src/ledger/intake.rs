@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fail, LedgerError};
 use super::policies::Policies;
-use super::rows::{self, ContentHash, FileRecord, NAMES, bits, length};
+use super::rows::{self, ContentHash, FileRecord, NAMES, bits, length, limit_of};
 use super::work::Work;
 use super::{Lane, Ledger};
 use crate::domain::answer::Code;
@@ -375,8 +375,4 @@ fn queued(file: FileRecord) -> Option<Queued> {
         not_before,
         tries,
     })
-}
-
-pub(super) fn limit_of(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }

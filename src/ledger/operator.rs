@@ -20,7 +20,7 @@ use crate::domain::ids::{FileId, FolderName};
 use crate::domain::lifecycle::{Event, SourceAction};
 use crate::domain::resolution::ResolutionKind;
 use crate::domain::state::{State, StateKind};
-use crate::domain::time::{Moment, Timestamp};
+use crate::domain::time::Moment;
 
 /// Files sent round again in one transaction.
 const RETRIED_AT_ONCE: usize = 500;

@@ -143,6 +143,11 @@ pub(super) fn birth(born_ns: Option<i64>) -> i64 {
     born_ns.unwrap_or(0)
 }
 
+/// As SQL takes it behind `LIMIT`.
+pub(super) fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 /// A size as SQLite keeps it. No file is longer than this can say.
 pub(super) fn length(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)

@@ -5,8 +5,7 @@
 use rusqlite::{Connection, params};
 
 use super::error::{Fail, LedgerError};
-use super::intake::limit_of;
-use super::rows::{self, COLUMNS, FileRecord, NAMES, SourceEnd};
+use super::rows::{self, COLUMNS, FileRecord, NAMES, SourceEnd, limit_of};
 use super::{Lane, Ledger};
 use crate::domain::ids::{FileId, FolderName};
 use crate::domain::lifecycle::SourceAction;

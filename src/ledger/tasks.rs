@@ -13,9 +13,8 @@ use rusqlite::{Connection, params};
 
 use super::error::{Fail, LedgerError};
 use super::gates::{self, Fingerprints};
-use super::intake::limit_of;
 use super::policies::Policies;
-use super::rows::{self, FileRecord, LastPoll, bounded};
+use super::rows::{self, FileRecord, LastPoll, bounded, limit_of};
 use super::uploads::{self, Finished};
 use super::{Lane, Ledger};
 use crate::domain::answer::{Code, TaskState};

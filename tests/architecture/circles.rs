@@ -32,7 +32,6 @@ const KNOWN: &[&[&str]] = &[
         "ledger::halts",
         "ledger::intake",
         "ledger::notices",
-        "ledger::operator",
         "ledger::reimport",
         "ledger::tasks",
         "ledger::uploads",
