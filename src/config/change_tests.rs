@@ -149,6 +149,23 @@ fn a_reload_is_told_in_words() {
     assert!(!all.contains("k-new") && !all.contains("k-main") && !all.contains("sk-1"));
 }
 
+#[test]
+fn what_becomes_of_a_lost_answer_is_told_in_the_words_of_the_keys() {
+    let [resend, hold, rarely] = [
+        "",
+        "unconfirmed = 'hold'",
+        "[retry]\nunconfirmed_resends = 1\nunconfirmed_wait = '2m'",
+    ]
+    .map(with);
+    let to_hold = ["folder inbox: unconfirmed changed from resend to hold"];
+    assert_eq!(diff(&resend, &hold), to_hold);
+    let to_rarely = [
+        "folder inbox: unconfirmed_resends changed from 3 to 1",
+        "folder inbox: unconfirmed_wait changed from 1m to 2m",
+    ];
+    assert_eq!(diff(&resend, &rarely), to_rarely);
+}
+
 /// Whoever wrote `concurrency` alone meant it as the most.
 #[test]
 fn concurrency_alone_is_the_most_too() {

@@ -11,6 +11,7 @@ use super::problem::Plain;
 use super::units;
 use super::valid::{Config, Dataset, Folder, ProxyChoice};
 use crate::domain::media::Media;
+use crate::domain::policy::OnUnconfirmed;
 
 /// One line for each thing that is different in `new`; none if all is as it
 /// was. The ledger's place and the log settings are listed too, though they
@@ -239,7 +240,7 @@ fn folder(old: &Folder, new: &Folder, to: &mut Lines<'_>) {
     to.word("after", a.after, b.after);
     to.word("on_reject", a.on_reject, b.on_reject);
     to.plain("resubmit_failed", a.resubmit_failed, b.resubmit_failed);
-    to.word("unconfirmed", a.unconfirmed, b.unconfirmed);
+    unconfirmed(to, a.unconfirmed, b.unconfirmed);
     to.time("poll.first", a.poll.first, b.poll.first);
     to.time("poll.max", a.poll.max, b.poll.max);
     to.time("give_up_after", a.give_up_after, b.give_up_after);
@@ -259,5 +260,28 @@ fn folder(old: &Folder, new: &Folder, to: &mut Lines<'_>) {
         if old.options_fingerprint(media) != new.options_fingerprint(media) {
             to.say(format!("the options of {media} changed"));
         }
+    }
+}
+
+/// `unconfirmed`, and with `resend` the two keys of `[retry]` about it.
+fn unconfirmed(to: &mut Lines<'_>, old: OnUnconfirmed, new: OnUnconfirmed) {
+    let word = |it| match it {
+        OnUnconfirmed::Resend { .. } => "resend",
+        OnUnconfirmed::Hold => "hold",
+    };
+    to.plain("unconfirmed", word(old), word(new));
+    if let (
+        OnUnconfirmed::Resend {
+            times: a,
+            first: wait_a,
+        },
+        OnUnconfirmed::Resend {
+            times: b,
+            first: wait_b,
+        },
+    ) = (old, new)
+    {
+        to.plain("unconfirmed_resends", a, b);
+        to.time("unconfirmed_wait", wait_a, wait_b);
     }
 }

@@ -88,7 +88,7 @@ const fn gave_up(status: u16) -> Row {
     .pausing(Scope::Service, secs(MIN), secs(HOUR))
     .after(3)
     .uploads_only()
-    .advice("look in the service's console whether it is there; then `retry` or leave it")
+    .advice("look in the service's console: `acknowledge --arrived` if it is there, `retry` if it is not")
 }
 
 /// The same gateway, asked about a task.
@@ -144,7 +144,7 @@ pub static TABLE: &[Row] = &[
         .advice("look in the service's console for an import of this file's name and time; `retry` sends it again if it is not there"),
     row(Calls::Query, On::NoTask, "an answer without a state", Rule::Unchanged),
     row(Calls::Upload, On::Status(206), "part of the answer only", Rule::Unconfirmed)
-        .advice("look in the service's console whether it is there; then `retry` or leave it"),
+        .advice("look in the service's console: `acknowledge --arrived` if it is there, `retry` if it is not"),
     row(Calls::Upload, On::NotEnvelope, "a success whose body is not the service's: a proxy or portal may have answered", Rule::Unconfirmed)
         .pausing(Scope::Service, secs(MIN), secs(HOUR)).after(3)
         .advice("call the base URL from this machine by hand and see who answers"),
@@ -254,6 +254,6 @@ pub static TABLE: &[Row] = &[
     row(Calls::Any, On::BrokenBefore, "broken off before the last byte was sent: the service cannot have it", RETRY),
     row(Calls::Upload, On::BrokenAfter, "no answer after the last byte was sent: the service may have it", Rule::Unconfirmed)
         .pausing(Scope::Service, secs(MIN), secs(HOUR)).after(3).uploads_only()
-        .advice("look in the service's console whether it is there; then `retry` or leave it"),
+        .advice("look in the service's console: `acknowledge --arrived` if it is there, `retry` if it is not"),
     row(Calls::Query, On::BrokenAfter, "no answer to a query", RETRY),
 ];
