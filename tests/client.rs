@@ -921,6 +921,27 @@ async fn retry_after_is_read_from_the_wire() {
     assert_eq!(answer.retry_after, Some(Duration::from_secs(17)));
 }
 
+/// A service whose clock is wrong means its own clock.
+#[tokio::test]
+async fn a_date_to_retry_after_is_read_on_the_services_own_clock() {
+    let at = |seconds: u8| format!("Sun, 06 Nov 1994 08:49:{seconds} GMT");
+    let date = format!("Date: {}\r\n", at(10));
+    for (date, after, wanted) in [
+        (date.as_str(), at(40), Some(30)),
+        // Past, by its own clock and by ours.
+        (&date, at(10), Some(0)),
+        ("", at(40), Some(0)),
+        ("Date: today\r\n", at(40), Some(0)),
+        (&date, "soon".to_owned(), None),
+    ] {
+        let head = format!("{date}Retry-After: {after}\r\nContent-Length: 0\r\n");
+        let peer = Peer::answering(format!("HTTP/1.1 503 Away\r\n{head}\r\n")).await;
+        let answer = answer(upload(&api(&peer), body(b"hello", 5)).await);
+        let waits = answer.retry_after.map(|wait| wait.as_secs());
+        assert_eq!(waits, wanted, "{head}");
+    }
+}
+
 #[tokio::test]
 async fn a_page_that_shows_the_request_does_not_show_the_key() {
     let page = format!("<pre>access-key: {KEY}</pre>");

@@ -284,3 +284,49 @@ async fn files_that_change_all_the_time_end_in_their_newest_version() {
     }
     assert!(daemon.terminate().success());
 }
+
+/// Rows that were picked move on before they are begun: that is no trouble of the
+/// ledger, and stops nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_files_replaced_while_they_wait_stop_no_upload() {
+    const FILES: usize = 60;
+    let stage = Stage::new().await.set(|s| {
+        s.main("concurrency = 2\nmax_concurrent = 2");
+    });
+    let slow = "[[fault]]\nroute = \"import\"\ndelay_ms = 60";
+    let faults = Fault::from_toml(slow).unwrap();
+    stage.sandbox.set_faults(faults).unwrap();
+    let daemon = stage.start();
+    let content = |n: usize, round: usize| words((n * 100 + round) as u64, 300);
+    let mut rounds = 0;
+    let waiting = || stage.states().get("queued").copied().unwrap_or(0);
+    for round in 0..5 {
+        for n in 0..FILES {
+            stage.drop_file(format!("{n}.txt"), content(n, round));
+        }
+        // Most of them wait when they are replaced.
+        daemon.until("they are queued", || waiting() >= FILES / 2);
+        rounds = round;
+    }
+    let newest = |n: usize| blake3_of(&content(n, rounds));
+    daemon.until("the newest version of each is done", || {
+        (0..FILES).all(|n| {
+            let file = stage.file(&format!("{n}.txt"));
+            file.is_some_and(|f| {
+                text(&f, "state") == "succeeded" && text(&f, "blake3") == newest(n)
+            })
+        })
+    });
+    let log = daemon.log();
+    let errors: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(" ERROR "))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    let moved_on = |line: &&str| {
+        line.contains("has changed since it was settled") && line.contains("state=superseded")
+    };
+    assert!(log.lines().any(|line| moved_on(&line)), "none was picked");
+    assert!(!log.contains("the ledger could not record"), "{log}");
+    assert!(daemon.terminate().success());
+}
