@@ -12,7 +12,8 @@ use crate::support::two_users::{self, Shared};
 use crate::support::users::{DAEMON, DROPPER};
 use crate::support::{blake3_of, words};
 
-const FILES: u64 = 120;
+/// Files that are dropped at least, and at most, in each of two directories.
+const FILES: (u64, u64) = (100, 1_500);
 
 /// The least time for which it is mounted and unmounted.
 const FOR: Duration = Duration::from_secs(6);
@@ -60,19 +61,23 @@ async fn what_is_mounted_over_a_folder_or_a_target_loses_no_file() {
     assert_eq!(state, 0);
     let daemon = stage.start();
     let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let going = || !stop.load(Ordering::Relaxed);
+    let dropped = std::thread::scope(|scope| {
         let dropping = scope.spawn(|| {
             DROPPER.does(|| {
-                for n in 0..FILES {
+                let mut n = 0;
+                while n < FILES.0 || (n < FILES.1 && going()) {
                     for dir in ["", "sub/"] {
                         let seed = n + 1_000 * dir.len() as u64;
                         let (part, name) = (format!("{dir}.{n}"), format!("{dir}{n}.txt"));
                         fs::write(stage.inbox(&part), words(seed, 150)).unwrap();
                         fs::rename(stage.inbox(part), stage.inbox(name)).unwrap();
                     }
+                    n += 1;
                     std::thread::sleep(Duration::from_millis(30));
                 }
-            });
+                n
+            })
         });
         scope.spawn(|| {
             let mount = |what: &str, at: &Path| {
@@ -80,7 +85,7 @@ async fn what_is_mounted_over_a_folder_or_a_target_loses_no_file() {
                 mounts.run(&format!("mount {what} {at:?}; sleep 0.1; umount -l {at:?}"));
             };
             let other = format!("--bind {:?}", other.to_str().unwrap());
-            while !stop.load(Ordering::Relaxed) {
+            while going() {
                 // A directory of the daemon's, one of root's, and other folders.
                 mount(&other, &done);
                 mount("-t tmpfs -o mode=755 none", &done);
@@ -88,13 +93,17 @@ async fn what_is_mounted_over_a_folder_or_a_target_loses_no_file() {
                 mount("-t tmpfs -o mode=777 none", &stage.inbox(""));
             }
         });
-        let end = Instant::now() + FOR;
-        while (Instant::now() < end || !dropping.is_finished()) && !daemon.has_ended() {
-            std::thread::sleep(Duration::from_millis(50));
+        // For its time, and until it has met the moves.
+        let (end, last) = (Instant::now() + FOR, Instant::now() + 8 * FOR);
+        let met = || !files_below(&done).is_empty() && !files_below(&other).is_empty();
+        while (Instant::now() < end || (Instant::now() < last && !met())) && !daemon.has_ended() {
+            std::thread::sleep(Duration::from_millis(100));
         }
+        assert!(met(), "nothing was moved while something was mounted");
         stop.store(true, Ordering::Relaxed);
+        dropping.join().unwrap()
     });
-    let all = 2 * usize::try_from(FILES).unwrap();
+    let all = 2 * usize::try_from(dropped).unwrap();
     daemon.until("all are sent", || {
         stage.states().get("succeeded") == Some(&all)
     });
@@ -111,7 +120,7 @@ async fn what_is_mounted_over_a_folder_or_a_target_loses_no_file() {
     daemon.until("all are moved", || moved() == all);
     assert!(daemon.terminate().success());
     let (done, other) = (files_below(&done), files_below(&other));
-    for n in 0..FILES {
+    for n in 0..dropped {
         for dir in ["", "sub/"] {
             let name = format!("{dir}{n}.txt");
             let hash = blake3_of(&words(n + 1_000 * dir.len() as u64, 150));

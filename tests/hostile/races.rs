@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,21 @@ fn names_in(dir: &Path) -> BTreeSet<String> {
     entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
+}
+
+/// What is neither a regular file nor a directory of the daemon's.
+fn odd_below(dir: &Path) -> Vec<PathBuf> {
+    let mut odd = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let meta = path.symlink_metadata().unwrap();
+        if meta.is_dir() && meta.uid() == DAEMON.uid {
+            odd.extend(odd_below(&path));
+        } else if !meta.is_file() {
+            odd.push(path);
+        }
+    }
+    odd
 }
 
 fn swap(from: &Path, to: &Path) {
@@ -130,6 +145,14 @@ async fn whatever_is_swapped_nothing_is_led_out_of_the_folder() {
     for upload in stage.sandbox.uploads() {
         let hash = upload.blake3.unwrap();
         assert!(dropped.contains(&hash), "{}", upload.file_name);
+    }
+    let moved_to = ["done", "rejected"].map(|name| {
+        let (dir, link) = (format!(".supametas-{name}"), format!(".link-{name}"));
+        let dir = [dir, link].map(|name| stage.inbox(name));
+        dir.into_iter().find(|path| !path.is_symlink()).unwrap()
+    });
+    for odd in moved_to.iter().flat_map(|dir| odd_below(dir)) {
+        panic!("{} was moved, and is no file", odd.display());
     }
     // It goes on: what comes later is moved.
     let (done, link) = (stage.inbox(".supametas-done"), stage.inbox(".link-done"));
