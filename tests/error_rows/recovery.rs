@@ -323,7 +323,7 @@ fn lost_hold() {
 /// sent again only by name.
 fn untracked() {
     let stage = stage(|settings| {
-        settings.tail("[[error]]\non = \"no-task-id\"\ncalls = \"upload\"\npause_first = \"2s\"");
+        settings.tail("[[error]]\non = \"no-task-id\"\ncalls = \"upload\"\npause_first = \"1h\"");
     });
     let before = r#"{"file":"before.txt","route":"query","task_state":"PENDING"}"#;
     let fault = r#"{"route":"import","empty":true,"file":"f-*"}"#;
@@ -343,6 +343,7 @@ fn untracked() {
     all_in(&stage, &daemon, "succeeded", &["before.txt".into()]);
     assert_eq!(gates(&stage).len(), 1);
     faults(&stage, "[]");
+    stage.said(&["resume", "service"]);
     daemon.until("the others are through", || {
         !stage.states().contains_key("queued") && stage.states().get("succeeded") == Some(&4)
     });
