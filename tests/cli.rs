@@ -2,8 +2,12 @@
 //! its signals, and what it tells a service manager.
 #![allow(clippy::unwrap_used)]
 
+#[path = "cli/advice.rs"]
+mod advice;
 #[path = "cli/attention.rs"]
 mod attention;
+#[path = "cli/broken_config.rs"]
+mod broken_config;
 #[path = "cli/commands.rs"]
 mod commands;
 #[path = "cli/daemon.rs"]
@@ -16,6 +20,8 @@ mod dry_run;
 mod explain;
 #[path = "cli/listing.rs"]
 mod listing;
+#[path = "cli/online.rs"]
+mod online;
 #[path = "cli/reload.rs"]
 mod reload;
 #[path = "cli/steer.rs"]

@@ -229,7 +229,7 @@ async fn a_folder_that_leaves_the_configuration_keeps_its_work() {
         stage.publish(&stage.path(format!("second/s{n}.txt")), words(n, 90));
     }
     daemon.until("its route is paused", || {
-        stage.said(&["status"]).contains("PAUSED     route second")
+        stage.said(&["status"]).contains("PAUSED     route:second")
             && stage.states() == states(&[("queued", 3)])
     });
     let second = stage.settings.folders.pop().unwrap();

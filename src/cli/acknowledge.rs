@@ -14,7 +14,7 @@ use crate::ports::World;
 
 /// Say that files that came to a bad end need nobody any more
 ///
-/// By number, path or name, or by filter (the files of it that need attention). They
+/// By id, path or name, or by filter (the files of it that need attention). They
 /// stay in the ledger as they ended, with who said so, when and why, and `list
 /// --acknowledged` has them; `list --attention`, `status` and the alerts leave them
 /// out. Copies of their content are known as before. A `retry` takes it back.
@@ -82,7 +82,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let usage = |why: &str| Err(Failed::with(Exit::Usage, anyhow::anyhow!("{why}")));
     if args.which.is_empty() && !args.all {
         return usage(
-            "say which files: by number or path, by --state, --code, --folder …, or --all; see `supametas-sync acknowledge --help`",
+            "say which files: by id or path, by --state, --code, --folder …, or --all; see `supametas-sync acknowledge --help`",
         );
     }
     let config = files::config(config)?;
@@ -148,7 +148,7 @@ fn tell(done: &Acknowledged, args: &Args) {
         (_, false) => format!("{files} acknowledged"),
     });
     for (id, why) in done.refused.iter().take(SHOWN) {
-        out::remark(&format!("file {id} stays as it is: {why}"));
+        out::remark(&format!("id {id} stays as it is: {why}"));
     }
     if let Some(more) = done
         .refused

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::{Failed, Outcome, ask, files, filter, find, out, runtime};
-use crate::config::Config as Loader;
 use crate::daemon;
 use crate::daemon::cancel::{cancel, task_of};
 use crate::domain::ids::FileId;
@@ -59,14 +58,14 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         return Err(Failed::with(
             Exit::Usage,
             anyhow::anyhow!(
-                "say which files: by number or path, by --folder, --since …; see `supametas-sync cancel --help`"
+                "say which files: by id or path, by --folder, --since …; see `supametas-sync cancel --help`"
             ),
         ));
     }
     let config = if args.dry_run {
         files::config(config)?
     } else {
-        Loader::load(config)?.config
+        files::config_with_keys(config)?
     };
     let world = World::real();
     runtime()?.block_on(async {
@@ -127,6 +126,6 @@ fn tell(cancelled: &[FileId], refused: &[(FileId, String)], args: &Args) {
         (_, false) => format!("{files} cancelled"),
     });
     for (id, why) in refused {
-        out::remark(&format!("file {id} stays as it is: {why}"));
+        out::remark(&format!("id {id} stays as it is: {why}"));
     }
 }

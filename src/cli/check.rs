@@ -4,22 +4,17 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::json;
 
 use super::exit::Exit;
 use super::finding::Finding;
-use super::{Outcome, out, places, rights, runtime};
+use super::tone::Tone;
+use super::{Outcome, online, out, places, rights, runtime};
 use crate::config::Severity;
-use crate::config::valid::{Config, Dataset};
+use crate::config::valid::Config;
 use crate::daemon;
-use crate::domain::answer::{Body, Call, Outcome as Answered};
-use crate::domain::error_table::{Judgement, Trail, Verdict};
-use crate::domain::ids::TaskId;
-use crate::domain::naming::shown_text;
 use crate::ledger::Ledger;
-use crate::ports::World;
 use crate::view::dropped;
 
 /// Check the configuration and its surroundings; say all problems at once
@@ -27,15 +22,16 @@ use crate::view::dropped;
 /// Each problem comes with its line, the key, and what to do: errors keep the
 /// daemon from running (exit code 2), warnings want a look, notes say what is
 /// assumed. Run it as the daemon's user, since rights are that user's. Nothing
-/// is sent, unless --online is given: then one harmless query per dataset
-/// shows whether the base URL and the key are right.
+/// is sent, unless --online is given: then harmless queries for each dataset
+/// tell a wrong path in the base URL from a wrong key and from an outage. Exit
+/// code 1: nothing is wrong but that the service can't be asked now.
 ///
 /// With --explain it prints the configuration as it is in force, as TOML that
 /// can be read back: every key, its value, and whether that is the default or
 /// on which line it stands. Of an Access-Key only its place is shown.
 ///
-/// With --json: {"ok", "config", "errors", "warnings", "folders", "datasets",
-/// "findings": [{"severity", "file", "line", "key", "text", "remedy"}...]}.
+/// With --json: {"ok", "config", "errors", "warnings", "outages", "folders",
+/// "datasets", "findings": [{"severity", "file", "line", "key", "text", "remedy"}...]}.
 ///
 /// Examples:
 ///   supametas-sync check
@@ -56,10 +52,8 @@ pub struct Args {
     json: bool,
 }
 
-/// The longest wait for a dataset's answer.
-const ANSWER: Duration = Duration::from_secs(30);
-
-/// Says what was found; exit code 2 if anything keeps the daemon from running.
+/// Says what was found; exit code 2 if anything keeps the daemon from running, 1
+/// if the service can't be asked.
 pub fn main(path: &Path, args: Args) -> Outcome {
     if args.explain {
         out::print(&Config::effective(path)?);
@@ -83,7 +77,7 @@ pub fn main(path: &Path, args: Args) -> Outcome {
     }
     match &config {
         Some(config) if args.online => {
-            findings.extend(runtime()?.block_on(online(config))?);
+            findings.extend(runtime()?.block_on(online::findings(config))?);
         }
         None if args.online => findings.push(Finding::new(
             Severity::Note,
@@ -92,14 +86,19 @@ pub fn main(path: &Path, args: Args) -> Outcome {
         )),
         _ => {}
     }
-    let of = |severity| findings.iter().filter(|f| f.severity == severity).count();
+    let of = |severity| {
+        let found = findings.iter().filter(|f| !f.is_outage);
+        found.filter(|f| f.severity == severity).count()
+    };
     let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+    let outages = findings.iter().filter(|f| f.is_outage).count();
     if args.json {
         out::print_json(&json!({
-            "ok": errors == 0,
+            "ok": errors == 0 && outages == 0,
             "config": path.to_string_lossy(),
             "errors": errors,
             "warnings": warnings,
+            "outages": outages,
             "folders": config.as_ref().map(|c| c.folders.len()),
             "datasets": config.as_ref().map(|c| c.datasets.len()),
             "findings": findings.iter().map(Finding::as_json).collect::<Vec<_>>(),
@@ -107,30 +106,39 @@ pub fn main(path: &Path, args: Args) -> Outcome {
     } else {
         let mut text = String::new();
         for finding in &findings {
-            let _ = writeln!(text, "{finding}");
+            let severity = format!("{}: ", finding.severity);
+            let painted = Tone::of_severity(finding.severity).paint(&severity);
+            // The first is the finding's own: a path before it holds no space.
+            let told = finding.to_string().replacen(&severity, &painted, 1);
+            let _ = writeln!(text, "{told}");
         }
         let warnings = out::count(warnings, "warning");
+        let down = match outages {
+            0 => "",
+            _ => "; the service could not be asked",
+        };
         let _ = match &config {
             Some(config) if errors == 0 => writeln!(
                 text,
-                "{}: good: {}, {}, {warnings}",
+                "{}: good: {}, {}, {warnings}{down}",
                 path.display(),
                 out::count(config.folders.len(), "folder"),
                 out::count(config.datasets.len(), "dataset"),
             ),
             _ => writeln!(
                 text,
-                "{}: {}, {warnings}",
+                "{}: {}, {warnings}{down}",
                 path.display(),
                 out::count(errors, "error")
             ),
         };
         out::print(&text);
     }
-    Ok(if errors == 0 {
-        Exit::Success
-    } else {
-        Exit::Usage
+    Ok(match (errors, outages) {
+        (0, 0) => Exit::Success,
+        // The configuration is good, as far as can be told now.
+        (0, _) => Exit::Failure,
+        _ => Exit::Usage,
     })
 }
 
@@ -141,10 +149,11 @@ async fn left_behind(config: &Config) -> Vec<Finding> {
         return Vec::new();
     };
     let counts = ledger.counts().await.unwrap_or_default();
+    let places = ledger.places().await.unwrap_or_default();
     ledger.close().await;
-    dropped::dropped(config, &counts)
+    dropped::dropped(config, &counts, &places)
         .into_iter()
-        .map(|left| Finding::new(Severity::Warning, left.to_string(), dropped::REMEDY))
+        .map(|left| Finding::new(Severity::Warning, left.to_string(), left.remedy()))
         .collect()
 }
 
@@ -163,78 +172,4 @@ fn budget(config: &Config) -> Vec<Finding> {
         findings.push(Finding::new(Severity::Note, text, ""));
     }
     findings
-}
-
-/// All datasets at once: one that does not answer holds up none.
-async fn online(config: &Config) -> Result<Vec<Finding>, crate::api::client::SetupError> {
-    let world = World::real();
-    let api = daemon::api(&config.service, &world)?;
-    let nobody = TaskId::new("supametas-sync-check").expect("it is short and printable");
-    let (api, nobody) = (&api, &nobody);
-    let asked = config.datasets.values().map(|dataset| async move {
-        if dataset.key.expose().is_empty() {
-            let text = format!(
-                "dataset {}: the service was not asked, since the key is known to systemd alone",
-                dataset.name
-            );
-            let remedy =
-                "see it run: `systemctl start supametas-sync`, then `supametas-sync status`";
-            return Finding::new(Severity::Note, text, remedy);
-        }
-        let query = api.query(&dataset.key, nobody, None);
-        match tokio::time::timeout(ANSWER, query).await {
-            Ok(answered) => {
-                let judgement = config
-                    .errors
-                    .judge(Call::Query, &answered, Trail::default());
-                opinion(config, dataset, &answered, &judgement)
-            }
-            Err(_) => Finding::new(
-                Severity::Error,
-                format!(
-                    "dataset {}: {} did not answer within {} s",
-                    dataset.name,
-                    config.service.base_url,
-                    ANSWER.as_secs()
-                ),
-                "check `service.base_url` and the way there",
-            ),
-        }
-    });
-    Ok(futures_util::future::join_all(asked).await)
-}
-
-/// A service that takes the key and does not know the task is the good answer.
-fn opinion(
-    config: &Config,
-    dataset: &Dataset,
-    answered: &Answered,
-    judgement: &Judgement,
-) -> Finding {
-    let name = &dataset.name;
-    let spoke = matches!(
-        answered,
-        Answered::Answer(answer) if matches!(answer.body, Body::Envelope { .. })
-    );
-    let why = shown_text(&judgement.why, 300);
-    let usable = matches!(
-        &judgement.verdict,
-        Verdict::Task(_) | Verdict::Unchanged | Verdict::Retry(Some(_)) | Verdict::Reject
-    );
-    let code = &judgement.code;
-    if usable && spoke && code.as_str() != "HTTP-500" {
-        return Finding::new(
-            Severity::Note,
-            format!("dataset {name}: the service answers and takes the key ({code})"),
-            "",
-        );
-    }
-    let text = match &judgement.verdict {
-        Verdict::Hold => format!("dataset {name}: {why} ({code})"),
-        _ => format!(
-            "dataset {name}: {} gave no usable answer: {why} ({code})",
-            config.service.base_url
-        ),
-    };
-    Finding::new(Severity::Error, text, judgement.advice)
 }

@@ -15,6 +15,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+use unicode_width::UnicodeWidthStr;
 
 /// Columns of a file's name; longer ones push the rest to the right.
 const NAME: usize = 20;
@@ -157,11 +158,17 @@ fn line(fields: &Fields, level: Level, time: &str) -> Option<Line> {
     };
     Some(Line {
         time,
-        file: format!("{:<NAME$}", fields.file),
+        file: padded(&fields.file),
         state: format!("{state:<STATE$}"),
         detail,
         style: style(colour),
     })
+}
+
+/// A name with spaces behind it up to the next column.
+fn padded(name: &str) -> String {
+    let missing = NAME.saturating_sub(name.width());
+    format!("{name}{}", " ".repeat(missing))
 }
 
 #[cfg(test)]
@@ -208,6 +215,13 @@ mod tests {
                 .coloured()
                 .contains("\u{1b}[")
         );
+    }
+
+    #[test]
+    fn names_of_every_script_end_in_the_same_column() {
+        for name in ["a.pdf", "报告.pdf", "👩‍🔬.png", "e\u{301}.txt"] {
+            assert_eq!(padded(name).width(), NAME, "{name}");
+        }
     }
 
     #[test]

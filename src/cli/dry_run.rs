@@ -44,7 +44,7 @@ const NAME: usize = 60;
 
 /// Says it.
 pub fn main(path: &Path, args: &DryRun) -> Outcome {
-    let config = files::config(path)?;
+    let config = files::config_on_disk(path)?;
     let now = World::real().clock.now();
     let runtime = runtime()?;
     // Its threads are started within, and outlive no survey.

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use super::exit::Exit;
 use super::table::Table;
-use super::{DEFAULT_CONFIG, Failed, Outcome, out};
-use crate::config::Config;
+use super::{DEFAULT_CONFIG, Failed, Outcome, files, out};
 use crate::domain::error_table::{About, ErrorTable, Row};
 use crate::domain::policy::Policy;
 use crate::view::errors::{as_json, calls, pause, rule};
@@ -52,11 +51,10 @@ pub fn in_force(config: &Path) -> Result<InForce, Failed> {
             policy: None,
         });
     }
-    let loaded = Config::load_without_keys(config).map_err(|e| Failed::with(Exit::Usage, e))?;
+    let config = files::config(config)?;
     Ok(InForce {
-        table: loaded.config.errors,
-        policy: loaded
-            .config
+        table: config.errors,
+        policy: config
             .folders
             .into_values()
             .next()

@@ -10,14 +10,16 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::find::{self, Found};
+use super::tone::Tone;
 use super::{Failed, Outcome, files, out, runtime};
 use crate::config::valid::Config;
 use crate::config::{Machine, tidy};
 use crate::domain::ids::FolderName;
 use crate::domain::naming::shown;
+use crate::domain::time::Timestamp;
 use crate::domain::writers::{Openness, Writing};
 use crate::explain::facts::Place;
-use crate::explain::{Answer, Asked, Explanation, Facts, decide, gather};
+use crate::explain::{Answer, Asked, Explanation, Facts, Said, decide, gather};
 use crate::ledger::{Ledger, LedgerError};
 use crate::limited::Calls;
 use crate::ports::World;
@@ -25,7 +27,7 @@ use crate::web::client;
 
 /// Why was this file not taken, and what can I do?
 ///
-/// FILE is a path, or what `show` takes: a number, or a part of a name. The
+/// FILE is a path, or what `show` takes: an id, or a part of a name. The
 /// ledger need not know it, and no daemon need be running. The first line is
 /// the answer; below it are all checks in the order in which the daemon asks,
 /// and what can be done. Of a directory it says to which folder it belongs,
@@ -44,7 +46,7 @@ use crate::web::client;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// A file or folder: its path, its number, or a part of its name.
+    /// A file or folder: its path, its id, or a part of its name.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// For scripts.
@@ -72,7 +74,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             Ok(asked) => asked,
             Err(choice) => {
                 out::print(&choice);
-                out::remark("several files fit: name one by its number or its path");
+                out::remark("several files fit: name one by its id or its path");
                 return Ok(Exit::Success);
             }
         };
@@ -83,7 +85,10 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         if args.json {
             out::print_json(&as_json(&facts.path, &explained));
         } else {
-            out::print(&tell(&facts.path, &explained));
+            out::print(&out::with_times(
+                &tell(&facts.path, &explained),
+                since(&facts),
+            ));
         }
         Ok(match explained.answer {
             Answer::Missing => Exit::NotFound,
@@ -208,6 +213,17 @@ fn is_there(path: &Path) -> bool {
         .unwrap_or(true)
 }
 
+/// Since when the file is written, which the explanation says.
+fn since(facts: &Facts) -> Option<Timestamp> {
+    let Place::File(file) = &facts.place else {
+        return None;
+    };
+    match file.there.as_ref().ok()?.opened.as_ref().ok()?.open {
+        Openness::Writing(writing) => Some(writing.since),
+        _ => None,
+    }
+}
+
 fn tell(path: &[u8], explained: &Explanation) -> String {
     let mut text = format!("{}: {}\n\n", shown(path), explained.headline);
     let width = explained.checks.iter().map(|c| c.what.len()).max();
@@ -216,7 +232,7 @@ fn tell(path: &[u8], explained: &Explanation) -> String {
         text.push_str(&format!(
             "  {:<width$}  {}: {}\n",
             check.what,
-            check.said.words(),
+            tone(check.said).paint(check.said.words()),
             check.found
         ));
     }
@@ -227,6 +243,15 @@ fn tell(path: &[u8], explained: &Explanation) -> String {
         }
     }
     text
+}
+
+const fn tone(said: Said) -> Tone {
+    match said {
+        Said::Yes => Tone::Good,
+        Said::No => Tone::Bad,
+        Said::NotYet => Tone::Warn,
+        Said::Unknown => Tone::Quiet,
+    }
 }
 
 fn as_json(path: &[u8], explained: &Explanation) -> Value {

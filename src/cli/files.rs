@@ -6,13 +6,30 @@
 use std::path::Path;
 
 use super::exit::Exit;
-use super::{Failed, out};
+use super::{Failed, last_good, out};
+use crate::config::Keys;
 use crate::config::valid::Config;
 use crate::domain::naming::shown;
+use crate::explain::Starting;
 use crate::ledger::{FileRecord, Ledger, LedgerError};
 
-/// The configuration, without keys: these commands send nothing.
+/// The configuration, without keys: these commands send nothing. Where the file
+/// can't be used, it is the one that a daemon took over last, which is said.
 pub fn config(path: &Path) -> Result<Config, Failed> {
+    Config::load_without_keys(path)
+        .map(|loaded| loaded.config)
+        .or_else(|errors| last_good::instead(path, errors, Keys::NotNeeded))
+}
+
+/// The same with keys, for commands that call the service.
+pub fn config_with_keys(path: &Path) -> Result<Config, Failed> {
+    Config::load(path)
+        .map(|loaded| loaded.config)
+        .or_else(|errors| last_good::instead(path, errors, Keys::Read))
+}
+
+/// The configuration as it is on the disk, for what is about that alone.
+pub fn config_on_disk(path: &Path) -> Result<Config, Failed> {
     let loaded = Config::load_without_keys(path).map_err(|e| Failed::with(Exit::Usage, e))?;
     Ok(loaded.config)
 }
@@ -48,7 +65,12 @@ pub fn listed(file: &FileRecord) -> String {
 pub fn remark_no_daemon(config: &Config) {
     // Whoever can't look at the lock is none the wiser, and need not be told.
     if let Ok(false) = crate::ledger::is_owned(&config.ledger) {
-        out::remark("no daemon is running: they go when `supametas-sync run` or `scan` is started");
+        let starting = Starting::here(&config.ledger);
+        out::remark(&format!(
+            "no daemon is running: they go when one is started (`{}`), or with `{}`",
+            starting.daemon(),
+            starting.once()
+        ));
     }
 }
 

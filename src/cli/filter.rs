@@ -47,7 +47,7 @@ pub struct Matching {
 /// Files by name, or by what they have in common.
 #[derive(Debug, clap::Args)]
 pub struct Which {
-    /// Numbers, paths, or parts of names.
+    /// Ids, paths, or parts of names.
     #[arg(value_name = "FILE", conflicts_with = "Matching")]
     pub files: Vec<PathBuf>,
     /// Or those that match.

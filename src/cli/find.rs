@@ -1,4 +1,4 @@
-//! Which file a person means: a number, a path, or a part of a name; and which
+//! Which file a person means: an id, a path, or a part of a name; and which
 //! files, by name or by what they have in common.
 //!
 //! Must not: change anything, or guess between files of different paths.
@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use super::filter::Which;
-use super::table::Table;
+use super::table::{Cell, Table};
+use super::tone::Tone;
 use super::{Failed, files};
 use crate::config::valid::Config;
 use crate::config::{Machine, tidy};
@@ -32,7 +33,7 @@ pub enum Found {
     Several(Vec<FileRecord>),
 }
 
-/// Looks for what is meant, in this order: a number; a path below a drop
+/// Looks for what is meant, in this order: an id; a path below a drop
 /// folder; a path as `list` shows it, or relative to a folder; a part of a
 /// name, or a pattern.
 pub async fn find(config: &Config, ledger: &Ledger, asked: &Path) -> Result<Found, Failed> {
@@ -66,7 +67,7 @@ pub async fn find(config: &Config, ledger: &Ledger, asked: &Path) -> Result<Foun
     Err(Failed::with(
         Exit::NotFound,
         anyhow::anyhow!(
-            "{} is not in the ledger: name a file by its number (see `list`), its path, or a part of its name. \
+            "{} is not in the ledger: name a file by its id (see `list`), its path, or a part of its name. \
              A file that is still being written, or that no folder takes, is not in there",
             shown(asked.as_os_str().as_bytes())
         ),
@@ -83,7 +84,7 @@ async fn named(config: &Config, ledger: &Ledger, asked: &[PathBuf]) -> Result<Ve
                 return Err(Failed::with(
                     Exit::Usage,
                     anyhow::anyhow!(
-                        "several files fit {}; nothing was done. Name each by its number or path, or all of them with --name:\n{}",
+                        "several files fit {}; nothing was done. Name each by its id or path, or all of them with --name:\n{}",
                         crate::domain::naming::shown_text(&asked.to_string_lossy(), 200),
                         choice(&files)
                     ),
@@ -124,9 +125,9 @@ pub fn choice(found: &[FileRecord]) -> String {
     table.whole(&[0, 1]);
     for file in found {
         table.row([
-            file.id.to_string(),
-            file.state.kind().to_string(),
-            files::listed(file),
+            Cell::from(file.id.to_string()),
+            Cell::toned(Tone::of_state(file.state.kind()), file.state.kind()),
+            files::listed(file).into(),
         ]);
     }
     table.lines()
@@ -156,7 +157,7 @@ fn bytes(path: &Path) -> Vec<u8> {
 }
 
 fn sorted_out(mut found: Vec<FileRecord>) -> Found {
-    // By number: a clock that was set back turns times round.
+    // By id: a clock that was set back turns times round.
     found.sort_by_key(|file| std::cmp::Reverse(file.id));
     found.dedup_by_key(|file| file.id);
     let mut paths = BTreeSet::new();

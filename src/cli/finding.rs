@@ -15,6 +15,8 @@ pub struct Finding {
     pub severity: Severity,
     /// What was found.
     pub text: String,
+    /// The service can't be asked: nothing is wrong with the configuration.
+    pub is_outage: bool,
     /// What to do about it; may be empty.
     remedy: String,
     /// Where it is written, if it is about the configuration.
@@ -35,8 +37,17 @@ impl Finding {
         Finding {
             severity,
             text: text.into(),
+            is_outage: false,
             remedy: remedy.into(),
             place: None,
+        }
+    }
+
+    /// The service, or the way there, does not work now.
+    pub fn outage(text: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding {
+            is_outage: true,
+            ..Finding::new(Severity::Error, text, remedy)
         }
     }
 
@@ -45,6 +56,7 @@ impl Finding {
         Finding {
             severity: problem.severity,
             text: problem.what.clone(),
+            is_outage: false,
             remedy: problem.remedy.clone(),
             place: Some(Place {
                 file: problem.file.clone(),

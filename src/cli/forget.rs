@@ -15,7 +15,7 @@ use crate::ledger::{Erased, FileRecord, Memory};
 /// Take files out of the ledger, with their attempts and history
 ///
 /// For what has ended, and for what is queued though its file is not there any
-/// more. By number, path or name (of a path with several versions the latest),
+/// more. By id, path or name (of a path with several versions the latest),
 /// or by filter. Nothing at the service and no file is touched.
 ///
 /// What the ledger does not know is new: a file that still lies in its folder
@@ -26,7 +26,7 @@ use crate::ledger::{Erased, FileRecord, Memory};
 /// Refused, with the reason: what is being uploaded or worked on by the service
 /// (see `cancel`), what is queued and lies there, what is still to be moved or
 /// deleted, and an original whose duplicates wait for its end. Other duplicates
-/// go on naming an original that was forgotten; numbers are not used again.
+/// go on naming an original that was forgotten; ids are not used again.
 ///
 /// On a terminal it says how many and asks when there is more than one.
 ///
@@ -62,7 +62,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         return Err(Failed::with(
             Exit::Usage,
             anyhow::anyhow!(
-                "say which files: by number or path, by --state, --folder, --older-than …; see `supametas-sync forget --help`"
+                "say which files: by id or path, by --state, --folder, --older-than …; see `supametas-sync forget --help`"
             ),
         ));
     }
@@ -145,7 +145,7 @@ fn tell(erased: &Erased, args: &Args) {
         (_, false) => format!("{files} forgotten"),
     });
     for (id, why) in erased.refused.iter().take(SHOWN) {
-        out::remark(&format!("file {id} stays: {why}"));
+        out::remark(&format!("id {id} stays: {why}"));
     }
     if let Some(more) = erased.refused.len().checked_sub(SHOWN + 1) {
         out::remark(&format!("… and {} more that stay", more + 1));

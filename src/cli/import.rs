@@ -119,7 +119,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     } else {
         for file in &queued {
             out::print(&format!(
-                "queued as file {}: {}",
+                "queued as id {}: {}",
                 file["id"],
                 file["file"].as_str().unwrap_or_default()
             ));

@@ -9,7 +9,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::exit::Exit;
-use super::table::Table;
+use super::table::{Cell, Table};
+use super::tone::Tone;
 use super::{Failed, Outcome, files, filter, out, runtime};
 use crate::ledger::{FileRecord, Filter};
 use crate::ports::World;
@@ -17,9 +18,9 @@ use crate::view;
 
 /// List files, newest first
 ///
-/// Newest is what changed last, by the number where the clock was set back.
-/// A row is one version of a file; on a terminal its detail is cut to fit, and
-/// `show` has it all. With --json, a list of objects: id, folder, dataset,
+/// Newest is what changed last, by the id where the clock was set back.
+/// A row is one version of a file. On a terminal its detail is cut to fit, but
+/// not with --attention; `show` has it all. With --json, a list of objects: id, folder, dataset,
 /// route, media, file (in the folder), path (in full), path_escaped (exact,
 /// where a name is not UTF-8), size, state, final, needs_attention, resolved (how,
 /// at, who, why, by: how it stopped needing attention), seen_at,
@@ -51,7 +52,7 @@ pub struct Args {
     json: bool,
 }
 
-/// The newest first by their numbers, which no clock can turn round.
+/// The newest first by their ids, which no clock can turn round.
 fn by_number(mut found: Vec<FileRecord>, limit: usize) -> Vec<FileRecord> {
     found.sort_unstable_by_key(|file| Reverse(file.id));
     found.dedup_by_key(|file| file.id);
@@ -117,15 +118,19 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     table.whole(&[0, 1, 3, 4]);
     for file in found {
         table.row([
-            file.id.to_string(),
-            file.state.kind().to_string(),
-            files::listed(&file),
-            files::bytes(file.version.size),
-            files::age(now.since(file.changed_at)),
-            view::detail(&file, now),
+            Cell::from(file.id.to_string()),
+            Cell::toned(Tone::of_state(file.state.kind()), file.state.kind()),
+            files::listed(&file).into(),
+            files::bytes(file.version.size).into(),
+            files::age(now.since(file.changed_at)).into(),
+            view::detail(&file, now).into(),
         ]);
     }
-    out::print(&table.cut_lines());
+    // Whoever asks what needs attention wants the reason, and all of it.
+    out::print(&match args.attention {
+        true => table.lines(),
+        false => table.cut_lines(),
+    });
     if full {
         out::remark(&format!(
             "only the first {limit} are shown: --limit 0 shows all"

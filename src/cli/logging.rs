@@ -11,6 +11,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::compact::Compact;
 use super::journal::Journal;
+use super::log_fields::Fields;
 use super::progress::Beside;
 use crate::config::valid::{Log, LogFormat};
 
@@ -37,6 +38,7 @@ pub fn start(log: &Log) -> Result<(), LogError> {
         LogFormat::Journald => Box::new(Journal::open().map_err(LogError::Journald)?),
         LogFormat::Auto | LogFormat::Human => Box::new(
             tracing_subscriber::fmt::layer()
+                .fmt_fields(Fields)
                 .with_target(false)
                 // Escape sequences in a file are noise, or worse.
                 .with_ansi(colours())

@@ -3,9 +3,12 @@
 //! A reader that has gone away (`| head`) is no error, so nothing here panics
 //! as `println!` and `eprintln!` do. Must not: know what is said.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+
+use anstyle::Style;
 
 use crate::domain::naming::shown_text;
+use crate::domain::time::Timestamp;
 
 /// Prints an answer, with one line break at its end.
 pub fn print(text: &str) {
@@ -20,6 +23,57 @@ pub fn print_json(value: &serde_json::Value) {
 /// Says something that is not the answer.
 pub fn remark(text: &str) {
     write_line(&mut io::stderr().lock(), text);
+}
+
+/// Whether an answer may have colours: on a terminal that knows them, and not
+/// where `NO_COLOR` says no (<https://no-color.org>).
+pub fn has_colours() -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    io::stdout().is_terminal()
+        && set("NO_COLOR").is_none()
+        && set("TERM").is_some_and(|term| term != "dumb")
+}
+
+/// `text` in a style, where an answer may have one.
+pub fn painted(style: Style, text: &str) -> String {
+    match has_colours() && style != Style::new() {
+        true => format!("{style}{text}{style:#}"),
+        false => text.to_owned(),
+    }
+}
+
+/// A moment in an answer: on a terminal the time of this place with its zone,
+/// elsewhere UTC.
+pub fn time(at: Timestamp) -> String {
+    time_for(io::stdout().is_terminal(), at)
+}
+
+/// The same in a remark.
+pub fn remarked_time(at: Timestamp) -> String {
+    time_for(io::stderr().is_terminal(), at)
+}
+
+/// A text of an answer that may hold moments in UTC, each as [`time`] has it.
+pub fn with_times(text: &str, at: impl IntoIterator<Item = Timestamp>) -> String {
+    let replaced = |text: String, at: Timestamp| text.replace(&at.to_string(), &time(at));
+    at.into_iter().fold(text.to_owned(), replaced)
+}
+
+fn time_for(somebody_looks: bool, at: Timestamp) -> String {
+    match somebody_looks {
+        true => local(at, jiff::tz::TimeZone::system()),
+        false => at.to_string(),
+    }
+}
+
+fn local(at: Timestamp, zone: jiff::tz::TimeZone) -> String {
+    match jiff::Timestamp::from_millisecond(at.0) {
+        Ok(moment) => moment
+            .to_zoned_datetime(zone)
+            .strftime("%Y-%m-%d %H:%M:%S %Z")
+            .to_string(),
+        Err(_) => at.to_string(),
+    }
 }
 
 fn write_line(to: &mut impl Write, text: &str) {
@@ -44,6 +98,7 @@ pub fn count(n: impl TryInto<u64>, thing: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -51,6 +106,18 @@ mod tests {
         assert_eq!(count(0_u64, "folder"), "0 folders");
         assert_eq!(count(1_usize, "folder"), "1 folder");
         assert_eq!(count(2_u64, "folder"), "2 folders");
+    }
+
+    #[test]
+    fn a_time_for_people_is_that_of_their_place() {
+        let at = Timestamp(1_700_000_000_123);
+        assert_eq!(time_for(false, at), "2023-11-14T22:13:20.123Z");
+        let zone = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        assert_eq!(local(at, zone), "2023-11-14 23:13:20 CET");
+        assert_eq!(
+            local(Timestamp(i64::MAX), jiff::tz::TimeZone::UTC),
+            "beyond the calendar"
+        );
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub fn findings(config: &Config) -> Vec<Finding> {
             // It is not there, or does not answer; that is said elsewhere.
             Ok(Err(_)) | Err(_) => FsKind::Local,
         };
-        findings.extend(on_network(&folder.name.0, folder.watch, kind));
+        let called = format!("{}, {},", folder.name, folder.path.display());
+        findings.extend(on_network(&called, folder.watch, kind));
     }
     findings.extend(config.folders.values().filter_map(|folder| hidden(folder)));
     findings.extend(folders(config));
@@ -48,7 +49,11 @@ pub fn findings(config: &Config) -> Vec<Finding> {
 /// What the shipped unit hides can't be seen by hand.
 fn hidden(folder: &Folder) -> Option<Finding> {
     let hidden = HiddenBy::of(&folder.path)?;
-    let text = format!("folder {} lies where the service can't see it", folder.name);
+    let text = format!(
+        "folder {}, {}, lies where the service can't see it",
+        folder.name,
+        folder.path.display()
+    );
     Some(Finding::new(
         Severity::Note,
         text,
@@ -78,7 +83,7 @@ fn on_network(folder: &str, watch: WatchMode, kind: FsKind) -> Option<Finding> {
             format!(
                 "folder {folder} is on {name}, whose events don't tell of other machines' files"
             ),
-            "set `watch` to \"auto\" or \"poll\"",
+            "set its `watch`, which is \"events\", to \"auto\" or \"poll\"",
         )),
         WatchMode::Auto | WatchMode::Poll => Some(Finding::new(
             Severity::Note,
@@ -186,7 +191,12 @@ fn folders(config: &Config) -> Vec<Finding> {
         let offline = seen
             .offline
             .filter(|why| matches!(why, Offline::EmptyMountPoint | Offline::Replaced))
-            .map(|why| format!("folder {name} is off line: {why}"));
+            .map(|why| {
+                let folder = config.folders.get(&name);
+                let path = folder.map(|folder| folder.path.display().to_string());
+                let path = path.unwrap_or_default();
+                format!("folder {name}, {path}, is off line: {why}")
+            });
         let told = live.get(&name).cloned().flatten();
         let shared = told.or(seen.shared);
         let shared = shared.map(|why| format!("folder {name}: {why}"));

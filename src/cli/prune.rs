@@ -26,7 +26,7 @@ use crate::ports::World;
 /// Files in doubt (unconfirmed, lost) stay until you `retry` or `forget` them.
 ///
 /// The content hash of what the service has taken is kept, in about a hundred
-/// bytes: a later copy is still a duplicate, of a number that `show` does not
+/// bytes: a later copy is still a duplicate, of an id that `show` does not
 /// know any more. --forget-content drops it, too: then a later copy is sent.
 ///
 /// It works in short steps beside a running daemon. The room that becomes free

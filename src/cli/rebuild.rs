@@ -70,7 +70,7 @@ type NotScanned = Vec<(String, String)>;
 
 /// Makes it.
 pub fn main(config: &Path, args: Args) -> Outcome {
-    let config = files::config(config)?;
+    let config = files::config_on_disk(config)?;
     if args.new_ledger {
         return begin(&config);
     }

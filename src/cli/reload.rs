@@ -7,7 +7,8 @@ use std::path::Path;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::{Failed, Outcome, files, out, runtime};
+use super::{Failed, Outcome, files, last_good, out, runtime};
+use crate::config::Keys;
 use crate::domain::naming::shown;
 use crate::ledger;
 use crate::web::client;
@@ -41,12 +42,20 @@ pub struct Args {
 /// Asks for it.
 pub fn main(path: &Path, args: Args) -> Outcome {
     use std::os::unix::ffi::OsStrExt;
-    let config = files::config(path).map_err(|failed| Failed {
-        error: failed
-            .error
-            .context("nothing was reloaded; a daemon that runs goes on with what it has"),
-        ..failed
-    })?;
+    let config = match files::config_on_disk(path) {
+        Ok(config) => config,
+        // The daemon refuses it, and says all that is wrong with it.
+        Err(failed) => match last_good::find(path, Keys::NotNeeded) {
+            Ok((_, config)) => config,
+            Err(_) => {
+                let context = "nothing was reloaded; a daemon that runs goes on with what it has";
+                return Err(Failed {
+                    error: failed.error.context(context),
+                    ..failed
+                });
+            }
+        },
+    };
     let place = shown(config.ledger.as_os_str().as_bytes());
     let outcome = match runtime()?.block_on(client::reload(&config.ledger)) {
         Ok(outcome) => outcome,

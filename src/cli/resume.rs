@@ -9,7 +9,6 @@ use serde_json::json;
 use super::exit::Exit;
 use super::{Failed, Outcome, files, out, runtime};
 use crate::config::valid::Config;
-use crate::domain::gate::GateKey;
 use crate::domain::halt::HaltScope;
 use crate::ports::World;
 use crate::view::halt::{Reach, Resume, within};
@@ -71,7 +70,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             .map(|(halt, _)| halt.to_string())
             .collect(),
     };
-    let opened: Vec<String> = resumed.gates.iter().map(GateKey::spelled).collect();
+    let opened: Vec<String> = resumed.gates.iter().map(ToString::to_string).collect();
     let ended: Vec<String> = resumed.halts.iter().map(ToString::to_string).collect();
     let nothing = opened.is_empty() && ended.is_empty();
     if nothing && still.is_empty() && args.what != Resume::Scope(HaltScope::All) {

@@ -17,7 +17,7 @@ use crate::ports::World;
 
 /// Send files again that came to a bad end
 ///
-/// By number, path or name, or by filter. Without a state, a filter means the
+/// By id, path or name, or by filter. Without a state, a filter means the
 /// files that need attention (none that was acknowledged); on a terminal more than
 /// 20 are counted first, and asked about. A running daemon takes them up within a
 /// second.
@@ -62,7 +62,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         return Err(Failed::with(
             Exit::Usage,
             anyhow::anyhow!(
-                "say which files: by number or path, by --state, --code, --folder …, or --all; see `supametas-sync retry --help`"
+                "say which files: by id or path, by --state, --code, --folder …, or --all; see `supametas-sync retry --help`"
             ),
         ));
     }
@@ -156,7 +156,7 @@ async fn tell(
     }
     out::print(&text);
     for (id, why) in retried.refused.iter().take(SHOWN) {
-        out::remark(&format!("file {id} ({}) stays as it is: {why}", name(id)));
+        out::remark(&format!("id {id} ({}) stays as it is: {why}", name(id)));
     }
     if let Some(more) = more(retried.refused.len()) {
         out::remark(&format!("{} that stay as they are", more.trim_start()));

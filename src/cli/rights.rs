@@ -66,7 +66,9 @@ pub fn findings(path: &Path, config: &Config) -> Vec<Finding> {
 
 /// The files that the configuration names, wherever in it.
 fn named_files(path: &Path) -> Vec<PathBuf> {
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let text = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let text = text.trim_start_matches('\u{feff}');
     let Ok(table) = text.parse::<toml::Table>() else {
         return Vec::new();
     };

@@ -35,6 +35,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     let loaded = load(config)?;
     let options = Options {
         config_path: Some(config.to_owned()),
+        kept: Some(loaded.kept),
         if_lost: if_lost(args.new_ledger),
         ..Options::default()
     };

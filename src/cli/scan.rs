@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::exit::Exit;
 use super::progress::Following;
-use super::table::Table;
+use super::table::{Cell, Table};
+use super::tone::Tone;
 use super::{Failed, Outcome, dry_run, files, out, run, runtime, totals};
 use crate::config::units;
 use crate::config::valid::Config;
@@ -85,6 +86,7 @@ pub fn main(path: &Path, args: Args) -> Outcome {
     let began = World::real().clock.now();
     let options = Options {
         config_path: Some(path.to_owned()),
+        kept: Some(loaded.kept),
         until_idle: Some(args.patience),
         if_lost: run::if_lost(args.new_ledger),
         ..Options::default()
@@ -106,7 +108,10 @@ async fn tell(config: &Config, began: Timestamp) -> Outcome {
 
     let mut table = Table::new(&["files", "state"]);
     for (kind, files) in &totals {
-        table.row([files.to_string(), kind.to_string()]);
+        table.row([
+            Cell::from(files.to_string()),
+            Cell::toned(Tone::of_state(*kind), kind),
+        ]);
     }
     if totals.is_empty() {
         out::print("no files");

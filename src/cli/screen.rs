@@ -12,6 +12,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use tokio::sync::mpsc;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// To the other screen, without a cursor; and back.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
@@ -130,26 +131,50 @@ fn in_place(text: &str, (rows, columns): (usize, usize)) -> String {
     frame
 }
 
-/// The line in at most so many columns. Wide characters count as two.
+/// The line in at most so many columns. Its colours take none of them, and end
+/// with it.
 fn cut(line: &str, columns: usize) -> String {
-    let wide = |c: char| match u32::from(c) {
-        0x1100..=0x115f | 0x2e80.. => 2,
-        _ => 1,
-    };
-    let width: usize = line.chars().map(wide).sum();
-    if width <= columns {
+    if plain(line).width() <= columns {
         return line.to_owned();
     }
     let mut room = columns.saturating_sub(1);
     let mut out = String::new();
-    for c in line.chars() {
-        match room.checked_sub(wide(c)) {
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        if c == ESCAPE {
+            out.push(c);
+            // A colour: all up to its letter.
+            out.extend(chars.by_ref().take_while(|c| *c != COLOUR));
+            out.push(COLOUR);
+            continue;
+        }
+        match room.checked_sub(c.width().unwrap_or(0)) {
             Some(left) => room = left,
             None => break,
         }
         out.push(c);
     }
     out.push('…');
+    if out.contains(ESCAPE) {
+        out.push_str("\x1b[0m");
+    }
+    out
+}
+
+/// What begins a colour, and the letter that ends it.
+const ESCAPE: char = '\x1b';
+const COLOUR: char = 'm';
+
+/// The line without its colours.
+fn plain(line: &str) -> String {
+    let mut out = String::new();
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ESCAPE => drop(chars.by_ref().find(|c| *c == COLOUR)),
+            c => out.push(c),
+        }
+    }
     out
 }
 
@@ -171,5 +196,10 @@ mod tests {
             "\x1b[Hone\x1b[K\r\ntwo …\x1b[K\r\n… 2 …\x1b[K\x1b[J"
         );
         assert_eq!(cut("報告書", 5), "報告…");
+        assert_eq!(cut("🎉🎉🎉", 5), "🎉🎉…");
+        assert_eq!(cut("e\u{301}e\u{301}", 2), "e\u{301}e\u{301}");
+        let red = "\x1b[31mlong words\x1b[0m";
+        assert_eq!(cut(red, 10), red);
+        assert_eq!(cut(red, 5), "\x1b[31mlong…\x1b[0m");
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::exit::Exit;
 use super::find::{self, Found};
+use super::tone::Tone;
 use super::{Outcome, files, out, runtime};
 use crate::config::valid::Config;
 use crate::domain::naming::{shown, shown_text};
@@ -19,7 +20,7 @@ use crate::view;
 
 /// Everything known about one file: every attempt, answer and change
 ///
-/// FILE is its number (see `list`), its path, or a part of its name. A file
+/// FILE is its id (see `list`), its path, or a part of its name. A file
 /// that is called 42 is ./42. Where a path has had several versions, all are
 /// shown, latest first; where several files fit, they are listed.
 ///
@@ -35,7 +36,7 @@ use crate::view;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Number, path, or a part of the name.
+    /// Id, path, or a part of the name.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// For scripts.
@@ -55,7 +56,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         let files = match find::find(&config, &ledger, &args.file).await? {
             Found::Several(files) if !args.json => {
                 out::print(&find::choice(&files));
-                out::remark("several files fit: name one by its number or its path");
+                out::remark("several files fit: name one by its id or its path");
                 return Ok(Exit::Success);
             }
             Found::One(files) | Found::Several(files) => files,
@@ -93,7 +94,7 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
             view::path_of(config, file).as_os_str(),
         )),
     );
-    line("number", file.id.to_string());
+    line("id", file.id.to_string());
     let media = file.media.map_or("unsorted", |media| media.as_str());
     line(
         "goes to",
@@ -109,10 +110,17 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
     );
     line(
         "state",
-        format!("{}: {}", file.state.kind(), view::detail(file, now)),
+        format!(
+            "{}: {}",
+            Tone::of_state(file.state.kind()).paint(file.state.kind().as_str()),
+            view::detail(file, now)
+        ),
     );
     if let Some(resolved) = &file.resolved {
-        line("resolved", format!("{}  {}", resolved.at, resolved.how));
+        line(
+            "resolved",
+            format!("{}  {}", out::time(resolved.at), resolved.how),
+        );
     }
     if file.possible_duplicate {
         line("note", "it was sent again though an earlier body may have been taken: look for a duplicate in the console".into());
@@ -121,7 +129,8 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
         line("note", "its end seemed to be missing, and no more came while it was waited for: it may be incomplete".into());
     }
     if let Some(source) = view::source(file) {
-        line("source", source);
+        let due = file.source.as_ref().map(|source| source.due);
+        line("source", out::with_times(&source, due));
     }
     if let Some(poll) = &file.poll {
         line(
@@ -135,7 +144,7 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
             ),
         );
     }
-    line("history", format!("{}  seen", file.seen_at));
+    line("history", format!("{}  seen", out::time(file.seen_at)));
     for change in &story.history {
         let code = change
             .code
@@ -148,7 +157,10 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
             false => format!("{} → {}", change.from, change.to),
         };
         let why = shown_text(&change.why, 300);
-        line("", format!("{}  {states}{code}: {why}", change.at));
+        line(
+            "",
+            format!("{}  {states}{code}: {why}", out::time(change.at)),
+        );
     }
     let (attempts, changes) = story.left_out();
     if attempts > 0 || changes > 0 {
@@ -169,7 +181,7 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
             &format!("attempt {}", attempt.id),
             format!(
                 "{}  {}{}, {}, {}, {}{}{}{}",
-                attempt.started_at,
+                out::time(attempt.started_at),
                 shown_text(&attempt.endpoint, 200),
                 if attempt.probe { " (probe)" } else { "" },
                 out::count(attempt.bytes.unwrap_or(0), "byte"),

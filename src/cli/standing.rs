@@ -6,10 +6,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::table::Table;
+use super::table::{Cell, Table};
+use super::tone::Tone;
 use super::{files, out};
 use crate::domain::naming::shown_text;
 use crate::domain::resolution::ResolutionKind;
+use crate::explain::Starting;
 use crate::view::halt::PauseView;
 use crate::view::span;
 use crate::view::standing::{DaemonView, FolderView, GateView, Standing, UploadView};
@@ -18,13 +20,14 @@ use crate::watch::Offline;
 /// Uploads that are shown, at most.
 const SHOWN: usize = 10;
 
-/// All of it.
-pub fn tell(standing: &Standing) -> String {
+/// All of it. `starting`: how a daemon is started here.
+pub fn tell(standing: &Standing, starting: &Starting) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "{name:<10} {value}");
+        let name = tone(name).paint(&format!("{name:<10}"));
+        let _ = writeln!(text, "{name} {value}");
     };
-    line("daemon", &daemon(standing));
+    line("daemon", &daemon(standing, starting));
     // An older or newer daemon may answer: nothing is taken on trust.
     line("service", &shown_text(&standing.service, 300));
     line("ledger", &shown_text(&standing.ledger, 4_096));
@@ -147,7 +150,8 @@ pub fn tell(standing: &Standing) -> String {
     }
     text.push_str(&being_written(standing));
     for left in &standing.left_behind {
-        let _ = writeln!(text, "\nLEFT BEHIND  {}", shown_text(&left.why, 1_000));
+        let label = Tone::Warn.paint("LEFT BEHIND");
+        let _ = writeln!(text, "\n{label}  {}", shown_text(&left.why, 1_000));
     }
     if standing.attention > 0 {
         let files = if standing.attention == 1 {
@@ -167,7 +171,16 @@ pub fn tell(standing: &Standing) -> String {
     text
 }
 
-fn daemon(standing: &Standing) -> String {
+/// Of the word that a line begins with.
+fn tone(label: &str) -> Tone {
+    match label {
+        "STOPPED" | "OFFLINE" => Tone::Bad,
+        "PAUSED" | "KEY" | "STAY" | "WARNING" | "NOT OPEN" | "CHANGES" => Tone::Warn,
+        _ => Tone::Plain,
+    }
+}
+
+fn daemon(standing: &Standing, starting: &Starting) -> String {
     match (&standing.daemon, standing.running) {
         (Some(daemon), _) => format!(
             "running for {}, version {}",
@@ -175,7 +188,7 @@ fn daemon(standing: &Standing) -> String {
             shown_text(&daemon.version, 40)
         ),
         (None, true) => "running".to_owned(),
-        (None, false) => "not running: start it with `supametas-sync run`".to_owned(),
+        (None, false) => format!("not running: `{}` starts it", starting.daemon()),
     }
 }
 
@@ -208,15 +221,17 @@ fn held(standing: &Standing, pause: &PauseView) -> (String, String) {
 
 fn paused(standing: &Standing, gate: &GateView) -> (String, String) {
     let ago = span(standing.now.0.since(gate.since.0));
-    let (gate_name, code) = (shown_text(&gate.gate, 200), shown_text(&gate.code, 40));
-    // `dataset:main` is how `resume` wants it; here it is for reading.
-    let name = gate_name.replacen(':', " ", 1);
+    let (name, code) = (shown_text(&gate.gate, 200), shown_text(&gate.code, 40));
     let why = format!("{name}, {ago} ago: {code} {}", shown_text(&gate.why, 300));
     let opens = if gate.status == "probing" {
-        let by_hand = format!("`supametas-sync resume {gate_name}` opens it by hand");
+        let by_hand = format!("`supametas-sync resume {name}` opens it by hand");
         format!("one file is out to see; {by_hand}")
     } else {
-        format!("until {}: {}", gate.until.0, shown_text(&gate.opens, 400))
+        format!(
+            "until {}: {}",
+            out::time(gate.until.0),
+            shown_text(&gate.opens, 400)
+        )
     };
     (why, opens)
 }
@@ -261,7 +276,7 @@ fn being_written(standing: &Standing) -> String {
         let _ = writeln!(
             text,
             "\n{folder}/{name}: being written since {}",
-            file.since.0
+            out::time(file.since.0)
         );
     }
     if let Some(more @ 1..) = all.count().checked_sub(SHOWN) {
@@ -286,7 +301,18 @@ fn folders(standing: &Standing) -> String {
         let path = path.unwrap_or("not in the configuration any more".to_owned());
         if live {
             let (is, scan) = (condition(standing, folder), last_scan(standing, folder));
-            table.row([name, dataset, is, scan, counted(folder), path]);
+            let tone = match &folder.live {
+                Some(live) if !live.online => Tone::Bad,
+                _ => Tone::Plain,
+            };
+            table.row([
+                Cell::from(name),
+                dataset.into(),
+                Cell::toned(tone, is),
+                scan.into(),
+                counted(folder).into(),
+                path.into(),
+            ]);
         } else {
             table.row([name, dataset, counted(folder), path]);
         }
@@ -334,8 +360,8 @@ fn is_not_answering(folder: &FolderView) -> bool {
 fn offline_since(folder: &FolderView) -> String {
     let since = folder.live.as_ref().and_then(|live| live.since);
     match (since, is_not_answering(folder)) {
-        (Some(since), true) => format!(", not answering since {}", since.0),
-        (Some(since), false) => format!(", since {}", since.0),
+        (Some(since), true) => format!(", not answering since {}", out::time(since.0)),
+        (Some(since), false) => format!(", since {}", out::time(since.0)),
         (None, true) => ", not answering".to_owned(),
         (None, false) => String::new(),
     }

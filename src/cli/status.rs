@@ -14,6 +14,7 @@ use super::screen::Screen;
 use super::{Failed, Outcome, files, out, runtime, standing};
 use crate::config::units;
 use crate::config::valid::Config;
+use crate::explain::Starting;
 use crate::ledger::{self, Ledger};
 use crate::ports::World;
 use crate::view::standing::Standing;
@@ -74,13 +75,14 @@ fn every(text: &str) -> Result<Duration, String> {
 pub fn main(config: &Path, args: Args) -> Outcome {
     let config = files::config(config)?;
     let ledger = files::ledger(&config)?;
+    let starting = Starting::here(&config.ledger);
     runtime()?.block_on(async {
         if !args.watch {
             let (standing, remark) = look(&config, &ledger).await?;
             if args.json {
                 out::print_json(&json!(standing));
             } else {
-                out::print(&standing::tell(&standing));
+                out::print(&standing::tell(&standing, &starting));
             }
             if let Some(remark) = remark {
                 out::remark(&remark);
@@ -93,7 +95,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
                 Ok((standing, _)) if args.json => format!("{}\n", json!(standing)),
                 Ok((standing, remark)) => {
                     let remark = remark.map(|text| format!("\n{text}\n"));
-                    standing::tell(&standing) + &remark.unwrap_or_default()
+                    standing::tell(&standing, &starting) + &remark.unwrap_or_default()
                 }
                 // It may pass: a ledger that is busy, or is being moved.
                 Err(failed) => format!("{:#}\n", failed.error),

@@ -54,14 +54,17 @@ fn a_minimal_configuration_has_sane_defaults() {
         .map(|p| (p.severity, p.key.as_str()))
         .collect();
     let note = |key| (Severity::Note, key);
-    assert_eq!(
-        notes,
-        [
-            note("service.paths.audio"),
-            note("service.paths.video"),
-            note("service.paths.web")
-        ]
-    );
+    assert_eq!(notes, [note("service.paths")]);
+    let said = loaded.warnings[0].to_string();
+    for path in [
+        "audio = \"/audio-task\"",
+        "video = \"/video-task\"",
+        "web = \"/web-task\"",
+    ] {
+        assert!(said.contains(path), "{said}");
+    }
+    let known = "[service]\nacknowledge_assumed_paths = true\n";
+    assert!(load(&format!("{BASE}{known}")).unwrap().warnings.is_empty());
     let known = "[service.paths]\naudio = '/a'\nvideo = '/v'\nweb = '/w'\n";
     assert!(load(&format!("{BASE}{known}")).unwrap().warnings.is_empty());
 }
@@ -127,38 +130,40 @@ verdict = 'done'
     assert_eq!(
         problems(text, &machine()),
         [
-            "2: error: `service.base_url` would send the Access-Key and the files unencrypted; use https, or name the host in `allow_http_hosts` if the network between is yours",
-            &format!("3: error: `service.answer_timeout` has no unit; {time}"),
-            "4: error: `service.paths.text` is not the path of an endpoint; write what comes behind the base URL, with a slash in front, such as \"/file-task\"",
+            "2: error: `service.base_url = \"http://example.org/v1\"` would send the Access-Key and the files unencrypted; use https, or name the host in `allow_http_hosts` if the network between is yours",
+            &format!("3: error: `service.answer_timeout = \"120\"` has no unit; {time}"),
+            "4: error: `service.paths.text = \"file-task\"` is not the path of an endpoint; write what comes behind the base URL, with a slash in front, such as \"/file-task\"",
             "6: error: `daemon.ledgr` is not a key of this table; did you mean `ledger`?",
-            "8: error: `retry.backoff_base` makes the longest wait shorter than the first; make `backoff_cap` at least as long as `backoff_base`",
-            "9: error: `retry.unconfirmed_resends` is not a whole number of 0 or more; write a number without quotes",
-            "11: error: `log.filter` is not a log filter; write a level (error, warn, info, debug, trace), or \"info,supametas_sync::watch=debug\"",
-            "12: error: `log.format` is not one of the words that belong here; write one of \"auto\", \"human\", \"json\", \"journald\"",
-            "14: error: `dataset[1].name` is not a usable name; use 1 to 64 of the characters a-z, 0-9, - and _",
-            "15: error: `dataset[1].key` holds the Access-Key itself; put the key into a file that only the daemon can read and name it with `key_file` (or `credential`, or `key_env`); a key that others may have read should be replaced",
-            "16: error: `dataset[1].concurrency` is out of range; write a number from 1 to 64",
+            "8: error: `retry.backoff_base = \"20m\"` makes the longest wait shorter than the first; make `backoff_cap` at least as long as `backoff_base`",
+            "9: error: `retry.unconfirmed_resends = -1` is not a whole number of 0 or more; write a number without quotes",
+            "11: error: `log.filter = \"a=b=c\"` is not a log filter; write a level (error, warn, info, debug, trace), or \"info,supametas_sync::watch=debug\"",
+            "12: error: `log.format = \"xml\"` is not one of the words that belong here; write one of \"auto\", \"human\", \"json\", \"journald\"",
+            "14: error: `dataset[1].name = \"Main\"` is not a usable name; use 1 to 64 of the characters a-z, 0-9, - and _",
+            "15: error: `dataset[1].key` holds the Access-Key itself; replace that key in the service's console, since it is in the backups of this file now; put the new one alone into a file that only the daemon's user can read, and name that file with `key_file` (or use `credential`, or `key_env`)",
+            "16: error: `dataset[1].concurrency = 65` is out of range; write a number from 1 to 64",
             &format!(
-                "17: error: `dataset[1].bytes_per_second` has a unit that can be read in two ways; {size}"
+                "17: error: `dataset[1].bytes_per_second = \"10m\"` has a unit that can be read in two ways; {size}"
             ),
-            "18: error: `dataset[2]` names more than one place for its Access-Key; name the key's place with exactly one of `key_file`, `key_env` and `credential`",
-            "22: error: `dataset[2].polls_per_second` is not a usable rate; write a number a second between 0.001 and 10000",
-            "25: error: `folder[1].path` is not an absolute path; write the full path, beginning with / (`~` and variables are not resolved)",
-            "26: error: `folder[1].dataset` is not the name of a dataset; did you mean \"other\"?",
+            "18: error: `dataset[2]` (dataset other) names more than one place for its Access-Key; name the key's place with exactly one of `key_file`, `key_env` and `credential`",
+            "22: error: `dataset[2].polls_per_second = 0` (dataset other) is not a usable rate; write a number a second between 0.001 and 10000",
+            "25: error: `folder[1].path = \"drop\"` (folder a) is not an absolute path; write the full path, beginning with / (`~` and variables are not resolved)",
+            "26: error: `folder[1].dataset = \"othr\"` (folder a) is not the name of a dataset; did you mean \"other\"?",
             &format!(
-                "27: error: `folder[1].max_size` has a unit that can be read in two ways; {size}"
+                "27: error: `folder[1].max_size = \"2G\"` (folder a) has a unit that can be read in two ways; {size}"
             ),
-            "28: error: `folder[1].after` is not one of the words that belong here; did you mean \"move\"?",
-            "29: error: `folder[1].exclude[2]` is not a pattern: unclosed character class; missing ']'; use *, ?, [abc], {a,b} and **; put a backslash before one that is meant as itself",
-            "30: error: `folder[1].text` asks for nothing: the service would refuse every file with OPS40003; set `title` or `content_details` to true, or add one of `custom_keys`",
-            "31: error: `folder[1].text.format` is not one of the words that belong here; write one of \"json\", \"markdown\"",
-            "35: error: `folder[1].audio.title` is an option for text, not for audio; move it to the table of text; to send it all the same, write `title` under [folder.audio.extra]",
-            "36: error: `folder[1].audio.extra_extensions` holds an extension that text has too; let each extension be in one list only; `extensions` of text can leave it out",
-            "36: error: `folder[1].audio.extra_extensions` holds something that is not a file name extension; write them like \"pdf\" or \"docx\"",
-            "37: error: `folder[2].path` is missing; write the full path of the directory that files are dropped into",
-            "38: error: `folder[2].name` is the name of folder[1] already; give each folder a name of its own",
-            &format!("40: error: `folder[2].quiet` is not a number with a unit; {time}"),
-            "42: error: `error[1].on` is no answer that is known; did you mean \"no-connection\"?",
+            "28: error: `folder[1].after = \"mov\"` (folder a) is not one of the words that belong here; did you mean \"move\"?",
+            "29: error: `folder[1].exclude[2] = \"[\"` (folder a) is not a pattern: unclosed character class; missing ']'; use *, ?, [abc], {a,b} and **; put a backslash before one that is meant as itself",
+            "30: error: `folder[1].text` (folder a) asks for nothing: the service would refuse every file with OPS40003; set `title` or `content_details` to true, or add one of `custom_keys`",
+            "31: error: `folder[1].text.format = \"xml\"` (folder a) is not one of the words that belong here; write one of \"json\", \"markdown\"",
+            "35: error: `folder[1].audio.title = true` (folder a) is an option for text, not for audio; move it to the table of text; to send it all the same, write `title` under [folder.audio.extra]",
+            "36: error: `folder[1].audio.extra_extensions` (folder a) holds an extension that text has too; let each extension be in one list only; `extensions` of text can leave it out",
+            "36: error: `folder[1].audio.extra_extensions` (folder a) holds something that is not a file name extension; write them like \"pdf\" or \"docx\"",
+            "37: error: `folder[2].path` (folder a) is missing; write the full path of the directory that files are dropped into",
+            "38: error: `folder[2].name = \"a\"` is the name of folder[1] already; give each folder a name of its own",
+            &format!(
+                "40: error: `folder[2].quiet = \"1 fortnight\"` (folder a) is not a number with a unit; {time}"
+            ),
+            "42: error: `error[1].on = \"no-conection\"` is no answer that is known; did you mean \"no-connection\"?",
             "43: error: `error[2]` would count files as imported that the service does not have; use \"retry\" or \"hold\"",
         ]
     );
@@ -245,7 +250,9 @@ fn a_pasted_key_is_never_repeated() {
 #[test]
 fn a_command_that_only_looks_needs_no_key() {
     let nobody = Fake::default();
-    let text = format!("{BASE}[[dataset]]\nname = 'b'\ncredential = 'b'\n");
+    let text = format!(
+        "{BASE}[[dataset]]\nname = 'b'\ncredential = 'b'\n[[folder]]\nname = 'f'\npath = '/srv/b'\ndataset = 'b'\n"
+    );
     assert!(load_on(&text, &nobody).is_err());
     let path = std::path::Path::new("c.toml");
     let loaded = Config::read(path, &text, Keys::NotNeeded, &nobody).unwrap();
@@ -286,7 +293,7 @@ fn plain_http_is_for_this_machine_and_named_hosts() {
         let said = problems(&text, &machine());
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(
-            said[0].starts_with("11: error: `service.base_url` ") && said[0].contains(what),
+            said[0].starts_with("11: error: `service.base_url") && said[0].contains(what),
             "{said:?}"
         );
     }
@@ -330,27 +337,27 @@ fn options_that_would_be_refused() {
     says(
         "[folder.image]\nget_image_text = false\n",
         &[
-            "10: warning: `folder[1].image` asks for no field that is documented: the service may refuse every file with OPS40003; switch a field on, or add one of `custom_keys`",
+            "10: warning: `folder[1].image` (folder inbox) asks for no field that is documented: the service may refuse every file with OPS40003; switch a field on, or add one of `custom_keys`",
         ],
     );
     says(
         "[folder.text]\nformat = 'json'\n[folder.text.extra]\ngetDemandFormat = '3'\n",
         &[
-            "12: error: `folder[1].text.extra` says `getDemandFormat`, and so does `format`; take one of the two out",
+            "12: error: `folder[1].text.extra` (folder inbox) says `getDemandFormat`, and so does `format`; take one of the two out",
         ],
     );
     says(
         "[folder.text.extra]\ngetDemandFormat = '3'\n",
         &[
-            "10: warning: `folder[1].text.extra` sets `getDemandFormat`, which is sent as written and not checked; use `format` unless the service has values that it does not know",
+            "10: warning: `folder[1].text.extra` (folder inbox) sets `getDemandFormat`, which is sent as written and not checked; use `format` unless the service has values that it does not know",
         ],
     );
     says(
         "[folder.text]\ncustom_keys = [{ key = 'a' }, { key = 'b', desc = 'x' }, { key = 'b', desc = 'y' }]\nextra.when = 1979-05-27\n",
         &[
-            "11: error: `folder[1].text.custom_keys[1]` needs both `key` and `desc`; write { key = \"author\", desc = \"who wrote it\" }",
-            "11: error: `folder[1].text.custom_keys[3]` asks for a key a second time; take one of the two out",
-            "12: error: `folder[1].text.extra.when` holds a date or a number that JSON does not know; write it in quotes, as the service expects it",
+            "11: error: `folder[1].text.custom_keys[1]` (folder inbox) needs both `key` and `desc`; write { key = \"author\", desc = \"who wrote it\" }",
+            "11: error: `folder[1].text.custom_keys[3]` (folder inbox) asks for a key a second time; take one of the two out",
+            "12: error: `folder[1].text.extra.when` (folder inbox) holds a date or a number that JSON does not know; write it in quotes, as the service expects it",
         ],
     );
     // With no extension nothing is sent, so nothing can be refused.
@@ -368,19 +375,19 @@ fn nothing_lies_in_what_is_watched() {
     says(
         &folder("b", "/srv/drop/./", ""),
         &[
-            "12: error: `folder[2].path` is the directory of folder[1] too; give each folder a directory of its own: a file can't go to two places",
+            "12: error: `folder[2].path = \"/srv/drop/./\"` (folder b) is the directory of folder inbox too; give each folder a directory of its own: a file can't go to two places",
         ],
     );
     says(
         &folder("b", "/srv/drop/x", ""),
         &[
-            "12: error: `folder[2].path` lies inside folder[1]: its files would be taken twice; take it out of there, or set `recursive = false` for the outer one",
+            "12: error: `folder[2].path = \"/srv/drop/x\"` (folder b) lies inside folder inbox: its files would be taken twice; take it out of there, or set `recursive = false` for the outer one",
         ],
     );
     says(
         &folder("b", "/srv", ""),
         &[
-            "12: error: `folder[2].path` contains folder[1]: its files would be taken twice; name another directory, or set `recursive = false` for this one",
+            "12: error: `folder[2].path = \"/srv\"` (folder b) contains folder inbox: its files would be taken twice; name another directory, or set `recursive = false` for this one",
         ],
     );
     says(&folder("b", "/srv", "recursive = false\n"), &[]);
@@ -388,14 +395,14 @@ fn nothing_lies_in_what_is_watched() {
     says(
         "[daemon]\nledger = '/srv/drop/state/ledger.sqlite'\n",
         &[
-            "11: error: `daemon.ledger` puts the ledger into a drop folder, which would upload it; keep the ledger elsewhere, such as /var/lib/supametas-sync/ledger.sqlite",
+            "11: error: `daemon.ledger = \"/srv/drop/state/ledger.sqlite\"` puts the ledger into folder inbox, which would upload it; keep the ledger elsewhere, such as /var/lib/supametas-sync/ledger.sqlite",
         ],
     );
     says("[daemon]\nledger = '/srv/ledger.sqlite'\n", &[]);
     says(
         "after = 'move'\ndone_dir = '/srv/drop/done'\n",
         &[
-            "11: error: `folder[1].done_dir` lies inside folder[1], which would take the moved files again; choose a directory outside of all folders, or one whose name begins with a dot",
+            "11: error: `folder[1].done_dir = \"/srv/drop/done\"` (folder inbox) lies inside folder inbox, which would take the moved files again; choose a directory outside of all folders, or one whose name begins with a dot",
         ],
     );
     says(
@@ -405,7 +412,7 @@ fn nothing_lies_in_what_is_watched() {
     says(
         "rejected_dir = '/srv/bad'\n",
         &[
-            "10: warning: `folder[1].rejected_dir` is not used; set `on_reject = \"move\"` to move files there, or take it out",
+            "10: warning: `folder[1].rejected_dir = \"/srv/bad\"` (folder inbox) is not used; set `on_reject = \"move\"` to move files there, or take it out",
         ],
     );
     // Behind a symlink it is the same directory.
@@ -418,7 +425,7 @@ fn nothing_lies_in_what_is_watched() {
     assert_eq!(
         said,
         [
-            "4: error: `dataset[1].key_file` lies in a drop folder: the Access-Key would be uploaded; keep the key file elsewhere, such as /etc/supametas-sync/keys/"
+            "4: error: `dataset[1].key_file = \"/srv/drop/key.txt\"` (dataset main) lies in folder inbox: the Access-Key would be uploaded; keep the key file elsewhere, such as /etc/supametas-sync/keys/"
         ]
     );
 }
@@ -477,21 +484,22 @@ fn the_disk_only_warns() {
     let said = problems(&text, &machine().device("/mnt", 2));
     assert_eq!(said.len(), 1);
     assert!(
-        said[0].starts_with("11: warning: `folder[1].done_dir` is on another file system"),
+        said[0].starts_with("11: warning: `folder[1].done_dir = \"/mnt/done\"` (folder inbox) is on another file system"),
         "{said:?}"
     );
     let on = Fake::default().open_key("/etc/key", "k");
     assert_eq!(
         problems(BASE, &on),
         [
-            "4: warning: `dataset[1].key_file` names a file that every user of this machine can read; chmod 600 the file, and give it to the daemon's user"
+            "4: warning: `dataset[1].key_file = \"/etc/key\"` (dataset main) names a file that every user of this machine can read; chmod 600 the file, and give it to the daemon's user"
         ]
     );
     let same = "[[dataset]]\nname = 'twin'\nkey_file = '/etc/key'\n";
     says(
         same,
         &[
-            "10: warning: `dataset[2]` has the same Access-Key as the dataset main; use one [[dataset]] for both: the service sees one, and limits and pauses count for each",
+            "10: warning: `dataset[2]` (dataset twin) has the same Access-Key as the dataset main; use one [[dataset]] for both: the service sees one, and limits and pauses count for each",
+            "10: warning: `dataset[2]` (dataset twin) is used by no folder: nothing is sent to it; name it in the `dataset` of a [[folder]], or take it out",
         ],
     );
 }
@@ -532,5 +540,5 @@ fn a_real_file_on_a_real_disk() {
     );
     std::fs::write(at("c.toml"), b"\xff\xfe").unwrap();
     let binary = Config::load(&at("c.toml")).unwrap_err();
-    assert!(binary.to_string().contains("is not UTF-8 text"), "{binary}");
+    assert!(binary.to_string().contains("is UTF-16 text"), "{binary}");
 }

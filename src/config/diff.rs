@@ -133,6 +133,11 @@ fn service(old: &Config, new: &Config, said: &mut Vec<String>) {
     to.plain("paths.query", &old.query_path, &new.query_path);
     to.plain("paths.delete", &old.delete_path, &new.delete_path);
     to.plain("paths.webhook", &old.webhook_path, &new.webhook_path);
+    to.plain(
+        "acknowledge_assumed_paths",
+        old.acknowledge_assumed_paths,
+        new.acknowledge_assumed_paths,
+    );
     if old.authorities != new.authorities {
         to.say("the certificate authorities of ca_file changed".to_owned());
     }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use toml::Value;
 
+use super::load::text_of;
 use super::problem::{ConfigErrors, Plain};
 use super::raw::{RawCustomKey, RawDataset, RawError, RawFolder, RawHook, RawHttp, RawRoute};
 use super::source::{self, Lines, join};
@@ -29,8 +30,9 @@ impl Config {
     pub fn effective(path: &Path) -> Result<String, ConfigErrors> {
         // What is wrong with it is said by the one that loads it.
         let config = Config::load_without_keys(path)?.config;
-        let text = fs::read_to_string(path).unwrap_or_default();
-        Ok(written(path, &text, &config, &Machine))
+        let bytes = fs::read(path).unwrap_or_default();
+        let text = text_of(path, &bytes).unwrap_or_default();
+        Ok(written(path, text, &config, &Machine))
     }
 }
 
@@ -229,6 +231,10 @@ fn service(out: &mut Writer<'_>, config: &Config, http_hosts: &[String]) {
     out.key("stall_timeout", show_time(service.stall_timeout));
     out.key("answer_timeout", show_time(service.answer_timeout));
     out.key("idle_timeout", show_time(service.idle_timeout));
+    out.key(
+        "acknowledge_assumed_paths",
+        service.acknowledge_assumed_paths,
+    );
     out.table("[service.paths]", "service.paths");
     for (media, path) in &service.paths {
         out.key(media.as_str(), path.as_str());

@@ -71,6 +71,21 @@ pub enum KeyError {
     /// Too long to be a key.
     #[error("leads to more than {MAX_KEY_FILE} bytes, which is no key")]
     TooLong,
+    /// It begins with the mark of UTF-8.
+    #[error("leads to a text that begins with a byte order mark, which is no part of a key")]
+    Bom,
+    /// It is UTF-16.
+    #[error("leads to UTF-16 text, as some editors of Windows write it")]
+    Utf16,
+    /// A space or a tab, at this place from 1.
+    #[error("leads to a key with a space or tab in it, at place {0}")]
+    Space(usize),
+    /// Quotes around it.
+    #[error("leads to a key in quotes, which would be sent along")]
+    Quoted,
+    /// `NAME=` in front of it.
+    #[error("leads to a line such as NAME=KEY, all of which would be sent as the key")]
+    Assigned,
     /// A byte that can't be in a header, at this place from 1.
     #[error("leads to a character that can't be in a header, at place {0}")]
     Unsafe(usize),
@@ -81,14 +96,14 @@ impl KeyError {
     pub const fn remedy(&self) -> &'static str {
         match self {
             KeyError::Relative => {
-                "write the full path of the file that holds the key (the key itself does not belong here)"
+                "write the full path of the file that holds the key; if the key itself was written here, replace that key in the service's console, since it is in the backups of this file now"
             }
             KeyError::NotAVariable => {
-                "write a name such as SUPAMETAS_KEY (the key itself does not belong here)"
+                "write a name such as SUPAMETAS_KEY; if the key itself was written here, replace that key in the service's console, since it is in the backups of this file now"
             }
             KeyError::Unset => "set it where the daemon is started, or use `key_file`",
             KeyError::NotAName => {
-                "write the name that `LoadCredential=` of the unit gives it (the key itself does not belong here)"
+                "write the name that `LoadCredential=` of the unit gives it; if the key itself was written here, replace that key in the service's console, since it is in the backups of this file now"
             }
             KeyError::NoCredentials => {
                 "start the daemon by its systemd unit with `LoadCredential=`, or use `key_file`"
@@ -98,7 +113,14 @@ impl KeyError {
             }
             KeyError::Empty => "put the dataset's Access-Key there, from the service's console",
             KeyError::TooLong => "put the Access-Key alone there",
-            KeyError::Unsafe(_) => {
+            KeyError::Bom | KeyError::Utf16 => {
+                "save the file as plain UTF-8 or ASCII, without a byte order mark: `printf %s KEY > FILE` does"
+            }
+            KeyError::Quoted => "put the Access-Key alone there, without the quotes",
+            KeyError::Assigned => {
+                "put the Access-Key alone there: no shell and no systemd reads this file"
+            }
+            KeyError::Space(_) | KeyError::Unsafe(_) => {
                 "put the Access-Key alone there, on one line, without spaces or quotes"
             }
         }
@@ -172,11 +194,32 @@ impl KindOrText for std::io::Error {
     }
 }
 
+/// What is around an Access-Key that a service issues, and no part of it: quotes,
+/// or a line that a shell or an `EnvironmentFile=` would take apart.
+pub fn wrapped(key: &AccessKey) -> Option<KeyError> {
+    let key = key.expose();
+    let in_quotes = |quote: char| key.len() > 1 && key.starts_with(quote) && key.ends_with(quote);
+    if in_quotes('"') || in_quotes('\'') {
+        return Some(KeyError::Quoted);
+    }
+    let (name, value) = key.split_once('=')?;
+    let word = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    // Base64 has its `=` at the end.
+    let is_name = name.len() > 2 && name.contains('_') && name.bytes().all(word);
+    (is_name && !value.trim_start_matches('=').is_empty()).then_some(KeyError::Assigned)
+}
+
 /// A key that can go into a header: printable ASCII without spaces. The line
 /// end that editors put behind it is not part of it.
 fn checked(mut bytes: Vec<u8>) -> Result<AccessKey, KeyError> {
     if bytes.len() > MAX_KEY_FILE {
         return Err(KeyError::TooLong);
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err(KeyError::Bom);
+    }
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(KeyError::Utf16);
     }
     while let Some(b'\n' | b'\r') = bytes.last() {
         bytes.pop();
@@ -185,7 +228,10 @@ fn checked(mut bytes: Vec<u8>) -> Result<AccessKey, KeyError> {
         return Err(KeyError::Empty);
     }
     if let Some(at) = bytes.iter().position(|b| !b.is_ascii_graphic()) {
-        return Err(KeyError::Unsafe(at + 1));
+        return Err(match bytes.get(at) {
+            Some(b' ' | b'\t') => KeyError::Space(at + 1),
+            _ => KeyError::Unsafe(at + 1),
+        });
     }
     let key = String::from_utf8(bytes).map_err(|_| KeyError::Unsafe(1))?;
     Ok(AccessKey::new(key))
@@ -248,6 +294,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_around_a_key_is_told_from_the_key() {
+        for (key, why) in [
+            ("\"sk-1\"", Some(KeyError::Quoted)),
+            ("'sk-1'", Some(KeyError::Quoted)),
+            ("SUPAMETAS_KEY=sk-1", Some(KeyError::Assigned)),
+            ("c2stMQ==", None),
+            ("ABC_DEF==", None),
+            ("a=b", None),
+            ("\"", None),
+            ("sk-1", None),
+        ] {
+            assert_eq!(wrapped(&AccessKey::new(key.to_owned())), why, "{key}");
+        }
+    }
+
+    #[test]
     fn refused() {
         let long = "k".repeat(MAX_KEY_FILE + 1);
         let on = Fake::default()
@@ -255,13 +317,17 @@ mod tests {
             .key("/empty", "\n")
             .key("/long", &long)
             .key("/two", "one\ntwo\n")
-            .key("/space", "sk-1 ");
+            .key("/space", "sk-1 ")
+            .key("/bom", "\u{feff}sk-1")
+            .bytes("/utf16", b"\xff\xfes\0k\0");
         for (from, why) in [
             (KeySource::File("etc/k"), KeyError::Relative),
             (KeySource::File("/empty"), KeyError::Empty),
             (KeySource::File("/long"), KeyError::TooLong),
             (KeySource::File("/two"), KeyError::Unsafe(4)),
-            (KeySource::File("/space"), KeyError::Unsafe(5)),
+            (KeySource::File("/space"), KeyError::Space(5)),
+            (KeySource::File("/bom"), KeyError::Bom),
+            (KeySource::File("/utf16"), KeyError::Utf16),
             (KeySource::Env("sk-not-a-name"), KeyError::NotAVariable),
             (KeySource::Env("UNSET"), KeyError::Unset),
             (KeySource::Env("EMPTY"), KeyError::Empty),

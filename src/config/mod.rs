@@ -5,8 +5,8 @@
 //! [`valid`] (what the program uses). [`Config::load`](valid::Config::load)
 //! goes all of it.
 //!
-//! Must not: repeat values of the file in a message; a key that was pasted
-//! into the wrong place must not end in a log.
+//! Must not: repeat a value of the file in a message that may be a secret; a key
+//! that was pasted into the wrong place must not end in a log (`showable`).
 
 #[cfg(test)]
 mod change_tests;
@@ -20,7 +20,10 @@ pub mod example;
 mod example_tests;
 mod fingerprint;
 mod keys;
+mod last_good;
 mod load;
+#[cfg(test)]
+mod mistake_tests;
 #[cfg(test)]
 mod override_tests;
 #[cfg(test)]
@@ -31,6 +34,7 @@ mod raw;
 pub mod reference;
 #[cfg(test)]
 mod reference_tests;
+mod showable;
 mod source;
 mod surroundings;
 #[cfg(test)]
@@ -40,6 +44,7 @@ pub mod valid;
 
 pub use diff::{at_restart, diff};
 pub use keys::Keys;
+pub use last_good::{LastGood, WithoutSecrets, ledgers};
 pub use load::Loaded;
 pub use place::tidy;
 pub use problem::{ConfigErrors, Problem, Severity};

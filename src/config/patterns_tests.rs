@@ -35,8 +35,8 @@ fn globs_are_what_people_mean() {
     says(
         "include = ['/abs', '']\n",
         &[
-            "10: error: `folder[1].include[1]` is not a pattern for paths inside the folder; write it relative to the folder, such as \"*.pdf\" or \"drafts/**\"",
-            "10: error: `folder[1].include[2]` is not a pattern for paths inside the folder; write it relative to the folder, such as \"*.pdf\" or \"drafts/**\"",
+            "10: error: `folder[1].include[1] = \"/abs\"` (folder inbox) is not a pattern for paths inside the folder; write it relative to the folder, such as \"*.pdf\" or \"drafts/**\"",
+            "10: error: `folder[1].include[2] = \"\"` (folder inbox) is not a pattern for paths inside the folder; write it relative to the folder, such as \"*.pdf\" or \"drafts/**\"",
         ],
     );
 }
@@ -58,8 +58,8 @@ fn the_lists_of_names_are_extended_or_replaced() {
     says(
         "exclude_also = ['ok', '/abs']\ntemporary_also = ['']\n",
         &[
-            "10: error: `folder[1].exclude_also[2]` is not a pattern for paths inside the folder; write it relative to the folder, such as \"*.pdf\" or \"drafts/**\"",
-            "11: error: `folder[1].temporary_also[1]` is not a pattern for paths inside the folder; write it relative to the folder, such as \"*.pdf\" or \"drafts/**\"",
+            "10: error: `folder[1].exclude_also[2] = \"/abs\"` (folder inbox) is not a pattern for paths inside the folder; write it relative to the folder, such as \"*.pdf\" or \"drafts/**\"",
+            "11: error: `folder[1].temporary_also[1] = \"\"` (folder inbox) is not a pattern for paths inside the folder; write it relative to the folder, such as \"*.pdf\" or \"drafts/**\"",
         ],
     );
 }

@@ -1,8 +1,8 @@
 //! What is wrong with a configuration, said so that it can be mended: the
 //! file and line, the key, what is wrong, what to write instead.
 //!
-//! Must not: carry a value out of the file. What is written in a wrong place
-//! may well be an Access-Key, so no text here repeats it.
+//! Must not: carry a value out of the file that may be a secret. What is written
+//! in a wrong place may well be an Access-Key: `showable` says what can be repeated.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -42,6 +42,10 @@ pub struct Problem {
     /// The line that the key is on, from 1; that of its table where the key
     /// is not in the file.
     pub line: Option<usize>,
+    /// The folder or dataset that the key is of, in words.
+    pub of: Option<String>,
+    /// What is written there, as far as it can be shown.
+    pub value: Option<String>,
     /// What is wrong.
     pub what: String,
     /// What to do about it; may be empty in a note.
@@ -63,7 +67,13 @@ impl fmt::Display for Problem {
         }
         write!(f, ": {}: ", self.severity)?;
         if !self.key.is_empty() {
-            write!(f, "`{}` ", self.key)?;
+            match &self.value {
+                Some(value) => write!(f, "`{} = {value}` ", self.key)?,
+                None => write!(f, "`{}` ", self.key)?,
+            }
+        }
+        if let Some(of) = &self.of {
+            write!(f, "({of}) ")?;
         }
         f.write_str(&self.what)?;
         if !self.remedy.is_empty() {
@@ -133,12 +143,14 @@ mod tests {
             file: "/etc/x\n.toml".into(),
             key: "folder[2].path".into(),
             line: Some(7),
+            of: Some("folder scans".into()),
+            value: Some("\"drop\"".into()),
             what: "is not absolute".into(),
             remedy: "begin it with /".into(),
         };
         assert_eq!(
             problem.to_string(),
-            "/etc/x\\n.toml:7: error: `folder[2].path` is not absolute; begin it with /"
+            "/etc/x\\n.toml:7: error: `folder[2].path = \"drop\"` (folder scans) is not absolute; begin it with /"
         );
     }
 }

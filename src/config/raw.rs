@@ -30,6 +30,7 @@ pub struct RawService {
     pub ca_file: Option<String>,
     pub proxy: Option<String>,
     pub proxy_login_file: Option<String>,
+    pub acknowledge_assumed_paths: Option<bool>,
     pub paths: RawPaths,
     pub connect_timeout: Option<String>,
     pub stall_timeout: Option<String>,

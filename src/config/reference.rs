@@ -98,6 +98,7 @@ const SERVICE: &[Key] = &[
     key("stall_timeout", Kind::Time(secs(1), DAY)),
     key("answer_timeout", Kind::Time(secs(1), DAY)),
     key("idle_timeout", Kind::Time(secs(0), HOUR)),
+    key("acknowledge_assumed_paths", Kind::Flag),
 ];
 
 const ENDPOINT: Kind = Kind::Text("path with a slash in front");

@@ -14,6 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::raw::Raw;
+use super::showable;
 use super::units;
 use crate::domain::spelling::did_you_mean;
 
@@ -30,6 +31,8 @@ pub(super) struct Flaw {
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     by_key: BTreeMap<String, usize>,
+    /// Values that a message may repeat, as TOML.
+    values: BTreeMap<String, String>,
 }
 
 impl Lines {
@@ -43,6 +46,11 @@ impl Lines {
             }
             key = &key[..key.rfind(['.', '['])?];
         }
+    }
+
+    /// What is written at `key`, if a message may repeat it.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
     }
 
     /// Whether the file itself has `key`.
@@ -72,14 +80,31 @@ pub(super) fn read(text: &str) -> Result<Source, Vec<Flaw>> {
         let mut flaws: BTreeMap<Option<usize>, Flaw> = BTreeMap::new();
         for error in errors {
             let line = error.span().map(|span| line(span.start));
-            flaws.entry(line).or_insert_with(|| syntax(&error, line));
+            let written = line.and_then(|line| text.lines().nth(line - 1));
+            flaws
+                .entry(line)
+                .or_insert_with(|| syntax(&error, line, written.unwrap_or_default()));
         }
         return Err(flaws.into_values().collect());
     }
 
     let mut lines = Lines::default();
-    note_table(tree.get_ref(), "", &line, &mut lines.by_key);
+    note_table(tree.get_ref(), "", &line, &mut lines);
     let (mut cut, mut flaws) = (BTreeSet::new(), Vec::new());
+    for name in SINGLE {
+        // serde would take the first of the list for the table's first key.
+        let is_list = |value: &Spanned<DeValue<'_>>| value.get_ref().is_array();
+        if tree.get_ref().get(name).is_some_and(is_list) {
+            tree.get_mut().remove(name);
+            cut.insert(name.to_owned());
+            flaws.push(Flaw {
+                key: name.to_owned(),
+                line: lines.of(name),
+                what: "is written as a list, and there is one of it".to_owned(),
+                remedy: format!("write its name in one bracket: [{name}]"),
+            });
+        }
+    }
     loop {
         let taken = serde_path_to_error::deserialize(toml::Deserializer::from(tree.clone()));
         let error = match taken {
@@ -110,7 +135,8 @@ pub(super) fn read(text: &str) -> Result<Source, Vec<Flaw>> {
     }
 }
 
-fn syntax(error: &toml::de::Error, line: Option<usize>) -> Flaw {
+/// `written`: the line, of which nothing is repeated.
+fn syntax(error: &toml::de::Error, line: Option<usize>, written: &str) -> Flaw {
     // The parser's messages name what it wants, never what is there; a
     // duplicate key is the exception that proves short enough to say so.
     let message = error.message();
@@ -119,14 +145,34 @@ fn syntax(error: &toml::de::Error, line: Option<usize>) -> Flaw {
     } else {
         format!("this is not TOML: {message}")
     };
+    let head = written.split('#').next().unwrap_or_default().trim();
+    let remedy = match LISTS.iter().find(|name| head == format!("[{name}]")) {
+        Some(name) => format!(
+            "a table of which there may be several has two brackets: write [[{name}]], each time"
+        ),
+        None if written.contains(['“', '”', '„', '‘', '’', '«', '»']) => {
+            "write plain quotes (\" or '): those of a word processor are none here".to_owned()
+        }
+        None if written.contains('\u{a0}') => {
+            "write plain spaces: there is one that must not be broken, as web pages have them"
+                .to_owned()
+        }
+        None => "texts need quotes, tables look like [service], lists of tables like [[folder]]"
+            .to_owned(),
+    };
     Flaw {
         key: String::new(),
         line,
         what,
-        remedy: "texts need quotes, tables look like [service], lists of tables like [[folder]]"
-            .to_owned(),
+        remedy,
     }
 }
+
+/// Tables of which there is one.
+const SINGLE: [&str; 6] = ["service", "daemon", "retry", "poll", "log", "http"];
+
+/// Tables of which there may be several.
+const LISTS: [&str; 4] = ["dataset", "folder", "folder.hook", "error"];
 
 /// What `name` looks like in a message. A key that was pasted where a name
 /// belongs does not look like one of ours, and is not shown.
@@ -148,15 +194,11 @@ pub(super) fn join(prefix: &str, name: &str) -> String {
     }
 }
 
-fn note_table(
-    table: &DeTable<'_>,
-    prefix: &str,
-    line: &dyn Fn(usize) -> usize,
-    into: &mut BTreeMap<String, usize>,
-) {
+fn note_table(table: &DeTable<'_>, prefix: &str, line: &dyn Fn(usize) -> usize, into: &mut Lines) {
     for (name, value) in table {
         let key = join(prefix, name.get_ref());
-        into.entry(key.clone())
+        into.by_key
+            .entry(key.clone())
             .or_insert_with(|| line(name.span().start));
         note_value(value, &key, line, into);
     }
@@ -166,14 +208,18 @@ fn note_value(
     value: &Spanned<DeValue<'_>>,
     key: &str,
     line: &dyn Fn(usize) -> usize,
-    into: &mut BTreeMap<String, usize>,
+    into: &mut Lines,
 ) {
+    if let Some(value) = showable::value(key, value.get_ref()) {
+        into.values.insert(key.to_owned(), value);
+    }
     match value.get_ref() {
         DeValue::Table(table) => note_table(table, key, line, into),
         DeValue::Array(list) => {
             for (at, item) in list.iter().enumerate() {
                 let key = format!("{key}[{}]", at + 1);
-                into.entry(key.clone())
+                into.by_key
+                    .entry(key.clone())
                     .or_insert_with(|| line(item.span().start));
                 note_value(item, &key, line, into);
             }
@@ -252,13 +298,18 @@ fn shape(key: &str, line: Option<usize>, message: &str) -> Flaw {
         remedy,
     };
     if message.starts_with("unknown field") {
-        let known = expected_names(message);
+        let mut known = expected_names(message);
+        // It is there only to be refused.
+        known.retain(|name| *name != "key" || !key.starts_with("dataset"));
         let name = key.rsplit('.').next().unwrap_or(key);
+        if is_a_key(name) {
+            return flaw(UNKNOWN, format!("if it holds the Access-Key, {KEY_REMEDY}"));
+        }
         let remedy = match did_you_mean(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known here: {}", known.join(", ")),
         };
-        return flaw("is not a key of this table", remedy);
+        return flaw(UNKNOWN, remedy);
     }
     let tail = message.rsplit(", expected ").next().unwrap_or("");
     let found = |kind: &str| message.starts_with(&format!("invalid type: {kind}"));
@@ -281,10 +332,16 @@ fn shape(key: &str, line: Option<usize>, message: &str) -> Flaw {
             "write a number without quotes",
         ),
         "f64" => ("is not a number", "write a number without quotes"),
-        "a sequence" if is_list_of_tables(key) => (
-            "is written as one table, and it is a list of them",
-            "write its name in two brackets: [[dataset]], [[folder]], [[error]]",
-        ),
+        "a sequence" if is_list_of_tables(key) => {
+            let name = without_numbers(key);
+            return flaw(
+                "is written as one table, and it is a list of them",
+                match name.ends_with("custom_keys") {
+                    true => "write it in brackets: [{ key = \"…\", desc = \"…\" }]".to_owned(),
+                    false => format!("write its name in two brackets: [[{name}]]"),
+                },
+            );
+        }
         "a sequence" => (
             "is not a list",
             "write it in brackets, such as [\"a\", \"b\"]",
@@ -325,7 +382,40 @@ const TIMES: [&str; 19] = [
 const SIZES: [&str; 2] = ["max_size", "bytes_per_second"];
 
 fn is_list_of_tables(key: &str) -> bool {
-    matches!(key, "dataset" | "folder" | "error") || key.ends_with("custom_keys")
+    matches!(key, "dataset" | "folder" | "error")
+        || key.ends_with("custom_keys")
+        || key.ends_with(".hook")
+}
+
+/// The table's name as a head has it: `folder[2].hook` is `folder.hook`.
+fn without_numbers(key: &str) -> String {
+    let parts = key.split('.');
+    let names = parts.map(|part| part.split('[').next().unwrap_or(part));
+    names.collect::<Vec<_>>().join(".")
+}
+
+/// What is wrong with a key that no table has. What is written there may be
+/// anything.
+pub(super) const UNKNOWN: &str = "is not a key of this table";
+
+/// What to do with a key that was written into the configuration.
+pub(super) const KEY_REMEDY: &str = "replace that key in the service's console, since it is in the backups of this file now; put the new one alone into a file that only the daemon's user can read, and name that file with `key_file` (or use `credential`, or `key_env`)";
+
+/// Whether somebody meant to write a key here.
+fn is_a_key(name: &str) -> bool {
+    let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    let plain = plain.to_lowercase();
+    [
+        "key",
+        "accesskey",
+        "apikey",
+        "secret",
+        "secretkey",
+        "token",
+        "accesstoken",
+        "password",
+    ]
+    .contains(&plain.as_str())
 }
 
 /// The keys of the table that `T` is read from, as serde knows them.
@@ -409,7 +499,7 @@ anything = { goes = [1, 2] }
                 (
                     "dataset[1].…",
                     8,
-                    "is not a key of this table; known here: name, key_file, key_env, credential, key, concurrency, max_concurrent, polls_per_second, requests_per_second, bytes_per_second, webhook_path_file, results_dir"
+                    "is not a key of this table; known here: name, key_file, key_env, credential, concurrency, max_concurrent, polls_per_second, requests_per_second, bytes_per_second, webhook_path_file, results_dir"
                 ),
                 (
                     "folder[2].recursive",

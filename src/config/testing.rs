@@ -15,7 +15,7 @@ use super::valid::Config;
 #[derive(Default)]
 pub struct Fake {
     vars: BTreeMap<String, String>,
-    keys: BTreeMap<PathBuf, (String, bool)>,
+    keys: BTreeMap<PathBuf, (Vec<u8>, bool)>,
     looks: BTreeMap<PathBuf, Look>,
     links: BTreeMap<PathBuf, PathBuf>,
     devices: BTreeMap<PathBuf, u64>,
@@ -33,6 +33,10 @@ impl Fake {
     }
     pub fn open_key(mut self, path: &str, content: &str) -> Fake {
         self.keys.insert(path.into(), (content.into(), true));
+        self
+    }
+    pub fn bytes(mut self, path: &str, content: &[u8]) -> Fake {
+        self.keys.insert(path.into(), (content.into(), false));
         self
     }
     pub fn look(mut self, path: &str, look: Look) -> Fake {
@@ -83,7 +87,7 @@ impl Surroundings for Fake {
             .get(path)
             .ok_or_else(|| io::Error::from_raw_os_error(2))?;
         Ok(KeyFile {
-            content: content.clone().into_bytes(),
+            content: content.clone(),
             open_to_all: *open,
         })
     }

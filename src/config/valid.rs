@@ -58,6 +58,8 @@ pub struct Config {
 pub struct Service {
     /// With no slash at the end.
     pub base_url: Url,
+    /// Somebody knows that some of the paths are assumed.
+    pub acknowledge_assumed_paths: bool,
     /// Path of each import behind the base URL, with a slash in front.
     pub paths: BTreeMap<Media, String>,
     /// Path of the query.

@@ -17,7 +17,7 @@ use crate::ledger::{FileRecord, Ledger, LedgerError, Policies};
 use crate::ports::{ImportApi, World};
 use crate::web::Cancelled;
 
-/// The task to delete, or why there is none: the lifecycle's own words.
+/// The task to delete, or why there is none and what can be done instead.
 ///
 /// # Errors
 /// In words.
@@ -29,11 +29,35 @@ pub fn task_of(file: &FileRecord, world: &World) -> Result<TaskId, String> {
         world.moment(),
         policies.of(&file.folder),
     ) {
-        Step::Refused(why) => Err(why.to_owned()),
+        Step::Refused(_) => Err(why_not(file)),
         Step::Stay | Step::Go(_) => match &file.state {
             State::Submitted { task, .. } => Ok(task.clone()),
             _ => Err("its task was deleted before".to_owned()),
         },
+    }
+}
+
+/// Why there is no task to delete, and what can be done instead.
+fn why_not(file: &FileRecord) -> String {
+    let folder = &file.folder;
+    match &file.state {
+        State::Queued { .. } => format!(
+            "it is queued and has no task yet: `supametas-sync pause folder:{folder}` holds it back, and a file that is taken out of its folder is never sent"
+        ),
+        State::Uploading { .. } => {
+            "it is being uploaded right now: cancel it once it has a task".to_owned()
+        }
+        State::Succeeded { task } => format!(
+            "the service has imported it, as task {task}: what came of it is deleted in the service's console"
+        ),
+        State::Untracked => "the service has taken it and named no task: what came of it is deleted in the service's console".to_owned(),
+        State::Unconfirmed { .. } => "nobody knows whether the service has it, so there is no task to name: look in the service's console, and delete it there".to_owned(),
+        State::Lost { task } => format!("the service does not know its task {task} any more"),
+        State::Cancelled { .. } => "its task was deleted before".to_owned(),
+        state => format!(
+            "it has ended as {}: there is no task of it that goes on",
+            state.kind()
+        ),
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::context::{AskReload, Context, Running};
+use super::last_good;
 use super::service_manager;
 use super::signals::{Listener, Request};
 use super::supervise::TaskFailure;
@@ -18,7 +19,7 @@ use super::upload::job::Stop;
 use crate::config::valid::Config;
 use crate::config::{self, Problem, Severity};
 use crate::domain::naming::shown;
-use crate::ledger::Ledger;
+use crate::ledger::{Count, Ledger, LedgerError, Places};
 use crate::ports::BoxFuture;
 use crate::view::dropped;
 use crate::view::reload::Reloaded;
@@ -199,7 +200,9 @@ async fn load(ctx: &Arc<Context>, path: &Path) -> Reloaded {
             shown(before.config.ledger.as_os_str().as_bytes())
         ));
     }
+    let (ledger, now) = (loaded.config.ledger.clone(), ctx.world.clock.now());
     ctx.replace(Running::new(loaded.config, api));
+    last_good::keep(path.to_owned(), loaded.kept, ledger, now).await;
     // Read just now.
     ctx.live.stale_keys_are(BTreeSet::new());
     let running = ctx.running();
@@ -211,8 +214,8 @@ async fn load(ctx: &Arc<Context>, path: &Path) -> Reloaded {
         }
     };
     ctx.wake_all();
-    let left_behind = match ctx.ledger.counts().await {
-        Ok(counts) => left_behind(&running.config, &counts),
+    let left_behind = match known(&ctx.ledger).await {
+        Ok((counts, places)) => left_behind(&running.config, &counts, &places),
         Err(error) => {
             warnings.push(format!(
                 "the ledger can't be asked what is left behind: {error}"
@@ -232,12 +235,17 @@ async fn load(ctx: &Arc<Context>, path: &Path) -> Reloaded {
     }
 }
 
+/// What the ledger has of each folder, and where each folder was.
+async fn known(ledger: &Ledger) -> Result<(Vec<Count>, Places), LedgerError> {
+    Ok((ledger.counts().await?, ledger.places().await?))
+}
+
 /// Logs what of the ledger's work the configuration leaves behind.
 pub async fn tell_dropped(ledger: &Ledger, config: &Config) {
-    match ledger.counts().await {
-        Ok(counts) => {
-            for left in dropped::dropped(config, &counts) {
-                tracing::warn!("{left}; {}", dropped::REMEDY);
+    match known(ledger).await {
+        Ok((counts, places)) => {
+            for left in dropped::dropped(config, &counts, &places) {
+                tracing::warn!("{left}; {}", left.remedy());
             }
         }
         Err(error) => tracing::error!(%error, "the ledger can't be asked what is left behind"),

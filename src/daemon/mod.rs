@@ -21,6 +21,7 @@ pub mod hooks;
 pub mod housekeeping;
 pub mod idle;
 pub mod intake;
+pub mod last_good;
 pub mod owner_sign;
 pub mod poll;
 pub mod pushes;
@@ -50,6 +51,7 @@ use self::supervise::{Supervisor, TaskEnded, TaskFailure};
 use self::upload::job::Stop;
 use self::upload::room::Room;
 use crate::api::client::{HttpApi, Proxying, Settings, SetupError};
+use crate::config::WithoutSecrets;
 use crate::config::valid::{Config, ProxyChoice, Service};
 use crate::ledger::{IfLost, LedgerError};
 use crate::ports::{ImportApi, World};
@@ -61,6 +63,8 @@ use crate::web::{self, opening::Doors};
 pub struct Options {
     /// Read again on SIGHUP.
     pub config_path: Option<PathBuf>,
+    /// What of that file is kept beside the ledger, for commands; `None`: nothing.
+    pub kept: Option<WithoutSecrets>,
     /// End when nothing is due or waiting for longer than this.
     pub until_idle: Option<Duration>,
     /// What is done where the ledger is gone and was there before.
@@ -110,6 +114,10 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     let Some((ledger, minder)) = opened else {
         return Ok(());
     };
+    if let (Some(path), Some(kept)) = (&options.config_path, options.kept) {
+        let now = world.clock.now();
+        last_good::keep(path.clone(), kept, config.ledger.clone(), now).await;
+    }
     let api = api(&config.service, &world)?;
     let running = Running::new(config, api);
 

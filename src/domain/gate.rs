@@ -38,23 +38,16 @@ impl GateKey {
             GateKey::Route(_) => Scope::Route,
         }
     }
-
-    /// As `supametas-sync resume` wants it named.
-    pub fn spelled(&self) -> String {
-        match self {
-            GateKey::Service => "service".to_owned(),
-            GateKey::Dataset(name) => format!("dataset:{name}"),
-            GateKey::Route(route) => format!("route:{route}"),
-        }
-    }
 }
 
+/// The one spelling of a gate: `supametas-sync resume` takes it, and the log,
+/// the JSON and the ledger have it.
 impl fmt::Display for GateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             GateKey::Service => f.write_str("service"),
-            GateKey::Dataset(name) => write!(f, "dataset {name}"),
-            GateKey::Route(route) => write!(f, "route {route}"),
+            GateKey::Dataset(name) => write!(f, "dataset:{name}"),
+            GateKey::Route(route) => write!(f, "route:{route}"),
         }
     }
 }

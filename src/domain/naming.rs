@@ -241,6 +241,25 @@ pub fn is_temporary(name: &[u8]) -> Option<TemporaryKind> {
     is_always_temporary(name).or_else(|| is_temporary_by_default(name))
 }
 
+/// The path that a file with a temporary name is to have when it is done, as far
+/// as the name tells. The mark is in the last component.
+pub fn finished_path(path: &[u8]) -> Option<Vec<u8>> {
+    let start = path.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
+    let (above, name) = path.split_at(start);
+    let finished = match is_temporary(name)? {
+        TemporaryKind::Pattern(pattern) => left_out::unmarked(pattern, name)?,
+        TemporaryKind::Backup => name.strip_suffix(b"~")?,
+        TemporaryKind::Dotfile => left_out::first_match(left_out::TEMPORARY, name)
+            .and_then(|pattern| left_out::unmarked(pattern, name))
+            .or_else(|| name.strip_prefix(b"."))?,
+        // `.name.XXXXXX`
+        TemporaryKind::Rsync => name.get(1..name.len().checked_sub(7)?)?,
+        TemporaryKind::OfficeLock | TemporaryKind::Configured => return None,
+    };
+    let is_name = !finished.is_empty() && is_temporary(finished).is_none();
+    is_name.then(|| [above, finished].concat())
+}
+
 /// Whether `name` matches the default list of temporary names.
 pub fn is_temporary_by_default(name: &[u8]) -> Option<TemporaryKind> {
     left_out::first_match(left_out::TEMPORARY, name).map(TemporaryKind::Pattern)

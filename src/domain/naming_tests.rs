@@ -196,3 +196,26 @@ fn why_a_name_is_temporary_is_said_in_words() {
         );
     }
 }
+
+#[test]
+fn the_name_that_a_temporary_one_leads_to() {
+    for (path, wanted) in [
+        ("a.pdf.part", Some("a.pdf")),
+        ("sub/a.pdf.CRDOWNLOAD", Some("sub/a.pdf")),
+        ("m.mp4.part-Frag7", Some("m.mp4")),
+        ("f.pdf.sb-1a2b3c4d-abcDEF", Some("f.pdf")),
+        ("notes.txt~", Some("notes.txt")),
+        (".notes.txt", Some("notes.txt")),
+        (".a.pdf.Xy12ab", Some("a.pdf")),
+        // Nothing is left, or it is temporary again.
+        (".part", None),
+        ("~", None),
+        ("~$a.docx", None),
+        ("a.pdf", None),
+        ("sub.part/a.pdf", None),
+    ] {
+        let finished = finished_path(path.as_bytes());
+        let finished = finished.map(|path| String::from_utf8(path).unwrap_or_default());
+        assert_eq!(finished.as_deref(), wanted, "{path}");
+    }
+}

@@ -136,10 +136,7 @@ impl fmt::Display for Resolution {
                 }
             }
             Resolution::NewerVersion(by) => {
-                write!(
-                    f,
-                    "a newer version of its path came to a good end, file {by}"
-                )
+                write!(f, "a newer version of its path came to a good end, id {by}")
             }
             Resolution::SourceGone => f.write_str("its source is not there any more"),
             Resolution::Excluded => f.write_str("the configuration excludes its name by now"),

@@ -73,7 +73,7 @@ fn totals(facts: &Facts, dir: &DirFacts) -> Explanation {
         ));
     }
     if tree.unknown > 0 && facts.running == Some(false) {
-        explained.to_do.extend(no_daemon("").to_do);
+        explained.to_do.extend(no_daemon(facts, "").to_do);
     } else if tree.unknown > 0 {
         explained = explained
             .advised("`supametas-sync explain FILE` says of each that is not in the ledger what it waits for");

@@ -7,13 +7,14 @@
 //!
 //! Must not: look at anything, or know a rule: the facts say what the rules said.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::checks::{self, check};
 use super::facts::{ByName, DaemonMay, Facts, FileFacts, Hindered, InFolder, Place, There};
 use super::{counted, story};
 use crate::domain::ids::FolderName;
-use crate::domain::naming::{TemporaryKind, shown, shown_text};
+use crate::domain::naming::{TemporaryKind, finished_path, shown, shown_text};
 use crate::domain::settle::{Openness, WaitReason};
 use crate::watch::{NotTaken, Offline};
 
@@ -137,7 +138,11 @@ impl Explanation {
 pub fn decide(facts: &Facts) -> Explanation {
     match &facts.place {
         Place::Outside { exists, near } => outside(&facts.path, *exists, near),
-        Place::Dropped { folder, known } => story::dropped(facts, folder, known),
+        Place::Dropped {
+            folder,
+            known,
+            renamed_to,
+        } => story::dropped(facts, folder, known, renamed_to.as_ref()),
         Place::File(file) => of_file(facts, file),
         Place::Directory(dir) => counted::of_directory(facts, dir),
     }
@@ -169,7 +174,7 @@ fn outside(path: &[u8], exists: bool, near: &[(FolderName, std::path::PathBuf)])
             "missing",
             "there is nothing of that name, and the ledger does not know it",
         )
-        .advised("look at the spelling: name a path, a number from `supametas-sync list`, or a part of a name")
+        .advised("look at the spelling: name a path, an id from `supametas-sync list`, or a part of a name")
     };
     // A folder below it may be what was meant.
     let below = near
@@ -211,6 +216,18 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
     }
     if let Some(why) = &facts.daemon_offline {
         return daemon_offline(folder, why);
+    }
+    if let Some(finished) = &file.renamed_to {
+        let now = quoted(finished);
+        return Explanation::new(
+            Answer::Missing,
+            "renamed",
+            format!("it has not this name any more: {now} is what it became"),
+        )
+        .advised(format!(
+            "ask about that one: `supametas-sync explain {}`",
+            shown_path(&folder.path.join(std::ffi::OsStr::from_bytes(finished)))
+        ));
     }
     if matches!(&file.there, Err(h) if h.why.is_gone()) {
         return Explanation::new(
@@ -281,7 +298,7 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
         }
     }
     match (&opened.settling, facts.running) {
-        (_, Some(false)) => no_daemon("not taken yet: no daemon is running"),
+        (_, Some(false)) => no_daemon(facts, "not taken yet: no daemon is running"),
         (Some((left, why)), _) => Explanation::new(
             Answer::Waiting,
             "settling",
@@ -297,10 +314,13 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
     }
 }
 
-pub(super) fn no_daemon(headline: &str) -> Explanation {
-    Explanation::new(Answer::Waiting, "no-daemon", headline).advised(
-        "start it: `systemctl start supametas-sync`, or `supametas-sync run`; once: `supametas-sync scan`",
-    )
+pub(super) fn no_daemon(facts: &Facts, headline: &str) -> Explanation {
+    let starting = &facts.starting;
+    Explanation::new(Answer::Waiting, "no-daemon", headline).advised(format!(
+        "start it: `{}`; once: `{}`",
+        starting.daemon(),
+        starting.once()
+    ))
 }
 
 fn settle_advice(open: Openness) -> &'static str {
@@ -343,10 +363,10 @@ pub(super) fn daemon_offline(folder: &InFolder, why: &str) -> Explanation {
 }
 
 pub(super) fn name_refused(folder: &InFolder, by_name: &ByName) -> Explanation {
+    if let NotTaken::Temporary(kind) = &by_name.why {
+        return temporary(folder, by_name, *kind);
+    }
     let to_do = match &by_name.why {
-        NotTaken::Temporary(_) => {
-            "when it is complete, rename it to a name without that mark: it is taken at once"
-        }
         NotTaken::Excluded => {
             "rename or move it, or change `exclude` or `exclude_also` of the folder and reload"
         }
@@ -368,6 +388,41 @@ pub(super) fn name_refused(folder: &InFolder, by_name: &ByName) -> Explanation {
         format!("not taken: {}", refused(folder, by_name)),
     )
     .advised(to_do)
+}
+
+/// What can be done depends on who gave it that name: a program renames the file
+/// itself when it is done, and only what was left behind is a person's to rename.
+fn temporary(folder: &InFolder, by_name: &ByName, kind: TemporaryKind) -> Explanation {
+    let explained = Explanation::new(
+        Answer::NotTaken,
+        word(&by_name.why),
+        format!("not taken: {}", refused(folder, by_name)),
+    );
+    let finished = finished_path(&by_name.at).map(|path| quoted(&path));
+    match (kind, finished) {
+        (TemporaryKind::OfficeLock, _) => explained.advised(
+            "nothing: it is no document. The document itself is taken when it was saved",
+        ),
+        (TemporaryKind::Backup, Some(name)) => explained.advised(format!(
+            "nothing: it is what the file was before it was edited last; to have it taken, rename it to a name without ~ that is free, such as {name}"
+        )),
+        (TemporaryKind::Dotfile, Some(name)) => {
+            explained.advised(format!("if it is to be taken, rename it to {name}"))
+        }
+        (TemporaryKind::Configured, _) => explained.advised(
+            "when it is complete, rename it to a name that the pattern does not match; or take the pattern out of the folder and reload",
+        ),
+        (_, Some(name)) => explained
+            .advised(format!(
+                "wait: the program that writes it renames it to {name} when it is done, and that is taken at once"
+            ))
+            .advised(format!(
+                "if it was left behind by a transfer that broke off, begin that again; if it is complete all the same, rename it to {name}"
+            )),
+        (_, None) => explained.advised(
+            "when it is complete, rename it to a name without that mark: it is taken at once",
+        ),
+    }
 }
 
 /// Why something is not taken, in a word that stays.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::facts::*;
-use super::{Answer, Explanation, decide};
+use super::{Answer, Explanation, Starting, decide};
 use crate::domain::answer::Code;
 use crate::domain::error_table::{Holds, Lifts};
 use crate::domain::gate::{Closed, GateKey};
@@ -59,6 +59,7 @@ fn good() -> FileFacts {
             daemon_may: DaemonMay::AsTried,
         }),
         known: Vec::new(),
+        renamed_to: None,
     }
 }
 
@@ -97,6 +98,7 @@ fn explained(running: bool, change: impl FnOnce(&mut FileFacts)) -> Explanation 
         path: b"/srv/drop/a.txt".to_vec(),
         now: NOW,
         running: Some(running),
+        starting: Starting::default(),
         daemon_offline: None,
         user: Some("sync".into()),
         place: Place::File(Box::new(file)),
@@ -206,7 +208,7 @@ fn what_the_ledger_has_of_the_version_outweighs_the_rest() {
         (State::Unconfirmed { attempt: AttemptId(4) }, true, Attention, "unconfirmed", "attempt 4"),
         (State::Lost { task: task() }, true, Attention, "lost", "does not know"),
         (State::Unsupported { kind: ReasonKind::Unlisted, reason: "a zip".into() }, true, Attention, "unsupported", "a zip"),
-        (State::Duplicate { of: FileId(3) }, true, Done, "duplicate", "number 3"),
+        (State::Duplicate { of: FileId(3) }, true, Done, "duplicate", "id 3"),
         // Back again: it counts as new.
         (State::Gone, true, Waiting, "unseen", "nothing stands"),
         (State::Superseded { by: FileId(8) }, true, Waiting, "unseen", "nothing stands"),

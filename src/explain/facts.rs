@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::starting::Starting;
 use crate::domain::answer::Code;
 use crate::domain::gate::{Closed, GateKey};
 use crate::domain::ids::{DatasetName, FileId, FolderName, TaskId};
@@ -28,6 +29,8 @@ pub struct Facts {
     pub now: Timestamp,
     /// Whether a daemon works on the ledger; `None`: it can't be told.
     pub running: Option<bool>,
+    /// How a daemon is started here.
+    pub starting: Starting,
     /// The user that the daemon is, as far as it can be told.
     pub user: Option<String>,
     /// Why the running daemon can't reach the folder, in its own words.
@@ -52,6 +55,8 @@ pub enum Place {
         folder: FolderName,
         /// The latest version that the ledger has.
         known: Box<Known>,
+        /// The folder of the configuration that has its directory now.
+        renamed_to: Option<FolderName>,
     },
     /// A file, or what should be one, in a folder.
     File(Box<FileFacts>),
@@ -97,6 +102,9 @@ pub struct FileFacts {
     pub there: Result<There, Hindered>,
     /// The versions that the ledger has, latest first.
     pub known: Vec<Known>,
+    /// Nothing has this temporary name any more, and the name that it leads to
+    /// is there, or in the ledger.
+    pub renamed_to: Option<Vec<u8>>,
 }
 
 /// Something on the way that is not to be walked, or the file itself.

@@ -180,18 +180,18 @@ impl Fate {
             }
             Fate::Wait(Hold::Unreadable(why)) => shown_text(why, 300),
             Fate::Wait(Hold::Gate(key, Some(until))) if *until > now => format!(
-                "the {key} is paused; in {} one file goes out to see",
+                "{key} is paused; in {} one file goes out to see",
                 span(until.since(now))
             ),
             Fate::Wait(Hold::Gate(key, _)) => {
-                format!("the {key} is paused, and one file is out to see")
+                format!("{key} is paused, and one file is out to see")
             }
             Fate::Wait(Hold::Paused(Some(until))) => {
                 format!("paused by an operator, for {} more", span(until.since(now)))
             }
             Fate::Wait(Hold::Paused(None)) => "paused by an operator until `resume`".to_owned(),
             Fate::Known(state) => format!("the ledger has it as {state}"),
-            Fate::Duplicate(of) => format!("the same content was sent before, as file {of}"),
+            Fate::Duplicate(of) => format!("the same content was sent before, as id {of}"),
             Fate::Unsupported(refusal) => shown_text(&refusal.why, 600),
             Fate::NotTaken(why, patterns) => in_words(why, patterns),
         })
@@ -210,7 +210,7 @@ impl Fate {
                 Hold::Settling(_) => "not quiet for long enough yet".to_owned(),
                 Hold::NotDue(_) => "due later, for another try".to_owned(),
                 Hold::Unreadable(_) => "unreadable".to_owned(),
-                Hold::Gate(key, _) => format!("held back, since the {key} is paused"),
+                Hold::Gate(key, _) => format!("held back, since {key} is paused"),
                 Hold::Paused(_) => "paused by an operator".to_owned(),
             },
             Fate::Known(state) => state.to_string(),

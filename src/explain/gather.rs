@@ -15,7 +15,7 @@ use super::facts::{
     ByName, DaemonMay, DirFacts, Facts, FileFacts, Hindered, InFolder, Known, Other, Place, Probe,
     There, Tree,
 };
-use super::{opened, process, tree};
+use super::{Starting, opened, process, tree};
 use crate::config::units;
 use crate::config::valid::{Config, Folder};
 use crate::daemon::folders::watched;
@@ -24,7 +24,7 @@ use crate::domain::answer::Call;
 use crate::domain::error_table::About;
 use crate::domain::gate::{GateKey, Status};
 use crate::domain::ids::FolderName;
-use crate::domain::naming::{TemporaryKind, shown};
+use crate::domain::naming::{TemporaryKind, finished_path, shown};
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
@@ -80,6 +80,7 @@ pub async fn gather(
         path: path.as_os_str().as_bytes().to_vec(),
         now,
         running: owner.running,
+        starting: Starting::here(&config.ledger),
         user: owner.uid.map(process::user_name),
         daemon_offline: daemon_offline.clone(),
         place,
@@ -97,6 +98,7 @@ pub async fn gather(
                 Place::Dropped {
                     folder: name.clone(),
                     known: Box::new(known),
+                    renamed_to: has_directory_of(config, ledger, name).await?,
                 },
             ),
             None => facts(&path, outside(config, &path)),
@@ -139,14 +141,65 @@ pub async fn gather(
                     why: NotTaken::Gone,
                 }),
             };
+            let known = known(config, ledger, name, rel).await?;
+            let renamed_to = match (&there, &looked.folder.by_name) {
+                (Err(hindered), Err(by_name))
+                    if hindered.why.is_gone() && matches!(by_name.why, NotTaken::Temporary(_)) =>
+                {
+                    renamed_to(folder, ledger, rel).await?
+                }
+                _ => None,
+            };
             Place::File(Box::new(FileFacts {
                 folder: looked.folder,
                 there,
-                known: known(config, ledger, name, rel).await?,
+                known,
+                renamed_to,
             }))
         }
     };
     Ok(facts(&path, place))
+}
+
+/// The folder of the configuration that has the directory of a former one.
+async fn has_directory_of(
+    config: &Config,
+    ledger: Option<&Ledger>,
+    name: &FolderName,
+) -> Result<Option<FolderName>, LedgerError> {
+    let Some(ledger) = ledger else {
+        return Ok(None);
+    };
+    let places = ledger.places().await?;
+    let Some(was) = places.get(name) else {
+        return Ok(None);
+    };
+    let mut folders = config.folders.values();
+    let now = folders.find(|folder| folder.path.as_os_str().as_bytes() == was.path);
+    Ok(now.map(|folder| folder.name.clone()))
+}
+
+/// The path that a temporary one leads to, if it is there or was taken.
+async fn renamed_to(
+    folder: &Arc<Folder>,
+    ledger: Option<&Ledger>,
+    rel: &[u8],
+) -> Result<Option<Vec<u8>>, LedgerError> {
+    let Some(finished) = finished_path(rel) else {
+        return Ok(None);
+    };
+    let path = folder.path.join(OsStr::from_bytes(&finished));
+    let is_there = Calls::of_process()
+        .ask_async(&folder.path, move || path.symlink_metadata().is_ok())
+        .await;
+    let is_known = match ledger {
+        Some(ledger) => {
+            let versions = ledger.versions(folder.name.clone(), finished.clone());
+            !versions.await?.is_empty()
+        }
+        None => false,
+    };
+    Ok((is_known || is_there.unwrap_or(false)).then_some(finished))
 }
 
 fn owner(ledger: &Path) -> Owner {

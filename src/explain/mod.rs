@@ -24,6 +24,7 @@ pub mod forecast;
 pub mod gather;
 mod opened;
 pub mod process;
+mod starting;
 mod story;
 pub mod survey;
 mod tree;
@@ -32,6 +33,7 @@ pub use decide::{Answer, Check, Explanation, Said, decide};
 pub use facts::Facts;
 pub use forecast::{Fate, Forecast};
 pub use gather::{Asked, gather};
+pub use starting::Starting;
 
 #[cfg(test)]
 #[path = "decide_tests.rs"]

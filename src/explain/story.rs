@@ -27,8 +27,26 @@ pub(super) fn comes_back(known: &Known) -> bool {
 }
 
 /// Its folder is not in the configuration any more.
-pub(super) fn dropped(facts: &Facts, folder: &FolderName, known: &Known) -> Explanation {
-    let mut explained = if known.state.kind() == StateKind::Queued {
+pub(super) fn dropped(
+    facts: &Facts,
+    folder: &FolderName,
+    known: &Known,
+    renamed_to: Option<&FolderName>,
+) -> Explanation {
+    let is_queued = known.state.kind() == StateKind::Queued;
+    let mut explained = if let (true, Some(to)) = (is_queued, renamed_to) {
+        Explanation::new(
+            Answer::Waiting,
+            "folder-renamed",
+            format!("waits: its folder {folder} is called {to} now, and what is queued is known by the former name"),
+        )
+        .advised(format!(
+            "give the folder its name {folder} back and reload: it goes on where it was"
+        ))
+        .advised(format!(
+            "or leave it {to}: what lies in the folder is queued again under that name, and what was sent before ends as a duplicate by its content"
+        ))
+    } else if is_queued {
         Explanation::new(
             Answer::Waiting,
             "folder-dropped",
@@ -82,7 +100,7 @@ fn queued(facts: &Facts, known: &Known) -> Explanation {
             Answer::Waiting,
             "gate",
             format!(
-                "waits: the {key} is paused since {} ago ({} {}); {when}",
+                "waits: {key} is paused since {} ago ({} {}); {when}",
                 span(facts.now.since(closed.since)),
                 closed.code,
                 shown_text(&closed.why, WORDS)
@@ -95,11 +113,11 @@ fn queued(facts: &Facts, known: &Known) -> Explanation {
             ))
             .advised(format!(
                 "when its cause is mended: `supametas-sync resume {}`",
-                key.spelled()
+                key
             ));
     }
     if facts.running == Some(false) {
-        return no_daemon("waits in the queue: no daemon is running");
+        return no_daemon(facts, "waits in the queue: no daemon is running");
     }
     if known.media.is_none() {
         return Explanation::new(
@@ -196,7 +214,7 @@ fn by_state(facts: &Facts, known: &Known) -> Explanation {
     match &known.state {
         State::Queued { .. } => queued(facts, known),
         State::Uploading { .. } if facts.running == Some(false) => {
-            let mut explained = no_daemon("was on the wire when the daemon ended");
+            let mut explained = no_daemon(facts, "was on the wire when the daemon ended");
             explained.reason = "interrupted";
             explained.advised("the next start settles it, by the folder's `unconfirmed`")
         }
@@ -223,7 +241,7 @@ fn by_state(facts: &Facts, known: &Known) -> Explanation {
                 explained.headline = format!("{}; {said}", explained.headline);
             }
             if facts.running == Some(false) {
-                explained.to_do = no_daemon("").to_do;
+                explained.to_do = no_daemon(facts, "").to_do;
             }
             explained
         }
@@ -281,7 +299,7 @@ fn by_state(facts: &Facts, known: &Known) -> Explanation {
         State::Duplicate { of } => duplicate(known, &of.to_string()),
         State::Superseded { by } => done(
             "superseded",
-            format!("replaced by a newer version, number {by}, before it was sent"),
+            format!("replaced by a newer version, id {by}, before it was sent"),
         )
         .advised(format!("`supametas-sync show {by}` has the newer one")),
         State::Gone => done(
@@ -297,9 +315,9 @@ fn duplicate(known: &Known, of: &str) -> Explanation {
         Some(other) => {
             let task = other.task.as_ref();
             let task = task.map_or(String::new(), |task| format!(", task {task}"));
-            format!("number {of}, {} ({}{task})", other.listed, other.state)
+            format!("id {of}, {} ({}{task})", other.listed, other.state)
         }
-        None => format!("number {of}"),
+        None => format!("id {of}"),
     };
     Explanation::new(
         Answer::Done,
@@ -401,7 +419,7 @@ fn ledger_check(facts: &Facts, known: &Known) -> Check {
         what: "ledger",
         said,
         found: format!(
-            "number {}: {kind} since {} ago{doubt}",
+            "id {}: {kind} since {} ago{doubt}",
             known.id,
             span(facts.now.since(known.changed_at))
         ),

@@ -79,6 +79,22 @@ impl Seen {
         self.is_file() && here.matches(version)
     }
 
+    /// One of the users owns what is at `path`, and nobody else may write to it.
+    ///
+    /// # Errors
+    /// Somebody else does.
+    pub fn is_only_of(&self, users: &[u32], path: &Path) -> Result<(), FileError> {
+        let (path, owner) = (path.to_owned(), self.owner());
+        if !users.contains(&owner) {
+            return Err(FileError::ForeignOwner { path, owner });
+        }
+        let mode = self.mode() & 0o7777;
+        if mode & 0o022 != 0 {
+            return Err(FileError::OpenToOthers { path, mode });
+        }
+        Ok(())
+    }
+
     fn knows(&self, flag: StatxFlags) -> bool {
         self.0.stx_mask & flag.bits() != 0
     }
@@ -234,20 +250,15 @@ impl Dir {
     /// # Errors
     /// Somebody else does.
     pub fn owned_by(&self, users: &[u32]) -> Result<(), FileError> {
-        let seen = self.seen()?;
-        let owner = seen.owner();
-        if !users.contains(&owner) {
-            let path = self.path.clone();
-            return Err(FileError::ForeignOwner { path, owner });
-        }
-        let mode = seen.mode() & 0o7777;
-        if mode & 0o022 != 0 {
-            return Err(FileError::OpenToOthers {
-                path: self.path.clone(),
-                mode,
-            });
-        }
-        Ok(())
+        self.seen()?.is_only_of(users, &self.path)
+    }
+
+    /// Whose it is.
+    ///
+    /// # Errors
+    /// It can't be looked at any more.
+    pub fn owner(&self) -> Result<u32, FileError> {
+        self.seen().map(|seen| seen.owner())
     }
 
     /// Nobody but the owner of a file in it can replace that file: the

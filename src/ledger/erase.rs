@@ -156,7 +156,7 @@ fn refusal(work: &Work<'_>, seen: &FileRecord) -> Result<Option<String>, Fail> {
         .query_row(params![seen.id.0, 1], |row| row.get(0))
         .optional()?;
     Ok(waiting.map(|id| {
-        format!("file {id} has the same content and waits for its end: `retry` this one, or forget file {id} first")
+        format!("id {id} has the same content and waits for its end: `retry` this one, or forget id {id} first")
     }))
 }
 

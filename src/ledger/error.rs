@@ -130,6 +130,29 @@ pub enum LedgerError {
         /// SQLite's words.
         why: String,
     },
+    /// Its files are another user's: a run as root left them, or this is not their
+    /// user.
+    #[error(
+        "the ledger {} is not this process's to write: {} {} to uid {owner}, and it runs as uid {me}. If a run as root has left {}, give {} back, as root: `chown {me}:{group} {}`; else start the daemon as uid {owner}",
+        path.display(),
+        listed(files),
+        if files.len() == 1 { "belongs" } else { "belong" },
+        if files.len() == 1 { "it" } else { "them" },
+        if files.len() == 1 { "it" } else { "them" },
+        files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ")
+    )]
+    ForeignOwner {
+        /// The ledger's file.
+        path: PathBuf,
+        /// What belongs to somebody else.
+        files: Vec<PathBuf>,
+        /// Whose the first of them is.
+        owner: u32,
+        /// This process's user.
+        me: u32,
+        /// Its group.
+        group: u32,
+    },
     /// Somebody else writes to it for too long.
     #[error(
         "the ledger {} is locked by another program for too long: nothing was recorded; close what has it open (a backup, an sqlite3 shell)",
@@ -187,7 +210,7 @@ pub enum LedgerError {
     )]
     OldSqlite(String),
     /// The file can't go on in this way from where it is.
-    #[error("file {file}: {why}")]
+    #[error("id {file}: {why}")]
     Refused {
         /// Which file.
         file: FileId,
@@ -195,7 +218,7 @@ pub enum LedgerError {
         why: String,
     },
     /// There is no such row.
-    #[error("there is no file {0} in the ledger: `list` shows what there is")]
+    #[error("there is no id {0} in the ledger: `list` shows what there is")]
     NoSuchFile(FileId),
     /// The ledger's thread has ended.
     #[error("the ledger was closed: this is the end of the daemon, or a fault of it; restart it")]

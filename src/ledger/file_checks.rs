@@ -150,6 +150,46 @@ pub(super) fn lock_is_ours(file: &File, path: &Path) -> Result<bool, LedgerError
     Ok(meta.uid() == me)
 }
 
+/// What keeps `user` from working on the ledger, where files of another user may
+/// be the cause.
+pub(super) fn or_foreign(path: &Path, error: LedgerError, user: (u32, u32)) -> LedgerError {
+    let may_be = matches!(
+        error,
+        LedgerError::ReadOnly { .. }
+            | LedgerError::Directory { .. }
+            | LedgerError::NotOurs {
+                why: Suspect::ForeignOwner(_),
+                ..
+            }
+    );
+    let (me, group) = user;
+    // Root may write to all of them.
+    if !may_be || me == 0 {
+        return error;
+    }
+    let of = |path: PathBuf| Some((path.symlink_metadata().ok()?.uid(), path));
+    let all = [
+        above(path),
+        path.to_owned(),
+        named(path, "-wal"),
+        named(path, "-shm"),
+        lock_path(path),
+    ];
+    let foreign = all.into_iter().filter_map(of);
+    let (owners, files): (Vec<u32>, Vec<PathBuf>) =
+        foreign.filter(|(owner, _)| *owner != me).unzip();
+    match owners.first() {
+        Some(owner) => LedgerError::ForeignOwner {
+            path: path.to_owned(),
+            files,
+            owner: *owner,
+            me,
+            group,
+        },
+        None => error,
+    }
+}
+
 /// What shows that a ledger was at the path before, where none is now. `lock`:
 /// the lock beside it counts.
 pub(super) fn signs_of_an_earlier_life(path: &Path, lock: bool) -> Vec<PathBuf> {
@@ -172,4 +212,36 @@ pub(super) fn signs_of_an_earlier_life(path: &Path, lock: bool) -> Vec<PathBuf> 
     );
     signs.sort();
     signs
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn files_of_another_user_are_named_with_the_command_that_gives_them_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = dir.path().join("ledger");
+        fs::write(&ledger, "x").unwrap();
+        let owner = fs::metadata(&ledger).unwrap().uid();
+        let refused = || LedgerError::ReadOnly {
+            path: ledger.clone(),
+            why: "attempt to write a readonly database".to_owned(),
+        };
+        let said = or_foreign(&ledger, refused(), (owner + 7, 50)).to_string();
+        let files = format!("{} {}", dir.path().display(), ledger.display());
+        let command = format!("`chown {}:50 {files}`", owner + 7);
+        assert!(said.contains(&command), "{said}");
+        assert!(
+            said.contains(&format!("start the daemon as uid {owner}")),
+            "{said}"
+        );
+        // Its own files are not blamed, and neither is anything for another fault.
+        if owner != 0 {
+            assert_eq!(or_foreign(&ledger, refused(), (owner, 50)), refused());
+        }
+        let busy = LedgerError::Busy(ledger.clone());
+        assert_eq!(or_foreign(&ledger, busy.clone(), (owner + 7, 50)), busy);
+    }
 }

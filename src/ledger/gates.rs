@@ -159,7 +159,7 @@ pub(super) fn save(work: &mut Work<'_>, key: &GateKey, gate: &Gate) -> Result<()
     if *gate == Gate::default() {
         work.conn
             .prepare_cached("DELETE FROM gates WHERE key = ?1")?
-            .execute([key_text(key)])?;
+            .execute([key.to_string()])?;
         return Ok(());
     }
     let (status, probe) = match &gate.status {
@@ -179,7 +179,7 @@ pub(super) fn save(work: &mut Work<'_>, key: &GateKey, gate: &Gate) -> Result<()
              (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
-            key_text(key),
+            key.to_string(),
             status,
             probe,
             closed.map(|c| c.since.0),
@@ -261,15 +261,7 @@ fn gate_of(row: &Row<'_>) -> Result<(GateKey, Gate), rusqlite::Error> {
     Ok((key, Gate { status, streak }))
 }
 
-pub(super) fn key_text(key: &GateKey) -> String {
-    match key {
-        GateKey::Service => "service".to_owned(),
-        GateKey::Dataset(name) => format!("dataset:{name}"),
-        GateKey::Route(route) => format!("route:{route}"),
-    }
-}
-
-/// Names hold no `/`, so that what [`key_text`] joins comes apart again.
+/// Names hold no `/`, so that what `Display` joins comes apart again.
 fn key_of(text: &str) -> Option<GateKey> {
     if text == "service" {
         return Some(GateKey::Service);

@@ -39,6 +39,7 @@ mod halts;
 mod history;
 mod intake;
 mod last_byte;
+mod last_good;
 mod list;
 mod lock;
 mod log_size;
@@ -90,12 +91,14 @@ pub use intake::{
     Enqueued, NewFile, NewSorted, PickRequest, Queued, UNREADABLE, UNREADABLE_WAIT, Unsorted,
 };
 pub use last_byte::LastByte;
+pub use last_good::{keep_last_good, last_good_path, read_last_good};
 pub use lock::{is_owned, owner};
 pub use log_size::LongLog;
 pub use notices::{About, Notice};
 pub use operator::{Count, Retried};
 pub use paths::lock_path;
 pub use place::{Outside, Seen};
+pub use places::Places;
 pub use policies::Policies;
 pub use questions::{Met, SentBefore};
 pub use rebuild::{Rebuild, Rebuilt};
@@ -197,7 +200,12 @@ impl Ledger {
     /// As there.
     pub fn own(path: &Path, if_lost: IfLost) -> Result<Ledger, LedgerError> {
         schema::check_sqlite()?;
-        Ledger::own_as_it_is(path, if_lost).map_err(|error| open::or_full_disk(path, error))
+        let user = (
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        );
+        Ledger::own_as_it_is(path, if_lost)
+            .map_err(|error| file_checks::or_foreign(path, open::or_full_disk(path, error), user))
     }
 
     fn own_as_it_is(path: &Path, if_lost: IfLost) -> Result<Ledger, LedgerError> {

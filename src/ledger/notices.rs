@@ -8,7 +8,6 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::futures::Notified;
 
 use super::error::{Fail, LedgerError};
-use super::gates::key_text;
 use super::growth;
 use super::policies::Policies;
 use super::rows::{self, FileRecord, bounded};
@@ -290,7 +289,7 @@ pub(super) fn of_pause(
                     listener.hook.0,
                     Occasion::Paused.as_str(),
                     closed.since.0,
-                    key_text(gate),
+                    gate.to_string(),
                     closed.code.as_str(),
                     bounded(&closed.why),
                     closed.until.0,

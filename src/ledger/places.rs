@@ -4,35 +4,39 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
-use super::error::LedgerError;
+use super::error::{Fail, LedgerError};
 use super::rows::bits;
 use super::{Lane, Ledger};
 use crate::domain::ids::FolderName;
 use crate::domain::place::FolderPlace;
 
+/// The folders that were worked with, and what their directories were.
+pub type Places = BTreeMap<FolderName, FolderPlace>;
+
+pub(super) fn places(conn: &Connection) -> Result<Places, Fail> {
+    let mut statement = conn.prepare_cached(
+        "SELECT name, place_path, place_fs, place_inode, place_mount FROM folders \
+         WHERE place_path IS NOT NULL AND place_fs IS NOT NULL \
+         AND place_inode IS NOT NULL AND place_mount IS NOT NULL",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let place = FolderPlace {
+            path: row.get(1)?,
+            file_system: row.get(2)?,
+            inode: row.get::<_, i64>(3)?.cast_unsigned(),
+            is_mount: row.get(4)?,
+        };
+        Ok((FolderName(row.get(0)?), place))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 impl Ledger {
     /// The folders that were worked with, and what their directories were.
-    pub async fn places(&self) -> Result<BTreeMap<FolderName, FolderPlace>, LedgerError> {
-        self.read(Lane::Hot, |conn| {
-            let mut statement = conn.prepare_cached(
-                "SELECT name, place_path, place_fs, place_inode, place_mount FROM folders \
-                 WHERE place_path IS NOT NULL AND place_fs IS NOT NULL \
-                 AND place_inode IS NOT NULL AND place_mount IS NOT NULL",
-            )?;
-            let rows = statement.query_map([], |row| {
-                let place = FolderPlace {
-                    path: row.get(1)?,
-                    file_system: row.get(2)?,
-                    inode: row.get::<_, i64>(3)?.cast_unsigned(),
-                    is_mount: row.get(4)?,
-                };
-                Ok((FolderName(row.get(0)?), place))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
+    pub async fn places(&self) -> Result<Places, LedgerError> {
+        self.read(Lane::Hot, places).await
     }
 
     /// Remembers what a folder's directory is.

@@ -10,6 +10,7 @@ use super::due::{Pending, pending};
 use super::error::{Fail, LedgerError};
 use super::filter::{Filter, list_sql};
 use super::operator::{Count, counts};
+use super::places::{Places, places};
 use super::rows::{self, FileRecord};
 use super::sources::{StaysPut, stay_put};
 use super::thread::Write;
@@ -40,6 +41,8 @@ pub struct Standing {
     /// Tasks that have been in a state that is not documented for so long that an
     /// operator should look.
     pub unknown: u64,
+    /// What each folder's directory was.
+    pub places: Places,
 }
 
 impl Ledger {
@@ -54,6 +57,7 @@ impl Ledger {
                 stay: stay_put(&tx)?,
                 changing: rows::all(&tx, &changing_sql(), &[&now.0, &MOST_CHANGING])?,
                 unknown: unknown(&tx, now)?,
+                places: places(&tx)?,
             })
         })
         .await

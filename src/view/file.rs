@@ -66,8 +66,8 @@ pub fn detail(file: &FileRecord, now: Timestamp) -> String {
             )
         }
         State::Unsupported { reason, .. } => shown_text(reason, 400),
-        State::Duplicate { of } => format!("same content as file {of}"),
-        State::Superseded { by } => format!("replaced by file {by}"),
+        State::Duplicate { of } => format!("same content as id {of}"),
+        State::Superseded { by } => format!("replaced by id {by}"),
         State::Gone => "not there any more".to_owned(),
     }
 }

@@ -19,7 +19,7 @@ pub fn opens(key: &GateKey, gate: &Gate, now: Timestamp) -> String {
         format!("a probe goes out in {}", span(wait))
     };
     let also = at_once(closed.lifts);
-    let name = key.spelled();
+    let name = key;
     format!("{probe}{also}; `supametas-sync resume {name}` opens it by hand")
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::dropped::{REMEDY, dropped};
+use super::dropped::dropped;
 use super::halt::PauseView;
 use super::{Stamp, lifts, opens};
 use crate::config::valid::Config;
@@ -335,7 +335,7 @@ impl Standing {
             gates: gates_that_are_closed(gates, now),
             stay: standing.stay.iter().map(StayView::of).collect(),
             folders: folders(config, &standing.counts),
-            left_behind: left_behind(config, &standing.counts),
+            left_behind: left_behind(config, &standing.counts, &standing.places),
             daemon: None,
         }
     }
@@ -481,7 +481,7 @@ fn gates_that_are_closed(gates: &Gates, now: Timestamp) -> Vec<GateView> {
         let closed = gate.closed()?;
         let probing = matches!(gate.status, Status::Probing { .. });
         Some(GateView {
-            gate: key.spelled(),
+            gate: key.to_string(),
             status: if probing { "probing" } else { "closed" }.to_owned(),
             code: closed.code.to_string(),
             why: closed.why.clone(),
@@ -495,10 +495,14 @@ fn gates_that_are_closed(gates: &Gates, now: Timestamp) -> Vec<GateView> {
 }
 
 /// The folders that `config` leaves behind.
-pub fn left_behind(config: &Config, counts: &[ledger::Count]) -> Vec<LeftBehind> {
-    let left = dropped(config, counts).into_iter();
+pub fn left_behind(
+    config: &Config,
+    counts: &[ledger::Count],
+    places: &ledger::Places,
+) -> Vec<LeftBehind> {
+    let left = dropped(config, counts, places).into_iter();
     left.map(|left| LeftBehind {
-        why: format!("{left}; {REMEDY}"),
+        why: format!("{left}; {}", left.remedy()),
         folder: left.folder,
         queued: left.queued,
         out: left.out,

@@ -18,7 +18,6 @@ use super::Site;
 use super::ask::{MOST, Matching};
 use super::door::Entry;
 use super::refusal::Refusal;
-use crate::domain::gate::GateKey;
 use crate::domain::halt::{Halt, HaltScope, NoScope};
 use crate::domain::ids::FileId;
 use crate::domain::time::Timestamp;
@@ -170,7 +169,7 @@ pub async fn resume(
         )
         .await
         .map_err(|error| Refusal::ledger(&error))?;
-    let opened: Vec<String> = resumed.gates.iter().map(GateKey::spelled).collect();
+    let opened: Vec<String> = resumed.gates.iter().map(ToString::to_string).collect();
     let ended: Vec<String> = resumed.halts.iter().map(ToString::to_string).collect();
     if what != "all" && opened.is_empty() && ended.is_empty() {
         let none = "no gate is closed there, and nothing is paused: /api/status names what is";

@@ -252,7 +252,7 @@ async fn what_the_ledger_knows_is_explained() {
     daemon.until("a closed gate", || {
         stage
             .said(&["status"])
-            .contains("PAUSED     route inbox/text")
+            .contains("PAUSED     route:inbox/text")
     });
     stage.drop_file("options-2.txt", "two");
     daemon.until("a file behind it", || {
@@ -360,7 +360,7 @@ async fn a_folder_that_is_dropped_with_work_waiting_keeps_it_and_says_so() {
     daemon.until("a file behind a gate", || {
         stage
             .said(&["status"])
-            .contains("PAUSED     route second/text")
+            .contains("PAUSED     route:second/text")
     });
     let stage = stage.set(|s| s.folders.retain(|(name, ..)| name == "inbox"));
     daemon.signal(rustix::process::Signal::HUP);
@@ -418,7 +418,7 @@ async fn the_configuration_in_force_can_be_read_back() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("max_size` has no unit; write a number and a unit"),
+        said.contains("max_size = 2` (folder inbox) has no unit; write a number and a unit"),
         "{said}"
     );
 }

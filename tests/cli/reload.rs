@@ -64,7 +64,7 @@ async fn a_refusal_has_all_problems_and_changes_nothing() {
     let stage = Stage::new().await;
     let daemon = stage.start();
     let good = fs::read_to_string(stage.config()).unwrap();
-    // What the command itself sees.
+    // The daemon is asked, wherever its ledger is: the file does not say any more.
     let bad = good
         .replace("quiet =", "quite =")
         .replace("20ms", "20 parsecs");
@@ -73,7 +73,7 @@ async fn a_refusal_has_all_problems_and_changes_nothing() {
     code(&output, 2);
     let said = err(&output);
     for part in [
-        "goes on with what it has",
+        "refused; the former configuration stays in force",
         "quite",
         "backoff_base",
         "config.toml:",

@@ -306,7 +306,7 @@ async fn import_takes_what_the_watch_leaves_and_never_half_a_file() {
     let draft = draft.to_str().unwrap();
     assert_eq!(
         stage.said(&["import", draft]),
-        format!("queued as file 1: {draft}\n")
+        format!("queued as id 1: {draft}\n")
     );
     assert_eq!(stage.state("draft-a.txt"), "queued");
     let daemon = stage.start();

@@ -9,7 +9,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 use supametas_sync::sandbox::{Fault, SandboxConfig};
+use unicode_width::UnicodeWidthStr;
 
 use crate::support::{SOON, Stage};
 
@@ -23,14 +25,50 @@ struct Sat {
     out: String,
 }
 
-/// Runs a command at a terminal, and types `answer` once it asks.
+/// Runs a command at a terminal, and types `answer` once it asks. Its standard
+/// output goes into a pipe.
 fn at_a_terminal(stage: &Stage, args: &[&str], answer: &[u8]) -> Sat {
+    run_at(stage, args, answer, None, &[])
+}
+
+/// What a command shows on a terminal of so many columns in the time zone CET.
+fn on_a_screen(stage: &Stage, args: &[&str], columns: u16, more: &[(&str, &str)]) -> String {
+    let env = [
+        &[("TZ", "CET-1"), ("TERM", "xterm"), ("NO_COLOR", "")],
+        more,
+    ]
+    .concat();
+    let sat = run_at(stage, args, b"", Some(columns), &env);
+    assert_eq!(sat.code, Some(0), "{sat:?}");
+    sat.terminal.replace("\r\n", "\n")
+}
+
+/// `columns`: standard output goes to the terminal, too, which has so many.
+fn run_at(
+    stage: &Stage,
+    args: &[&str],
+    answer: &[u8],
+    columns: Option<u16>,
+    env: &[(&str, &str)],
+) -> Sat {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap();
     let name = name.to_str().unwrap();
     let open = || File::options().read(true).write(true).open(name).unwrap();
+    // Some systems forget the size with the last one who has it open.
+    let size = columns.map(|columns| {
+        let terminal = open();
+        let size = Winsize {
+            ws_row: 40,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&terminal, size).unwrap();
+        terminal
+    });
     // The terminal of its session, so that Ctrl-C reaches it.
     let command = stage.command(args);
     let mut session = std::process::Command::new("setsid");
@@ -44,14 +82,15 @@ fn at_a_terminal(stage: &Stage, args: &[&str], answer: &[u8]) -> Sat {
             None => session.env_remove(name),
         };
     }
-    let mut child = session
-        .stdin(open())
-        .stderr(open())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    session.envs(env.iter().copied());
+    let to_a_pipe = columns.is_none();
+    session.stdout(match to_a_pipe {
+        true => Stdio::piped(),
+        false => open().into(),
+    });
+    let mut child = session.stdin(open()).stderr(open()).spawn().unwrap();
     // The command holds the terminal now, and alone.
-    drop(session);
+    drop((session, size));
     let (told, heard) = mpsc::channel();
     let mut reader = File::from(OwnedFd::try_clone(&master).unwrap());
     std::thread::spawn(move || {
@@ -80,12 +119,9 @@ fn at_a_terminal(stage: &Stage, args: &[&str], answer: &[u8]) -> Sat {
         assert!(Instant::now() < end, "{terminal:?}");
     }
     let mut out = String::new();
-    child
-        .stdout
-        .take()
-        .unwrap()
-        .read_to_string(&mut out)
-        .unwrap();
+    if let Some(mut piped) = child.stdout.take() {
+        piped.read_to_string(&mut out).unwrap();
+    }
     let status = child.wait().unwrap();
     Sat {
         code: status.code(),
@@ -199,4 +235,116 @@ async fn a_scan_says_how_far_it_is_beside_its_log() {
 
     let said = String::from_utf8_lossy(&stage.cli(&["scan"]).stderr).into_owned();
     assert!(!said.contains('\u{1b}'), "{said}");
+}
+
+/// Without its colours.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |text, part| {
+        text + part.split_once('m').map_or(part, |(_, rest)| rest)
+    })
+}
+
+fn widest(text: &str) -> usize {
+    text.lines().map(UnicodeWidthStr::width).max().unwrap_or(0)
+}
+
+/// Without spaces and line ends: whatever was wrapped is one again.
+fn joined(text: &str) -> String {
+    text.split_whitespace().collect()
+}
+
+/// Dropped and taken, or not: with names of every width.
+async fn with_files() -> Stage {
+    let stage = Stage::new().await;
+    stage.drop_file("季度报告-二零二六年第四季度-最终版本-请勿修改.txt", "words");
+    stage.drop_file("👩‍🔬🎉 party.txt", "more words");
+    stage.drop_file(
+        "a name that is rather long for what it is.doc",
+        "no document",
+    );
+    let output = stage.cli(&["scan"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_fit_a_terminal_of_60_columns_whatever_the_names() {
+    let stage = with_files().await;
+    for args in [&["list"][..], &["list", "--attention"]] {
+        let screen = plain(&on_a_screen(&stage, args, 60, &[]));
+        assert!(widest(&screen) <= 60, "{screen}");
+        assert!(screen.contains("unsupported"), "{screen}");
+    }
+    let list = joined(&plain(&on_a_screen(&stage, &["list"], 60, &[])));
+    for part in ["季度报告-二零二六年第四季度", "👩‍🔬🎉party.txt"] {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+    // The reason is whole where it is asked for.
+    let listed = stage.cli(&["list", "--attention", "--json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let reason = joined(listed[0]["detail"].as_str().unwrap());
+    let attention = joined(&plain(&on_a_screen(
+        &stage,
+        &["list", "--attention"],
+        60,
+        &[],
+    )));
+    assert!(
+        reason.len() > 60 && attention.contains(&reason),
+        "{reason}\n{attention}"
+    );
+    // What comes before the table is sentences, which the terminal wraps.
+    let status = plain(&on_a_screen(&stage, &["status"], 60, &[]));
+    let table = status.split("\n\n").nth(1).unwrap();
+    assert!(
+        table.contains("unsupported") && widest(table) <= 60,
+        "{status}"
+    );
+    let errors = plain(&on_a_screen(&stage, &["errors"], 80, &[]));
+    assert!(widest(&errors) <= 80, "{errors}");
+    let of_429 = errors.split("\n429").nth(1).unwrap();
+    for heading in ["for the file", "who waits", "meaning", "what to do"] {
+        assert!(of_429.contains(heading), "{heading}: {errors}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn states_have_colours_on_a_terminal_unless_no_color_says_no() {
+    let stage = with_files().await;
+    let path = stage.inbox("a name that is rather long for what it is.doc");
+    let explain = ["explain", path.to_str().unwrap()];
+    for (args, painted) in [
+        (&["list"][..], "unsupported\u{1b}["),
+        (&["show", "party"], "\u{1b}[32msucceeded\u{1b}[0m"),
+        (&explain, "\u{1b}[32mok\u{1b}[0m"),
+        (&["check"], "\u{1b}[2mnote: \u{1b}[0m"),
+    ] {
+        let screen = on_a_screen(&stage, args, 120, &[]);
+        assert!(screen.contains(painted), "{args:?}: {screen:?}");
+        for no in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+            let screen = on_a_screen(&stage, args, 120, &[no]);
+            assert!(!screen.contains('\u{1b}'), "{args:?}: {screen:?}");
+        }
+        let piped = stage.cli(args);
+        assert!(!piped.stdout.contains(&0x1b), "{args:?}: {piped:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_are_local_on_a_terminal_and_utc_elsewhere() {
+    let stage = with_files().await;
+    let show = ["show", "1"];
+    let screen = plain(&on_a_screen(&stage, &show, 120, &[]));
+    assert!(screen.contains(" CET  seen"), "{screen}");
+    assert!(!screen.contains("Z  seen"), "{screen}");
+    let piped = String::from_utf8(stage.cli(&show).stdout).unwrap();
+    assert!(
+        piped.contains("Z  seen") && !piped.contains("CET"),
+        "{piped}"
+    );
+    // For scripts there is one time, whoever looks.
+    let json = plain(&on_a_screen(&stage, &["show", "1", "--json"], 120, &[]));
+    assert!(json.contains("Z\"") && !json.contains("CET"), "{json}");
 }

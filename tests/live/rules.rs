@@ -152,7 +152,7 @@ async fn a_gate_is_told_and_opened_through_the_socket() {
     );
     let status = stage.said(&["status"]);
     assert!(
-        status.contains("PAUSED     dataset main") && status.contains("until 20"),
+        status.contains("PAUSED     dataset:main") && status.contains("until 20"),
         "{status}"
     );
 

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use super::{Report, pushes};
 use crate::config::keys::{self, KeyError, KeySource, Keys};
-use crate::config::raw::RawDataset;
+use crate::config::raw::{RawDataset, RawFolder};
+use crate::config::source::KEY_REMEDY;
 use crate::config::surroundings::Surroundings;
 use crate::config::valid::Dataset;
 use crate::domain::ids::DatasetName;
@@ -115,8 +116,7 @@ fn key(
         to.error(
             &format!("{here}.key"),
             "holds the Access-Key itself",
-            "put the key into a file that only the daemon can read and name it with `key_file` \
-             (or `credential`, or `key_env`); a key that others may have read should be replaced",
+            KEY_REMEDY,
         );
     }
     let places: Vec<(&str, KeySource<'_>)> = [
@@ -156,7 +156,32 @@ fn key(
             to.error(&at, why.to_string(), why.remedy());
             None
         }
-        Ok(read) => Some(to.kept_close(&at, read)),
+        Ok(read) => {
+            if let Some(why) = keys::wrapped(&read.key) {
+                to.error(&at, why.to_string(), why.remedy());
+                return None;
+            }
+            Some(to.kept_close(&at, read))
+        }
+    }
+}
+
+/// Datasets that no folder sends to. Nothing is said of them while a folder names
+/// none, or one that is not there: it may be the one that was meant.
+pub(super) fn unused(raw: &[RawDataset], folders: &[RawFolder], to: &mut Report<'_>) {
+    let named: Vec<_> = folders.iter().map(|folder| &folder.dataset).collect();
+    let known = |name: &&Option<String>| name.is_some() && raw.iter().any(|d| d.name == **name);
+    if named.is_empty() || !named.iter().all(known) {
+        return;
+    }
+    for (at, dataset) in (1..).zip(raw) {
+        if dataset.name.is_some() && !named.contains(&&dataset.name) {
+            to.warning(
+                &format!("dataset[{at}]"),
+                "is used by no folder: nothing is sent to it",
+                "name it in the `dataset` of a [[folder]], or take it out",
+            );
+        }
     }
 }
 

@@ -47,6 +47,16 @@ pub(super) struct Found {
     pub key: String,
 }
 
+impl Found {
+    /// What people know it by.
+    pub fn called(&self) -> String {
+        match self.folder.name.0.as_str() {
+            "" => self.key.clone(),
+            name => format!("folder {name}"),
+        }
+    }
+}
+
 /// `[retry]` and `[poll]`.
 pub(super) fn going(retry: &RawRetry, poll: &RawPoll, to: &mut Report<'_>) -> Going {
     let secs = Duration::from_secs;
@@ -473,7 +483,19 @@ fn globs(lists: [(String, &Vec<String>); 2], to: &mut Report<'_>) -> GlobSet {
 /// the others meanwhile.
 fn on_disk(key: &str, path: &Path, policy: &Policy, on: &dyn Surroundings, to: &mut Report<'_>) {
     let later = "the folder counts as offline until then";
-    match on.look(path) {
+    let look = on.look(path);
+    let real = on.resolve(path);
+    if matches!(look, Look::Directory { .. }) && real != path {
+        to.note(
+            key,
+            format!(
+                "is a symbolic link, or lies below one: files are taken from {}",
+                real.display()
+            ),
+            "write that path, so that nothing changes when somebody changes the link; one that is neither root's nor the daemon user's is not followed",
+        );
+    }
+    match look {
         Look::Missing => to.warning(
             key,
             "does not exist",

@@ -287,7 +287,10 @@ mod tests {
     fn what_is_refused_and_what_is_warned_of() {
         let on = || machine().key("/etc/s", "sssh\n");
         for (hook, wanted) in [
-            ("command = ['/bin/x']", "on` is missing"),
+            (
+                "command = ['/bin/x']",
+                "is missing: nothing says what the hook",
+            ),
             (
                 "on = ['suceeded']\ncommand = ['/bin/x']",
                 "did you mean \"succeeded\"?",

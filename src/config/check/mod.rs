@@ -5,7 +5,8 @@
 //! on it is checked too. The stand-ins never leave: one error, and no
 //! configuration comes out.
 //!
-//! Must not: repeat what is written (see [`super::problem`]), or touch the
+//! Must not: repeat what is written by itself (a problem has the value, where
+//! [`super::showable`] lets it), or touch the
 //! machine but through [`Surroundings`].
 
 mod dataset;
@@ -27,8 +28,9 @@ use std::time::Duration;
 
 use super::keys::Keys;
 use super::problem::{Problem, Severity};
-use super::raw::{RawDaemon, RawLog};
-use super::source::{Flaw, Lines, Source};
+use super::raw::{Raw, RawDaemon, RawLog};
+use super::showable;
+use super::source::{Flaw, Lines, Source, UNKNOWN};
 use super::surroundings::Surroundings;
 use super::units;
 use super::valid::{Config, Log, LogFormat};
@@ -41,17 +43,61 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Problems of shape, as problems.
+/// Problems of shape, as problems, where nothing else could be read.
 pub(super) fn flaws(file: &Path, flaws: Vec<Flaw>) -> Vec<Problem> {
-    let problem = |flaw: Flaw| Problem {
+    let (lines, names) = (Lines::default(), Names::default());
+    let problem = |flaw| of_shape(file, flaw, &lines, &names);
+    flaws.into_iter().map(problem).collect()
+}
+
+fn of_shape(file: &Path, flaw: Flaw, lines: &Lines, names: &Names) -> Problem {
+    let value = lines.value(&flaw.key).filter(|_| flaw.what != UNKNOWN);
+    Problem {
         severity: Severity::Error,
         file: file.to_owned(),
+        of: names.of(&flaw.key),
+        value: value.map(str::to_owned),
         key: flaw.key,
         line: flaw.line,
         what: flaw.what,
         remedy: flaw.remedy,
-    };
-    flaws.into_iter().map(problem).collect()
+    }
+}
+
+/// What the folders and datasets are called, in the order of the file: people
+/// know them by their names, and not by their numbers.
+#[derive(Debug, Default)]
+struct Names {
+    folders: Vec<Option<String>>,
+    datasets: Vec<Option<String>>,
+}
+
+impl Names {
+    fn new(raw: &Raw) -> Names {
+        let can_be_said = |name: &Option<String>| {
+            let name = name.as_ref();
+            let name = name.filter(|name| usable(name) && showable::may_be_shown(name));
+            name.cloned()
+        };
+        Names {
+            folders: raw.folder.iter().map(|f| can_be_said(&f.name)).collect(),
+            datasets: raw.dataset.iter().map(|d| can_be_said(&d.name)).collect(),
+        }
+    }
+
+    /// Whose key it is, in words.
+    fn of(&self, key: &str) -> Option<String> {
+        let (kind, rest) = key.split_once('[')?;
+        let (n, rest) = rest.split_once(']')?;
+        let names = match kind {
+            "folder" => &self.folders,
+            "dataset" => &self.datasets,
+            _ => return None,
+        };
+        let at = n.parse::<usize>().ok()?.checked_sub(1)?;
+        let name = names.get(at)?.as_ref().filter(|_| rest != ".name")?;
+        Some(format!("{kind} {name}"))
+    }
 }
 
 /// Checks everything. `None` or an error among the problems: it can't be used.
@@ -61,11 +107,17 @@ pub(super) fn check(
     keys: Keys,
     on: &dyn Surroundings,
 ) -> (Option<Config>, Vec<Problem>) {
+    let names = Names::new(&source.raw);
     let mut report = Report {
         file,
+        problems: {
+            let shaped = source.flaws.into_iter();
+            let problem = |flaw| of_shape(file, flaw, &source.lines, &names);
+            shaped.map(problem).collect()
+        },
         lines: source.lines,
+        names,
         cut: source.cut,
-        problems: flaws(file, source.flaws),
     };
     let to = &mut report;
     let raw = source.raw;
@@ -88,6 +140,7 @@ pub(super) fn check(
     key_files.extend(hook::secret_files(&raw.folder));
     overlap::check(&folders, &daemon.ledger, &key_files, on, to);
     overlap::results(&folders, &datasets, on, to);
+    dataset::unused(&raw.dataset, &raw.folder, to);
     let errors = errors::check(&raw.error, to);
 
     let service = service.map(|service| Config {
@@ -120,13 +173,17 @@ struct Daemon {
     poll_every: Duration,
 }
 
-fn daemon(raw: &RawDaemon, on: &dyn Surroundings, to: &mut Report<'_>) -> Daemon {
-    let usual = on
-        .var("STATE_DIRECTORY")
+/// Where the ledger is if the configuration does not say so.
+pub(super) fn usual_ledger(on: &dyn Surroundings) -> PathBuf {
+    on.var("STATE_DIRECTORY")
         // systemd lists several with colons; the unit's own comes first.
         .and_then(|dirs| dirs.split(':').next().map(PathBuf::from))
         .filter(|dir| dir.is_absolute())
-        .map_or(PathBuf::from(LEDGER), |dir| dir.join("ledger.sqlite"));
+        .map_or(PathBuf::from(LEDGER), |dir| dir.join("ledger.sqlite"))
+}
+
+fn daemon(raw: &RawDaemon, on: &dyn Surroundings, to: &mut Report<'_>) -> Daemon {
+    let usual = usual_ledger(on);
     let secs = Duration::from_secs;
     Daemon {
         ledger: to.path("daemon.ledger", &raw.ledger).unwrap_or(usual),
@@ -178,6 +235,7 @@ fn log(raw: &RawLog, to: &mut Report<'_>) -> Log {
 struct Report<'f> {
     file: &'f Path,
     lines: Lines,
+    names: Names,
     cut: BTreeSet<String>,
     problems: Vec<Problem>,
 }
@@ -207,6 +265,8 @@ impl Report<'_> {
         self.problems.push(Problem {
             severity,
             file: self.file.to_owned(),
+            of: self.names.of(key),
+            value: self.lines.value(key).map(str::to_owned),
             key: key.to_owned(),
             line: self.lines.of(key),
             what,

@@ -35,7 +35,10 @@ pub(super) fn check(
                 } else {
                     &found.key
                 },
-                "puts the ledger into a drop folder, which would upload it",
+                format!(
+                    "puts the ledger into {}, which would upload it",
+                    found.called()
+                ),
                 "keep the ledger elsewhere, such as /var/lib/supametas-sync/ledger.sqlite",
             );
         }
@@ -51,7 +54,7 @@ pub(super) fn check(
                 };
                 to.error(
                     key,
-                    format!("lies in a drop folder: the {secret} would be uploaded"),
+                    format!("lies in {}: the {secret} would be uploaded", found.called()),
                     "keep the key file elsewhere, such as /etc/supametas-sync/keys/",
                 );
             }
@@ -94,19 +97,25 @@ fn nested(here: &Found, real: &Path, other: &Found, other_real: &Path, to: &mut 
     if real == other_real {
         to.error(
             &key,
-            format!("is the directory of {} too", other.key),
+            format!("is the directory of {} too", other.called()),
             "give each folder a directory of its own: a file can't go to two places",
         );
     } else if real.starts_with(other_real) && other.folder.recursive {
         to.error(
             &key,
-            format!("lies inside {}: its files would be taken twice", other.key),
+            format!(
+                "lies inside {}: its files would be taken twice",
+                other.called()
+            ),
             "take it out of there, or set `recursive = false` for the outer one",
         );
     } else if other_real.starts_with(real) && here.folder.recursive {
         to.error(
             &key,
-            format!("contains {}: its files would be taken twice", other.key),
+            format!(
+                "contains {}: its files would be taken twice",
+                other.called()
+            ),
             "name another directory, or set `recursive = false` for this one",
         );
     }
@@ -172,7 +181,7 @@ fn targets(
                 &key,
                 format!(
                     "lies inside {}, which would take the moved files again",
-                    other.key
+                    other.called()
                 ),
                 "choose a directory outside of all folders, or one whose name begins with a dot",
             );

@@ -39,12 +39,14 @@ pub(super) fn check(
     to: &mut Report<'_>,
 ) -> Option<Service> {
     let base_url = base_url(raw, to);
+    let acknowledged = raw.acknowledge_assumed_paths.unwrap_or(false);
     let secs = Duration::from_secs;
     let service = |base_url: Url, to: &mut Report<'_>| Service {
         authorities: proxy::authorities(raw, keys, on, to),
         proxy: proxy::check(raw, &base_url, keys, on, to),
         base_url,
-        paths: paths(&raw.paths, to),
+        paths: paths(&raw.paths, acknowledged, to),
+        acknowledge_assumed_paths: acknowledged,
         webhook_path: path(
             "service.paths.webhook",
             &raw.paths.webhook,
@@ -129,22 +131,34 @@ fn base_url(raw: &RawService, to: &mut Report<'_>) -> Option<Url> {
         }
     }
     let bare = url.path().trim_end_matches('/').to_owned();
+    if bare.is_empty() && !is_loopback(&url) {
+        to.warning(
+            key,
+            "has no path, so that every call goes to the top of the host",
+            format!(
+                "write the path that the service's page has, too: the documented one is {BASE_URL}"
+            ),
+        );
+    }
     url.set_path(&bare);
     Some(url)
 }
 
 pub(super) fn plain_is_fine(url: &Url, allowed: &[String]) -> bool {
-    let loopback = match url.host() {
+    let named = |host: &str| allowed.iter().any(|a| a.eq_ignore_ascii_case(host));
+    is_loopback(url) || url.host_str().is_some_and(named)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
         Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
         None => false,
-    };
-    let named = |host: &str| allowed.iter().any(|a| a.eq_ignore_ascii_case(host));
-    loopback || url.host_str().is_some_and(named)
+    }
 }
 
-fn paths(raw: &RawPaths, to: &mut Report<'_>) -> BTreeMap<Media, String> {
+fn paths(raw: &RawPaths, acknowledged: bool, to: &mut Report<'_>) -> BTreeMap<Media, String> {
     let written = |media| match media {
         Media::Text => &raw.text,
         Media::Image => &raw.image,
@@ -153,17 +167,24 @@ fn paths(raw: &RawPaths, to: &mut Report<'_>) -> BTreeMap<Media, String> {
         Media::Web => &raw.web,
     };
     let mut paths = BTreeMap::new();
+    let mut assumed = Vec::new();
     for media in Media::ALL {
         let key = format!("service.paths.{media}");
-        let (usual, assumed) = usual_path(media);
-        if assumed && written(media).is_none() {
-            to.note(
-                &key,
-                format!("is assumed to be {usual}: no public page of the service names it"),
-                "set it as soon as you know it for sure",
-            );
+        let (usual, is_assumed) = usual_path(media);
+        if is_assumed && written(media).is_none() {
+            assumed.push(format!("{media} = \"{usual}\""));
         }
         paths.insert(media, path(&key, written(media), usual, to));
+    }
+    if !assumed.is_empty() && !acknowledged {
+        to.note(
+            "service.paths",
+            format!(
+                "is assumed in part, since no public page of the service names these paths: {}",
+                assumed.join(", ")
+            ),
+            "set them as soon as you know them for sure; `acknowledge_assumed_paths = true` in [service] ends this note",
+        );
     }
     paths
 }

@@ -72,6 +72,19 @@ pub fn first_match(patterns: &[&'static str], name: &[u8]) -> Option<&'static st
         .find(|pattern| is_match(pattern.as_bytes(), name))
 }
 
+/// `name` without what makes it match `pattern`: an ending, or all from the mark
+/// in its middle on.
+pub fn unmarked<'n>(pattern: &str, name: &'n [u8]) -> Option<&'n [u8]> {
+    let mark = pattern.strip_prefix('*')?;
+    if !mark.contains('*') {
+        return name.get(..name.len().checked_sub(mark.len())?);
+    }
+    let mark = mark.strip_suffix('*').filter(|mark| !mark.contains('*'))?;
+    let is_mark = |part: &[u8]| part.eq_ignore_ascii_case(mark.as_bytes());
+    let at = name.windows(mark.len()).rposition(is_mark)?;
+    name.get(..at)
+}
+
 /// Whether `name` is as `pattern` says. Each `*` is given back one byte at a time
 /// to the last one only, so the time is at most the product of both lengths.
 fn is_match(pattern: &[u8], name: &[u8]) -> bool {

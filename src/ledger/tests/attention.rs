@@ -187,7 +187,7 @@ async fn a_newer_version_that_is_imported_ends_it_and_an_older_one_does_not() {
     assert_eq!(bench.needing().await, [elsewhere]);
     let story = bench.ledger.show(first).await.unwrap().unwrap();
     let told = &story.history.last().unwrap().why;
-    assert!(told.contains(&format!("file {newer}")), "{told}");
+    assert!(told.contains(&format!("id {newer}")), "{told}");
 
     // The older one ends badly after the newer one has ended well.
     let slow = bench.sent(file("c.txt", 4), taken("t-2")).await;
