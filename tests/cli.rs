@@ -29,3 +29,5 @@ mod steer;
 mod support;
 #[path = "cli/terminal.rs"]
 mod terminal;
+#[path = "cli/waiting.rs"]
+mod waiting;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::find::{self, Found};
 use super::tone::Tone;
-use super::{Failed, Outcome, files, out, runtime};
+use super::{Failed, Outcome, files, lookout, out, runtime};
 use crate::config::valid::Config;
 use crate::config::{Machine, tidy};
 use crate::domain::ids::FolderName;
@@ -19,10 +19,13 @@ use crate::domain::naming::shown;
 use crate::domain::time::Timestamp;
 use crate::domain::writers::{Openness, Writing};
 use crate::explain::facts::Place;
-use crate::explain::{Answer, Asked, Explanation, Facts, Said, decide, gather};
+use crate::explain::{Answer, Asked, DaemonSays, Explanation, Facts, Said, decide, gather};
 use crate::ledger::{Ledger, LedgerError};
 use crate::limited::Calls;
 use crate::ports::World;
+use crate::view::Surroundings;
+use crate::view::standing::Standing;
+use crate::view::waiting::WaitingView;
 use crate::web::client;
 
 /// Why was this file not taken, and what can I do?
@@ -36,7 +39,8 @@ use crate::web::client;
 ///
 /// With --json: path, answer (done, underway, waiting, attention, not-taken,
 /// missing, counted), reason (a word that stays), text, checks (a list of
-/// what, said (ok, no, not-yet, unknown), found), to_do. Exit code 5: there is no such file, here or in
+/// what, said (ok, no, not-yet, unknown), found), to_do, waiting (as `list --json`
+/// has it). Exit code 5: there is no such file, here or in
 /// the ledger.
 ///
 /// Examples:
@@ -78,12 +82,14 @@ pub fn main(config: &Path, args: Args) -> Outcome {
                 return Ok(Exit::Success);
             }
         };
-        let offline = daemon_offline(&config, &asked).await;
-        let mut facts = gather(&config, ledger.as_ref(), &asked, offline, now).await?;
-        ask_daemon(&config, &mut facts).await;
+        let standing = client::standing(&config.ledger).await.ok();
+        let mut says = says(standing.as_ref(), &asked);
+        says.stopped = says.stopped.or_else(|| lookout::no_room(&config.ledger));
+        let mut facts = gather(&config, ledger.as_ref(), &asked, says, now).await?;
+        heard(standing.as_ref(), &mut facts);
         let explained = decide(&facts);
         if args.json {
-            out::print_json(&as_json(&facts.path, &explained));
+            out::print_json(&as_json(&facts, &explained));
         } else {
             out::print(&out::with_times(
                 &tell(&facts.path, &explained),
@@ -99,7 +105,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
 
 /// What the events of a running daemon say of a file's writers goes into the
 /// facts; who asks hears no events. A daemon that does not answer says nothing.
-async fn ask_daemon(config: &Config, facts: &mut Facts) {
+fn heard(standing: Option<&Standing>, facts: &mut Facts) {
     let Place::File(file) = &mut facts.place else {
         return;
     };
@@ -112,7 +118,7 @@ async fn ask_daemon(config: &Config, facts: &mut Facts) {
     if opened.open == Openness::Yes {
         return;
     }
-    let Ok(standing) = client::standing(&config.ledger).await else {
+    let Some(standing) = standing else {
         return;
     };
     let name = shown(&file.folder.rel);
@@ -131,15 +137,27 @@ async fn ask_daemon(config: &Config, facts: &mut Facts) {
     }
 }
 
-/// Why the daemon can't reach the folder, as it says itself: it may be another
-/// user, or in a sandbox that hides the folder.
-async fn daemon_offline(config: &Config, asked: &Asked) -> Option<String> {
-    let Asked::In { folder, .. } = asked else {
-        return None;
+/// What the daemon says of itself and of the folder: it may be another user, or in
+/// a sandbox that hides the folder.
+fn says(standing: Option<&Standing>, asked: &Asked) -> DaemonSays {
+    let Some(standing) = standing else {
+        return DaemonSays::default();
     };
-    let standing = client::standing(&config.ledger).await.ok()?;
-    let theirs = standing.folders.into_iter().find(|f| f.folder == *folder);
-    theirs?.offline
+    let theirs = standing.folders.iter().find(|theirs| match asked {
+        Asked::In { folder, .. } => theirs.folder == *folder,
+        Asked::Outside(_) => false,
+    });
+    let offline = theirs.and_then(|folder| folder.offline.clone());
+    let live = theirs.and_then(|folder| folder.live.as_ref());
+    DaemonSays {
+        offline_since: live
+            .filter(|_| offline.is_some())
+            .and_then(|live| live.since)
+            .map(|since| since.0),
+        offline,
+        stopped: standing.stopped.clone(),
+        pace: Surroundings::pace(standing),
+    }
 }
 
 /// What the argument means; `Err`: several files, for a person to choose from.
@@ -254,16 +272,17 @@ const fn tone(said: Said) -> Tone {
     }
 }
 
-fn as_json(path: &[u8], explained: &Explanation) -> Value {
+fn as_json(facts: &Facts, explained: &Explanation) -> Value {
     let checks = explained.checks.iter().map(
         |check| json!({ "what": check.what, "said": check.said.as_str(), "found": check.found }),
     );
     json!({
-        "path": shown(path),
+        "path": shown(&facts.path),
         "answer": explained.answer.as_str(),
         "reason": explained.reason,
         "text": explained.headline,
         "checks": checks.collect::<Vec<_>>(),
         "to_do": explained.to_do,
+        "waiting": WaitingView::of(&explained.waiting, facts.now),
     })
 }

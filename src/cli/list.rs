@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::table::{Cell, Table};
 use super::tone::Tone;
-use super::{Failed, Outcome, files, filter, out, runtime};
+use super::{Failed, Outcome, attention, files, filter, out, runtime, waiting};
 use crate::ledger::{FileRecord, Filter};
 use crate::ports::World;
 use crate::view;
@@ -20,11 +20,15 @@ use crate::view;
 ///
 /// Newest is what changed last, by the id where the clock was set back.
 /// A row is one version of a file. On a terminal its detail is cut to fit, but
-/// not with --attention; `show` has it all. With --json, a list of objects: id, folder, dataset,
+/// not with --attention; `show` has it all. With --attention more than 3 files with
+/// the same reason are one line, with the line of configuration that would end it.
+/// With --json, a list of objects: id, folder, dataset,
 /// route, media, file (in the folder), path (in full), path_escaped (exact,
 /// where a name is not UTF-8), size, state, final, needs_attention, resolved (how,
 /// at, who, why, by: how it stopped needing attention), seen_at,
-/// changed_at, detail, attempt_count, task, code, why, reason_kind (of what is
+/// changed_at, detail, waiting (reason, text, scope, who, why, code, since, until,
+/// ahead, estimate_s, also: what it waits for), attempt_count, task, code, why,
+/// reason_kind (of what is
 /// unsupported: why, in a word that stays), may_be_incomplete and more.
 ///
 /// Examples:
@@ -41,6 +45,9 @@ pub struct Args {
     /// unconfirmed, lost, unsupported; not what is resolved.
     #[arg(long, conflicts_with = "state")]
     attention: bool,
+    /// With --attention: name each file, also where many have the same reason.
+    #[arg(long, requires = "attention")]
+    each: bool,
     /// Only what somebody has acknowledged.
     #[arg(long, conflicts_with_all = ["state", "attention"])]
     acknowledged: bool,
@@ -81,7 +88,11 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         filter.unknown_since = only.unknown_since;
         filter.attention = only.attention;
     }
-    let (found, attempts) = runtime()?.block_on(async {
+    let grouped = args.attention && !args.json && !args.each;
+    if grouped {
+        filter.limit = attention::LOOKED_THROUGH;
+    }
+    let (mut found, attempts, around) = runtime()?.block_on(async {
         let ledger = files::ledger(&config)?;
         let mut found = ledger.list(filter.clone()).await?;
         if found.iter().any(|file| file.changed_at > now) {
@@ -99,19 +110,33 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         } else {
             BTreeMap::new()
         };
-        Ok::<_, Failed>((found, attempts))
+        let around = waiting::around(&config, &ledger, &found, now).await?;
+        Ok::<_, Failed>((found, attempts, around))
     })?;
     if args.json {
         let attempts = |file: &FileRecord| attempts.get(&file.id).copied().unwrap_or(0);
         let values = found
             .iter()
-            .map(|file| view::as_json(&config, file, attempts(file), now));
+            .map(|file| view::as_json(&config, file, attempts(file), &around.of(file), now));
         out::print_json(&values.collect::<Value>());
         return Ok(Exit::Success);
     }
     if found.is_empty() {
         out::remark("no files");
         return Ok(Exit::Success);
+    }
+    if grouped {
+        let groups = view::attention::groups(&config, &found);
+        let many = groups.iter().filter(|group| group.files > attention::FEW);
+        let many: Vec<_> = many.collect();
+        found.retain(|file| !many.iter().any(|group| group.has(file)));
+        if !many.is_empty() {
+            out::print(&attention::tell(many));
+        }
+        if found.is_empty() {
+            return Ok(Exit::Success);
+        }
+        found.truncate(limit);
     }
     let full = found.len() == limit;
     let mut table = Table::new(&["id", "state", "file", "size", "since", "detail"]);
@@ -123,7 +148,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             files::listed(&file).into(),
             files::bytes(file.version.size).into(),
             files::age(now.since(file.changed_at)).into(),
-            view::detail(&file, now).into(),
+            view::detail(&file, &around.of(&file), now).into(),
         ]);
     }
     // Whoever asks what needs attention wants the reason, and all of it.

@@ -6,6 +6,7 @@
 
 mod acknowledge;
 mod ask;
+mod attention;
 mod backup;
 mod cancel;
 mod check;
@@ -52,6 +53,7 @@ mod status;
 mod table;
 mod tone;
 mod try_it;
+mod waiting;
 mod webhook;
 mod who;
 

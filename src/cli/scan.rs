@@ -126,7 +126,7 @@ async fn tell(config: &Config, began: Timestamp) -> Outcome {
             "{}  {}: {}",
             file.state.kind(),
             files::listed(file),
-            crate::view::detail(file, now)
+            crate::view::detail(file, &[], now)
         ));
     }
     if bad.len() > SHOWN {

@@ -10,10 +10,11 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::find::{self, Found};
 use super::tone::Tone;
-use super::{Outcome, files, out, runtime};
+use super::{Outcome, files, out, runtime, waiting};
 use crate::config::valid::Config;
 use crate::domain::naming::{shown, shown_text};
 use crate::domain::time::Timestamp;
+use crate::domain::waiting::Waiting;
 use crate::ledger::FileStory;
 use crate::ports::World;
 use crate::view;
@@ -66,14 +67,18 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         for file in files.into_iter().take(SHOWN) {
             stories.extend(ledger.show(file.id).await?);
         }
+        let records: Vec<_> = stories.iter().map(|story| story.file.clone()).collect();
+        let around = waiting::around(&config, &ledger, &records, now).await?;
         if args.json {
             let values = stories
                 .iter()
-                .map(|story| view::story_json(&config, story, now));
+                .map(|story| view::story_json(&config, story, &around.of(&story.file), now));
             out::print_json(&values.collect::<Value>());
         } else {
-            let told: Vec<String> = stories.iter().map(|s| tell(&config, s, now)).collect();
-            out::print(&told.join("\n"));
+            let told = stories
+                .iter()
+                .map(|story| tell(&config, story, &around.of(&story.file), now));
+            out::print(&told.collect::<Vec<_>>().join("\n"));
         }
         if left_out > 0 {
             out::remark(&format!("{left_out} more are not shown"));
@@ -82,7 +87,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     })
 }
 
-fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
+fn tell(config: &Config, story: &FileStory, waiting: &[Waiting], now: Timestamp) -> String {
     let file = &story.file;
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
@@ -113,9 +118,12 @@ fn tell(config: &Config, story: &FileStory, now: Timestamp) -> String {
         format!(
             "{}: {}",
             Tone::of_state(file.state.kind()).paint(file.state.kind().as_str()),
-            view::detail(file, now)
+            view::detail(file, waiting, now)
         ),
     );
+    for also in waiting.iter().skip(1) {
+        line("also", also.text(now));
+    }
     if let Some(resolved) = &file.resolved {
         line(
             "resolved",

@@ -17,6 +17,9 @@ use crate::view::span;
 use crate::view::standing::{DaemonView, FolderView, GateView, Standing, UploadView};
 use crate::watch::Offline;
 
+/// Reasons for which files need attention that are shown, at most.
+const GROUPS: usize = 5;
+
 /// Uploads that are shown, at most.
 const SHOWN: usize = 10;
 
@@ -53,6 +56,10 @@ pub fn tell(standing: &Standing, starting: &Starting) -> String {
             "oldest",
             &format!("{}/{file}, waiting for {waiting}", oldest.folder),
         );
+        // A daemon of an earlier version says nothing of it.
+        if let Some(what) = &oldest.waiting {
+            line("", &format!("waits: {}", shown_text(&what.text, 1_000)));
+        }
     }
     for pause in &standing.pauses {
         let (why, ends) = held(standing, pause);
@@ -160,6 +167,12 @@ pub fn tell(standing: &Standing, starting: &Starting) -> String {
             format!("{} files need", standing.attention)
         };
         let _ = writeln!(text, "\n{files} attention: supametas-sync list --attention");
+        for group in standing.attention_groups.iter().take(GROUPS) {
+            let _ = writeln!(text, "  {}", shown_text(&group.text, 300));
+        }
+        if let Some(more @ 1..) = standing.attention_groups.len().checked_sub(GROUPS) {
+            let _ = writeln!(text, "  … and for {more} more reasons");
+        }
     }
     if let Some(files @ 1..) = standing.resolved.get(&ResolutionKind::Acknowledged) {
         let files = out::count(*files, "file");

@@ -11,12 +11,13 @@ use serde_json::json;
 use super::exit::Exit;
 use super::lookout;
 use super::screen::Screen;
-use super::{Failed, Outcome, files, out, runtime, standing};
+use super::{Failed, Outcome, attention, files, out, runtime, standing};
 use crate::config::units;
 use crate::config::valid::Config;
 use crate::explain::Starting;
 use crate::ledger::{self, Ledger};
 use crate::ports::World;
+use crate::view::Surroundings;
 use crate::view::standing::Standing;
 use crate::web::client;
 
@@ -28,7 +29,10 @@ use crate::web::client;
 /// Ctrl-C.
 ///
 /// With --json: running, now, service, ledger, pending (due, later, uploading,
-/// submitted, sources), attention, totals, oldest_waiting, oldest_waiting_s,
+/// submitted, sources), attention, attention_groups (the latest 1,000 of them by
+/// what they have in common: folder, state, reason_kind, code, files, bytes, text,
+/// extensions, configuration, newest), resolved (how many need nobody any more, by
+/// how that came), totals, oldest_waiting, oldest_waiting_s, oldest_unpaused_s,
 /// changing (files that wait for `reimport_after`: id, folder, file, due_at), stopped (null, or why nothing can be recorded), pauses (scope, since, until,
 /// who, why, ends), gates (gate, status, code, why, since, until, lifts, opens),
 /// folders (folder, dataset, path, configured,
@@ -39,6 +43,7 @@ use crate::web::client;
 ///
 /// Examples:
 ///   supametas-sync status
+///   supametas-sync status --attention
 ///   supametas-sync status --watch
 ///   supametas-sync status --watch --every 10s
 ///   supametas-sync status --json | jq .daemon.in_flight
@@ -51,6 +56,10 @@ pub struct Args {
     /// How often, with --watch: at least 100ms.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = every, requires = "watch")]
     every: Duration,
+    /// Only what needs attention, told once for many, with the line of configuration
+    /// that would end it.
+    #[arg(long, conflicts_with = "watch")]
+    attention: bool,
     /// For scripts.
     #[arg(long)]
     json: bool,
@@ -79,7 +88,9 @@ pub fn main(config: &Path, args: Args) -> Outcome {
     runtime()?.block_on(async {
         if !args.watch {
             let (standing, remark) = look(&config, &ledger).await?;
-            if args.json {
+            if args.attention {
+                tell_attention(&standing, args.json);
+            } else if args.json {
                 out::print_json(&json!(standing));
             } else {
                 out::print(&standing::tell(&standing, &starting));
@@ -105,6 +116,30 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             }
         }
     })
+}
+
+fn tell_attention(standing: &Standing, for_scripts: bool) {
+    let groups = &standing.attention_groups;
+    let told: u64 = groups.iter().map(|group| group.files).sum();
+    if for_scripts {
+        out::print_json(&json!({
+            "attention": standing.attention,
+            "resolved": standing.resolved,
+            "groups": groups,
+        }));
+        return;
+    }
+    if groups.is_empty() {
+        out::remark("no file needs attention");
+        return;
+    }
+    out::print(&attention::tell(groups));
+    if told < standing.attention {
+        out::remark(&format!(
+            "these are the latest {told} of {}: `list --attention` looks through more",
+            standing.attention
+        ));
+    }
 }
 
 /// How things stand, and what there is to say about asking.
@@ -139,6 +174,10 @@ async fn look(config: &Config, ledger: &Ledger) -> Result<(Standing, Option<Stri
         folder.offline_kind = seen.offline.map(|why| why.word().to_owned());
         folder.shared = seen.shared;
     }
+    let oldest = found.oldest.as_ref();
+    let ahead = ledger.ahead(oldest.cloned().into_iter().collect()).await?;
+    let around = Surroundings::new(config, ledger, &standing, ahead, now);
+    around.tell_oldest(&mut standing, oldest);
     let remark = running.then(|| {
         format!("the daemon can't be asked what is live ({unanswered}): this is from the ledger")
     });

@@ -49,6 +49,8 @@ pub struct Context {
     pub hooks: Notify,
     /// Wakes the task that sorts what an operator wants sorted again.
     pub unsorted: Notify,
+    /// Wakes the task that looks whether bad ends need anybody still.
+    pub attention: Notify,
     /// Answers that may close a gate and are not in the ledger yet.
     pub pausing: Pausing,
     /// What there is room for on the wire.
@@ -98,6 +100,7 @@ impl Context {
             pushed: Pushed::default(),
             hooks: Notify::new(),
             unsorted: Notify::new(),
+            attention: Notify::new(),
             pausing: Pausing::default(),
             room,
             twins: Arc::default(),
@@ -141,6 +144,7 @@ impl Context {
         self.sources.notify_one();
         self.hooks.notify_one();
         self.unsorted.notify_one();
+        self.attention.notify_one();
     }
 }
 

@@ -76,6 +76,7 @@ pub async fn run(
             Request::Rescan => {
                 tracing::info!("scanning all folders");
                 ctx.folders.rescan_all();
+                ctx.attention.notify_one();
             }
             // Once more after the one under way: the file may be another now.
             Request::Reload => again = true,

@@ -3,7 +3,8 @@
 //!
 //! Each stage is a task under one supervisor: [`intake`] settles and queues
 //! what the folders show, [`express`] takes a file just dropped past all that wait, [`upload`] sends it, [`poll`] follows the tasks,
-//! [`source`] moves or deletes sources, [`hooks`] tells who wants to know,
+//! [`source`] moves or deletes sources, [`attention`] looks whether bad ends need
+//! anybody still, [`hooks`] tells who wants to know,
 //! [`control`] hears signals and reloads, [`mod@cancel`] has tasks deleted,
 //! [`idle`] ends a `scan` run when nothing is left to do, [`showing`] tells
 //! people what is going on. They meet in the
@@ -11,6 +12,7 @@
 //!
 //! Must not: decide about a file, or read the command line.
 
+pub mod attention;
 pub mod cancel;
 pub mod clock;
 pub mod context;
@@ -178,6 +180,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), DaemonError> {
     tasks.spawn("upload", upload::dispatch::run(ctx.clone(), stop.clone()));
     tasks.spawn("poll", poll::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("source", source::run(ctx.clone(), stop.drain.clone()));
+    tasks.spawn("attention", attention::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("hooks", hooks::run(ctx.clone(), stop.drain.clone()));
     tasks.spawn("pushes", pushes::run(ctx.clone(), stop.drain.clone()));
     let of_watches = ctx.clone();

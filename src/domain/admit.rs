@@ -67,6 +67,13 @@ pub fn admit_query(dataset: &DatasetName, gates: &Gates, now: Timestamp) -> Admi
     admit(&way, gates, &HashSet::new(), now)
 }
 
+/// The gates on `way` that are closed, in its order: what [`admit`] goes by, for
+/// people. One whose time has come lets a probe through, and is told all the same.
+pub fn holding_gates<'g>(way: &'g [GateKey], gates: &'g Gates) -> Vec<(&'g GateKey, &'g Gate)> {
+    let here = way.iter().filter_map(|key| Some((key, gates.get(key)?)));
+    here.filter(|(_, gate)| gate.closed().is_some()).collect()
+}
+
 /// Asks the gates on `way`. `probed`: gates whose probe has been picked, but
 /// may not have reached the ledger yet.
 pub fn admit(way: &[GateKey], gates: &Gates, probed: &HashSet<GateKey>, now: Timestamp) -> Admit {

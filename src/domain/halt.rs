@@ -5,12 +5,14 @@
 //! A halt holds back uploads that have not begun. What is on the wire goes on,
 //! and tasks are followed. Must not: know the ledger, or the clock.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use super::gate::GateKey;
 use super::ids::{DatasetName, FolderName, Route};
+use super::media::Media;
 use super::time::Timestamp;
 
 /// What is paused, or resumed.
@@ -81,6 +83,31 @@ impl HaltScope {
     }
 }
 
+/// The pauses that hold back a file of this folder, what ends last in front.
+/// `media`: that of its import; of a file that is not sorted, no pause of a route
+/// counts.
+pub fn holding<'h>(
+    halts: &'h Halts,
+    folder: &FolderName,
+    dataset: &DatasetName,
+    media: Option<Media>,
+    now: Timestamp,
+) -> Vec<(&'h HaltScope, &'h Halt)> {
+    let here = |scope: &HaltScope| match scope {
+        HaltScope::All => true,
+        HaltScope::Dataset(paused) => paused == dataset,
+        HaltScope::Folder(paused) => paused == folder,
+        HaltScope::Route(paused) => paused.folder == *folder && Some(paused.media) == media,
+    };
+    let mut all: Vec<_> = halts
+        .iter()
+        .filter(|(scope, halt)| halt.holds(now) && here(scope))
+        .collect();
+    // Without an end is later than any end.
+    all.sort_by_key(|(_, halt)| Reverse(halt.until.map_or(i64::MAX, |until| until.0)));
+    all
+}
+
 /// Whether an upload on this way is paused by an operator: until the last of
 /// the halts ends; `Some(None)`: until it is resumed.
 pub fn halted(way: &[GateKey; 3], halts: &Halts, now: Timestamp) -> Option<Option<Timestamp>> {
@@ -137,7 +164,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::domain::admit::{Admit, admit_upload, way};
-    use crate::domain::media::Media;
     use std::collections::HashSet;
 
     fn scope(text: &str) -> HaltScope {
@@ -207,6 +233,21 @@ mod tests {
                 Timestamp(100),
             );
             assert_eq!(said, expected, "{of:?}");
+            // What is told of a file is what holds it.
+            let (of, folder) = (halts(of), &route.folder);
+            let told = holding(
+                &of,
+                folder,
+                &DatasetName("books".into()),
+                Some(Media::Text),
+                Timestamp(100),
+            );
+            let told = told.first().map(|(_, halt)| halt.until);
+            let held = match said {
+                Admit::Halted(until) => Some(until),
+                _ => None,
+            };
+            assert_eq!(told, held, "{of:?}");
         }
     }
 

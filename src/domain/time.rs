@@ -34,6 +34,22 @@ impl Timestamp {
     }
 }
 
+/// A length of time for people: its two largest units.
+pub fn span(time: Duration) -> String {
+    let s = time.as_secs();
+    let (big, small) = match s {
+        0..=59 => return format!("{s} s"),
+        60..=3_599 => ((s / 60, "min"), (s % 60, "s")),
+        3_600..=86_399 => ((s / 3_600, "h"), (s % 3_600 / 60, "min")),
+        _ => ((s / 86_400, "d"), (s % 86_400 / 3_600, "h")),
+    };
+    if small.0 == 0 {
+        format!("{} {}", big.0, big.1)
+    } else {
+        format!("{} {} {} {}", big.0, big.1, small.0, small.1)
+    }
+}
+
 /// What a decision is told about the world: when it is, and a number drawn by
 /// chance. With both given, every decision can be repeated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,6 +82,16 @@ mod tests {
             "2023-11-14T22:13:20.123Z"
         );
         assert_eq!(Timestamp(i64::MAX).to_string(), "beyond the calendar");
+    }
+
+    #[test]
+    fn spans_are_short_and_right() {
+        let said = |s| span(Duration::from_secs(s));
+        assert_eq!(said(0), "0 s");
+        assert_eq!(said(59), "59 s");
+        assert_eq!(said(60), "1 min");
+        assert_eq!(said(3_661), "1 h 1 min");
+        assert_eq!(said(90_000), "1 d 1 h");
     }
 
     #[test]

@@ -8,10 +8,12 @@ use super::decide::{
     offline_folder, quoted, refused,
 };
 use super::facts::{DirFacts, Facts};
+use super::waits;
 
 /// Explains it.
 pub(super) fn of_directory(facts: &Facts, dir: &DirFacts) -> Explanation {
     let folder = &dir.folder;
+    let mut held = Vec::new();
     let mut checks = vec![folder_check(folder)];
     if !folder.rel.is_empty() {
         checks.push(name_check(folder));
@@ -28,12 +30,19 @@ pub(super) fn of_directory(facts: &Facts, dir: &DirFacts) -> Explanation {
         }
         (_, _, Some(hindered)) => hindered_by(facts, folder, hindered),
         _ => {
+            held = waits::on_way(facts, folder, None);
             checks.push(check("watched", Said::Yes, dir.watched.clone()));
             checks.extend(counted(dir));
             totals(facts, dir)
         }
     };
     checks.push(check_running(facts));
+    checks.extend(waits::checks(facts, &held));
+    if let Some(first) = held.first() {
+        explained.headline = format!("{}; {}", explained.headline, first.text(facts.now));
+        explained.to_do.extend(first.advice());
+    }
+    explained.waiting = held;
     explained.checks = checks;
     explained
 }
@@ -55,12 +64,7 @@ fn totals(facts: &Facts, dir: &DirFacts) -> Explanation {
             dir.folder.name, tree.unknown
         ),
     );
-    let attention: u64 = tree
-        .states
-        .iter()
-        .filter(|(state, _)| state.needs_attention())
-        .map(|(_, n)| n)
-        .sum();
+    let attention = tree.attention;
     if attention > 0 {
         explained = explained.advised(format!(
             "{} attention: `supametas-sync list --attention --folder {}`",
@@ -84,7 +88,7 @@ fn totals(facts: &Facts, dir: &DirFacts) -> Explanation {
 fn counted(dir: &DirFacts) -> Vec<Check> {
     let mut all = Vec::new();
     for (state, n) in &dir.tree.states {
-        let said = if state.needs_attention() {
+        let said = if state.needs_attention() && dir.tree.attention > 0 {
             Said::No
         } else {
             Said::Yes

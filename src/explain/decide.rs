@@ -11,11 +11,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::checks::{self, check};
-use super::facts::{ByName, DaemonMay, Facts, FileFacts, Hindered, InFolder, Place, There};
-use super::{counted, story};
+use super::facts::{ByName, DaemonMay, Facts, FileFacts, Hindered, InFolder, Opened, Place, There};
+use super::{counted, story, waits};
 use crate::domain::ids::FolderName;
 use crate::domain::naming::{TemporaryKind, finished_path, shown, shown_text};
 use crate::domain::settle::{Openness, WaitReason};
+pub(super) use crate::domain::time::span;
+use crate::domain::waiting::Waiting;
 use crate::watch::{NotTaken, Offline};
 
 /// The answer in one word.
@@ -111,6 +113,8 @@ pub struct Explanation {
     pub checks: Vec<Check>,
     /// What can be done, best first; empty where nothing need be.
     pub to_do: Vec<String>,
+    /// What it waits for, what holds it longest in front.
+    pub waiting: Vec<Waiting>,
 }
 
 impl Explanation {
@@ -125,6 +129,7 @@ impl Explanation {
             headline: headline.into(),
             checks: Vec::new(),
             to_do: Vec::new(),
+            waiting: Vec::new(),
         }
     }
 
@@ -264,7 +269,7 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
         Openness::No | Openness::Unknown => None,
     };
     if let Some(why) = written {
-        return Explanation::new(Answer::Waiting, "open", format!("not taken yet: {why}"))
+        return settling(facts, folder, why, None)
         .advised(match opened.writers.found.first() {
             Some(writer) => format!(
                 "wait until process {} is done with it (`ps -fp {}` says what it is); if it never closes the file, end it",
@@ -275,12 +280,7 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
     }
     if let Ok(sorted) = &opened.sorted {
         if sorted.incomplete {
-            return Explanation::new(
-                Answer::Waiting,
-                "incomplete",
-                format!("not taken yet: {}", WaitReason::Incomplete),
-            )
-            .advised(match &sorted.import {
+            return settling(facts, folder, WaitReason::Incomplete, None).advised(match &sorted.import {
                 Ok(_) => "if its writer is done, copy it into the folder again: its end is missing; if no more of it comes for `incomplete_wait`, it is sent and marked as maybe incomplete",
                 Err(_) => "if its writer is done, copy it into the folder again: its end is missing",
             });
@@ -299,19 +299,47 @@ fn intake(facts: &Facts, file: &FileFacts) -> Explanation {
     }
     match (&opened.settling, facts.running) {
         (_, Some(false)) => no_daemon(facts, "not taken yet: no daemon is running"),
-        (Some((left, why)), _) => Explanation::new(
-            Answer::Waiting,
-            "settling",
-            format!("not taken yet: {why}; at most {} more", span(*left)),
-        )
-        .advised(settle_advice(opened.open)),
-        (None, _) => Explanation::new(
-            Answer::Waiting,
-            "unseen",
-            "nothing stands against it: it is taken at the daemon's next look",
-        )
-        .advised("if it stays so, have the folders scanned: `systemctl kill -s USR1 supametas-sync`; and see `supametas-sync status`"),
+        (Some((left, why)), _) => {
+            settling(facts, folder, *why, Some(*left)).advised(settle_advice(opened.open))
+        }
+        (None, _) => unseen(facts, folder, opened),
     }
+}
+
+/// It may not be finished; and what it would wait for then.
+fn settling(
+    facts: &Facts,
+    folder: &InFolder,
+    why: WaitReason,
+    left: Option<std::time::Duration>,
+) -> Explanation {
+    let first = Waiting::Settling(why, left);
+    let mut explained = Explanation::new(
+        Answer::Waiting,
+        first.reason(),
+        format!("not taken yet: {}", first.text(facts.now)),
+    );
+    explained.waiting.push(first);
+    explained.waiting.extend(waits::on_way(facts, folder, None));
+    explained
+}
+
+/// Nothing stands against its being taken; once it is, it may be held back.
+fn unseen(facts: &Facts, folder: &InFolder, opened: &Opened) -> Explanation {
+    let sorted = opened.sorted.as_ref().ok();
+    let import = sorted.and_then(|sorted| sorted.import.as_ref().ok());
+    let held = waits::on_way(facts, folder, import.map(|(media, _)| *media));
+    if !held.is_empty() {
+        let mut explained = waits::explained(facts, held, "");
+        explained.headline = format!("is taken, and then {}", explained.headline);
+        return explained;
+    }
+    Explanation::new(
+        Answer::Waiting,
+        "unseen",
+        "nothing stands against it: it is taken at the daemon's next look",
+    )
+    .advised("if it stays so, have the folders scanned: `systemctl kill -s USR1 supametas-sync`; and see `supametas-sync status`")
 }
 
 pub(super) fn no_daemon(facts: &Facts, headline: &str) -> Explanation {
@@ -569,15 +597,4 @@ pub(super) fn shown_path(path: &Path) -> String {
 
 pub(super) fn bytesize(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
-}
-
-/// A wait for people: tenths of seconds while it is short.
-pub(super) fn span(time: std::time::Duration) -> String {
-    match time.as_secs() {
-        0..=9 => format!("{:.1} s", time.as_secs_f64()),
-        s @ 10..=119 => format!("{s} s"),
-        s @ 120..=7_199 => format!("{} min", s / 60),
-        s @ 7_200..=172_799 => format!("{} h", s / 3_600),
-        s => format!("{} d", s / 86_400),
-    }
 }

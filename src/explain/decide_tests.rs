@@ -3,13 +3,14 @@
 
 use crate::domain::refusal::ReasonKind;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::facts::*;
 use super::{Answer, Explanation, Starting, decide};
 use crate::domain::answer::Code;
 use crate::domain::error_table::{Holds, Lifts};
-use crate::domain::gate::{Closed, GateKey};
+use crate::domain::gate::{Closed, Gate, GateKey, Status};
 use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName, TaskId};
 use crate::domain::media::Media;
 use crate::domain::naming::TemporaryKind;
@@ -17,6 +18,7 @@ use crate::domain::settle::{Openness, WaitReason};
 use crate::domain::state::{Polls, State, StateKind, Tries};
 use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
+use crate::domain::waiting::Ahead;
 use crate::watch::{NotTaken, Offline};
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -76,10 +78,14 @@ fn known(state: State) -> Known {
         possible_duplicate: false,
         resolved: None,
         source: None,
-        gates: Vec::new(),
         ahead: None,
         other: None,
     }
+}
+
+fn ahead(files: u64) -> Option<Ahead> {
+    let more = false;
+    Some(Ahead { files, more })
 }
 
 fn queued(not_before: i64, failures: u32) -> State {
@@ -94,15 +100,24 @@ fn queued(not_before: i64, failures: u32) -> State {
 fn explained(running: bool, change: impl FnOnce(&mut FileFacts)) -> Explanation {
     let mut file = good();
     change(&mut file);
-    decide(&Facts {
+    decide(&facts(running, file))
+}
+
+fn facts(running: bool, file: FileFacts) -> Facts {
+    Facts {
         path: b"/srv/drop/a.txt".to_vec(),
         now: NOW,
         running: Some(running),
         starting: Starting::default(),
         daemon_offline: None,
+        offline_since: None,
+        stopped: None,
+        pace: None,
+        gates: Arc::default(),
+        halts: Arc::default(),
         user: Some("sync".into()),
         place: Place::File(Box::new(file)),
-    })
+    }
 }
 
 fn opened(file: &mut FileFacts) -> &mut Opened {
@@ -150,7 +165,7 @@ fn the_first_thing_that_stands_against_a_file_is_the_answer() {
         (true, |f| f.there.as_mut().unwrap().daemon_may = DaemonMay::No { at: b"/srv".to_vec(), needs: "search (x)" }, "no-right", "needs search (x) on \"/srv\"", "setfacl"),
         (true, |f| opened(f).open = Openness::Yes, "open", "open for writing", "fuser"),
         (true, |f| { opened(f).open = Openness::Unknown; opened(f).writers.found.push(Writer { pid: 9, command: "cp".into(), user: "u".into() }) }, "open", "open for writing", "process 9"),
-        (true, |f| opened(f).settling = Some((Duration::from_secs(3), WaitReason::JustSeen)), "settling", "at most 3.0 s more", "renamed"),
+        (true, |f| opened(f).settling = Some((Duration::from_secs(3), WaitReason::JustSeen)), "settling", "at most 3 s more", "renamed"),
         (true, |f| opened(f).sorted = Ok(Sorted { content: None, extension: None, import: Err("too large".into()), incomplete: false }), "unsupported", "too large", ""),
         (true, |f| opened(f).sorted = Ok(Sorted { content: None, extension: None, import: Err("half".into()), incomplete: true }), "incomplete", "cut off", "again"),
         // By its name it is not taken, whatever it is.
@@ -192,10 +207,10 @@ fn what_the_ledger_has_of_the_version_outweighs_the_rest() {
     let code = || Code::http(413);
     #[rustfmt::skip]
     let table: Vec<(State, bool, Answer, &str, &str)> = vec![
-        (queued(0, 0), true, Waiting, "queue", "next of its route"),
+        (queued(0, 0), true, Waiting, "queue", "its turn"),
         (queued(0, 0), false, Waiting, "no-daemon", "no daemon"),
         (queued(1_090_000, 2), true, Waiting, "retry", "2 failures so far"),
-        (queued(1_090_000, 0), true, Waiting, "postponed", "due in 90 s"),
+        (queued(1_090_000, 0), true, Waiting, "postponed", "due in 1 min 30 s"),
         (State::Uploading { attempt: AttemptId(1), last_byte_sent: false, tries: Tries::new(NOW) }, true, Underway, "uploading", "on the wire"),
         (State::Uploading { attempt: AttemptId(1), last_byte_sent: true, tries: Tries::new(NOW) }, false, Waiting, "interrupted", "ended"),
         (State::Submitted { task: task(), next_poll: NOW, polls: Polls::default(), tries: Tries::new(NOW) }, true, Underway, "submitted", "task t1"),
@@ -257,23 +272,42 @@ fn another_version_than_the_ledger_has_is_looked_at_itself() {
 
 #[test]
 fn a_closed_gate_comes_before_the_place_in_the_queue() {
-    for (probe, words) in [
-        (Probe::Waits, "in 60 s one file"),
-        (Probe::Out, "one file is out"),
+    let closed = || Status::Closed(closed());
+    let probing = || Status::Probing {
+        file: FileId(1),
+        closed: self::closed(),
+    };
+    for (status, words) in [
+        (closed(), "in 1 min one file"),
+        (probing(), "one file is out"),
     ] {
-        let said = explained(true, |file| {
-            let mut waits = known(queued(0, 0));
-            waits.ahead = Some(12);
-            waits.gates = vec![(GateKey::Service, closed(), probe)];
-            file.known.push(waits);
-        });
+        let mut file = good();
+        let mut waits = known(queued(0, 0));
+        waits.ahead = ahead(12);
+        file.known.push(waits);
+        let mut facts = facts(true, file);
+        let streak = None;
+        let gate = Gate { status, streak };
+        facts.gates = Arc::new(BTreeMap::from([(GateKey::Service, gate)]));
+        let said = decide(&facts);
         assert_eq!(said.reason, "gate");
         assert!(said.headline.contains(words), "{said:#?}");
         assert!(said.to_do[1].ends_with("resume service`"), "{said:#?}");
+        // One that is to be taken is told of it, too.
+        let mut facts = self::facts(true, good());
+        facts.gates = Arc::new(BTreeMap::from([(
+            GateKey::Service,
+            Gate {
+                status: closed(),
+                streak: None,
+            },
+        )]));
+        let said = decide(&facts);
+        assert_eq!(said.reason, "gate", "{said:#?}");
     }
     let said = explained(true, |file| {
         let mut waits = known(queued(0, 0));
-        waits.ahead = Some(12);
+        waits.ahead = ahead(12);
         file.known.push(waits);
     });
     assert!(said.headline.contains("12 files of its route"), "{said:#?}");

@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::starting::Starting;
+use crate::domain::admit::Gates;
 use crate::domain::answer::Code;
-use crate::domain::gate::{Closed, GateKey};
+use crate::domain::halt::Halts;
 use crate::domain::ids::{DatasetName, FileId, FolderName, TaskId};
 use crate::domain::media::Media;
 use crate::domain::refusal::Refusal;
@@ -17,6 +19,7 @@ use crate::domain::settle::{Openness, WaitReason};
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
+use crate::domain::waiting::{Ahead, Pace};
 use crate::ledger::SourceEnd;
 use crate::watch::{NotTaken, Offline};
 
@@ -35,8 +38,31 @@ pub struct Facts {
     pub user: Option<String>,
     /// Why the running daemon can't reach the folder, in its own words.
     pub daemon_offline: Option<String>,
+    /// Since when, as it says.
+    pub offline_since: Option<Timestamp>,
+    /// Why nothing can be recorded.
+    pub stopped: Option<String>,
+    /// How fast files go, as the running daemon says.
+    pub pace: Option<Pace>,
+    /// All gates that are not plainly open.
+    pub gates: Arc<Gates>,
+    /// What operators have paused.
+    pub halts: Arc<Halts>,
     /// Where it is.
     pub place: Place,
+}
+
+/// What a running daemon says, where one was asked.
+#[derive(Debug, Clone, Default)]
+pub struct DaemonSays {
+    /// Why it can't reach the folder.
+    pub offline: Option<String>,
+    /// Since when.
+    pub offline_since: Option<Timestamp>,
+    /// Why nothing can be recorded.
+    pub stopped: Option<String>,
+    /// How fast files go.
+    pub pace: Option<Pace>,
 }
 
 /// Where a path is, as the configuration sees it.
@@ -217,21 +243,10 @@ pub struct Known {
     pub possible_duplicate: bool,
     /// What became of its source.
     pub source: Option<(SourceEnd, Option<Vec<u8>>)>,
-    /// The closed gates on its way.
-    pub gates: Vec<(GateKey, Closed, Probe)>,
     /// Files of its route that go before it.
-    pub ahead: Option<u64>,
+    pub ahead: Option<Ahead>,
     /// The file whose content it shares, or that has replaced it.
     pub other: Option<Other>,
-}
-
-/// Whether a closed gate's probe is out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
-    /// It is.
-    Out,
-    /// It goes out at the gate's time.
-    Waits,
 }
 
 /// Another file that one depends on.
@@ -267,6 +282,8 @@ pub struct Tree {
     pub dirs: u64,
     /// Files that the names let through, by their state in the ledger.
     pub states: BTreeMap<StateKind, u64>,
+    /// Those of them that need a person.
+    pub attention: u64,
     /// Files that the names let through, and the ledger does not have.
     pub unknown: u64,
     /// What is not taken, by the reason: how many, and the first.

@@ -4,8 +4,7 @@
 //! in the daemon's order, and the first that stands in the way is the file's.
 //! Must not: look at anything, or have a rule of its own.
 
-use crate::domain::admit::{Admit, Gates};
-use crate::domain::gate::GateKey;
+use crate::domain::admit::Admit;
 use crate::domain::ids::{DatasetName, FileId, FolderName};
 use crate::domain::media::Media;
 use crate::domain::naming::shown_text;
@@ -13,10 +12,11 @@ use crate::domain::refusal::Refusal;
 use crate::domain::settle::WaitReason;
 use crate::domain::state::{State, StateKind};
 use crate::domain::time::Timestamp;
-use crate::ledger::{Met, UNREADABLE};
+use crate::domain::waiting::{Around, Row, Waiting, of_row};
+use crate::ledger::Met;
 use crate::watch::NotTaken;
 
-use super::decide::{in_words, quoted, span, word};
+use super::decide::{in_words, quoted, word};
 
 /// A file, and what would become of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +57,7 @@ pub enum Fate {
     /// It would be sent.
     Send(Since),
     /// It would not be sent now, and goes on by itself.
-    Wait(Hold),
+    Wait(Waiting),
     /// The ledger has it: it is under way or at an end.
     Known(StateKind),
     /// It would end as the duplicate of this file.
@@ -79,24 +79,9 @@ pub enum Since {
     Back,
 }
 
-/// What a file waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hold {
-    /// It may not be finished.
-    Settling(WaitReason),
-    /// It is due later.
-    NotDue(Timestamp),
-    /// It can't be read, in words.
-    Unreadable(String),
-    /// A gate on its way is closed; `None`: one file is out to see.
-    Gate(GateKey, Option<Timestamp>),
-    /// An operator has paused it, until then, or until it is resumed.
-    Paused(Option<Timestamp>),
-}
-
 /// What the ledger says of a version: what stands in its way, or why it is to
 /// be sent.
-pub fn by_ledger(met: Option<&Met>, now: Timestamp) -> Result<Since, Fate> {
+pub fn by_ledger(met: Option<&Met>, around: &Around<'_>) -> Result<Since, Fate> {
     let Some(met) = met else {
         return Ok(Since::New);
     };
@@ -107,32 +92,32 @@ pub fn by_ledger(met: Option<&Met>, now: Timestamp) -> Result<Since, Fate> {
     let State::Queued { not_before, .. } = &file.state else {
         return Err(Fate::Known(file.state.kind()));
     };
-    if *not_before <= now {
+    if *not_before <= around.now {
         return Ok(Since::Queued);
     }
-    let unreadable = file.last_code.as_ref();
-    let unreadable = unreadable.is_some_and(|code| code.as_str() == UNREADABLE);
-    Err(Fate::Wait(match &file.last_why {
-        Some(why) if unreadable => Hold::Unreadable(why.clone()),
-        _ => Hold::NotDue(*not_before),
-    }))
+    let last = file.last_code.as_ref().zip(file.last_why.as_deref());
+    let row = Row {
+        folder: &file.folder,
+        dataset: &file.dataset,
+        media: file.media,
+        state: &file.state,
+        last,
+        changes_often: file.reimports > 0,
+    };
+    // What holds all files of its way is asked about after its content.
+    let own = of_row(&row, around)
+        .into_iter()
+        .find(|waiting| !matches!(waiting, Waiting::Paused { .. } | Waiting::Gate { .. }));
+    let until = *not_before;
+    Err(Fate::Wait(own.unwrap_or(Waiting::NotBefore { until })))
 }
 
 /// What the gates and pauses on its way say.
-pub fn by_way(admit: &Admit, way: &[GateKey], gates: &Gates) -> Option<Fate> {
-    let hold = match admit {
-        Admit::Go | Admit::Probe(_) => return None,
-        Admit::Halted(until) => Hold::Paused(*until),
-        Admit::Wait(until) => {
-            let closed = way.iter().find(|key| {
-                let gate = gates.get(key);
-                gate.is_some_and(|gate| gate.closed().is_some())
-            });
-            let key = closed.or(way.first())?;
-            Hold::Gate(key.clone(), *until)
-        }
-    };
-    Some(Fate::Wait(hold))
+pub fn by_way(admit: &Admit, held: Vec<Waiting>) -> Option<Fate> {
+    match admit {
+        Admit::Go | Admit::Probe(_) => None,
+        Admit::Halted(_) | Admit::Wait(_) => held.into_iter().next().map(Fate::Wait),
+    }
 }
 
 impl Fate {
@@ -154,15 +139,7 @@ impl Fate {
             Fate::Send(Since::New) => "new",
             Fate::Send(Since::Queued) => "queued",
             Fate::Send(Since::Back) => "back",
-            Fate::Wait(hold) => match hold {
-                Hold::Settling(WaitReason::StillOpen | WaitReason::BeingWritten { .. }) => "open",
-                Hold::Settling(WaitReason::Incomplete) => "incomplete",
-                Hold::Settling(_) => "settling",
-                Hold::NotDue(_) => "not-due",
-                Hold::Unreadable(_) => "unreadable",
-                Hold::Gate(..) => "gate",
-                Hold::Paused(_) => "paused",
-            },
+            Fate::Wait(waiting) => waiting.reason(),
             Fate::Known(state) => state.as_str(),
             Fate::Duplicate(_) => "duplicate",
             Fate::Unsupported(_) => "unsupported",
@@ -174,22 +151,7 @@ impl Fate {
     pub fn why(&self, now: Timestamp) -> Option<String> {
         Some(match self {
             Fate::Send(_) => return None,
-            Fate::Wait(Hold::Settling(why)) => why.to_string(),
-            Fate::Wait(Hold::NotDue(at)) => {
-                format!("it is due in {}, for another try", span(at.since(now)))
-            }
-            Fate::Wait(Hold::Unreadable(why)) => shown_text(why, 300),
-            Fate::Wait(Hold::Gate(key, Some(until))) if *until > now => format!(
-                "{key} is paused; in {} one file goes out to see",
-                span(until.since(now))
-            ),
-            Fate::Wait(Hold::Gate(key, _)) => {
-                format!("{key} is paused, and one file is out to see")
-            }
-            Fate::Wait(Hold::Paused(Some(until))) => {
-                format!("paused by an operator, for {} more", span(until.since(now)))
-            }
-            Fate::Wait(Hold::Paused(None)) => "paused by an operator until `resume`".to_owned(),
+            Fate::Wait(waiting) => waiting.text(now),
             Fate::Known(state) => format!("the ledger has it as {state}"),
             Fate::Duplicate(of) => format!("the same content was sent before, as id {of}"),
             Fate::Unsupported(refusal) => shown_text(&refusal.why, 600),
@@ -202,17 +164,7 @@ impl Fate {
     pub fn counted_as(&self) -> String {
         match self {
             Fate::Send(_) => "to be sent".to_owned(),
-            Fate::Wait(hold) => match hold {
-                Hold::Settling(WaitReason::StillOpen | WaitReason::BeingWritten { .. }) => {
-                    "open in a program".to_owned()
-                }
-                Hold::Settling(WaitReason::Incomplete) => "seemingly cut off".to_owned(),
-                Hold::Settling(_) => "not quiet for long enough yet".to_owned(),
-                Hold::NotDue(_) => "due later, for another try".to_owned(),
-                Hold::Unreadable(_) => "unreadable".to_owned(),
-                Hold::Gate(key, _) => format!("held back, since {key} is paused"),
-                Hold::Paused(_) => "paused by an operator".to_owned(),
-            },
+            Fate::Wait(waiting) => counted_as_waiting(waiting),
             Fate::Known(state) => state.to_string(),
             Fate::Duplicate(_) => "duplicates of what was sent before".to_owned(),
             Fate::Unsupported(_) => "unsupported".to_owned(),
@@ -238,6 +190,25 @@ impl Fate {
                 },
             },
         }
+    }
+}
+
+fn counted_as_waiting(waiting: &Waiting) -> String {
+    match waiting {
+        Waiting::Settling(WaitReason::StillOpen | WaitReason::BeingWritten { .. }, _) => {
+            "open in a program".to_owned()
+        }
+        Waiting::Settling(WaitReason::Incomplete, _) => "seemingly cut off".to_owned(),
+        Waiting::Settling(..) => "not quiet for long enough yet".to_owned(),
+        Waiting::Unreadable { .. } => "unreadable".to_owned(),
+        Waiting::Gate { key, .. } => {
+            format!("held back, since the gate {} is closed", key)
+        }
+        Waiting::Paused { scope, .. } => format!("paused by an operator ({scope})"),
+        Waiting::Retry { .. } | Waiting::NotBefore { .. } | Waiting::Reimport { .. } => {
+            "due later".to_owned()
+        }
+        other => other.reason().to_owned(),
     }
 }
 

@@ -12,17 +12,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::facts::{
-    ByName, DaemonMay, DirFacts, Facts, FileFacts, Hindered, InFolder, Known, Other, Place, Probe,
-    There, Tree,
+    ByName, DaemonMay, DaemonSays, DirFacts, Facts, FileFacts, Hindered, InFolder, Known, Other,
+    Place, There, Tree,
 };
 use super::{Starting, opened, process, tree};
 use crate::config::units;
 use crate::config::valid::{Config, Folder};
 use crate::daemon::folders::watched;
-use crate::domain::admit::{query_way, way};
 use crate::domain::answer::Call;
 use crate::domain::error_table::About;
-use crate::domain::gate::{GateKey, Status};
 use crate::domain::ids::FolderName;
 use crate::domain::naming::{TemporaryKind, finished_path, shown};
 use crate::domain::state::State;
@@ -62,9 +60,8 @@ struct Owner {
     uid: Option<u32>,
 }
 
-/// Collects everything. `ledger`: `None` if there is none yet. `daemon_offline`:
-/// why the running daemon can't reach the folder, if it says so. Blocks on the
-/// file system, and walks a directory (bounded).
+/// Collects everything. `ledger`: `None` if there is none yet. Blocks on the file
+/// system, and walks a directory (bounded).
 ///
 /// # Errors
 /// When the ledger can't be read.
@@ -72,7 +69,7 @@ pub async fn gather(
     config: &Config,
     ledger: Option<&Ledger>,
     asked: &Asked,
-    daemon_offline: Option<String>,
+    says: DaemonSays,
     now: Timestamp,
 ) -> Result<Facts, LedgerError> {
     let owner = owner(&config.ledger);
@@ -82,7 +79,12 @@ pub async fn gather(
         running: owner.running,
         starting: Starting::here(&config.ledger),
         user: owner.uid.map(process::user_name),
-        daemon_offline: daemon_offline.clone(),
+        daemon_offline: says.offline.clone(),
+        offline_since: says.offline_since,
+        stopped: says.stopped.clone(),
+        pace: says.pace,
+        gates: ledger.map(Ledger::gates).unwrap_or_default(),
+        halts: ledger.map(Ledger::halts).unwrap_or_default(),
         place,
     };
     let (name, rel) = match asked {
@@ -437,30 +439,6 @@ async fn one(config: &Config, ledger: &Ledger, record: FileRecord) -> Result<Kno
         let advice = advice(config, code.as_str(), call);
         (code, record.last_why.clone().unwrap_or_default(), advice)
     });
-    let on_its_way: Vec<GateKey> = match (&record.state, record.media) {
-        (State::Queued { .. }, Some(media)) => {
-            let route = crate::domain::ids::Route {
-                folder: record.folder.clone(),
-                media,
-            };
-            way(&route, &record.dataset).to_vec()
-        }
-        (State::Submitted { .. }, _) => query_way(&record.dataset).to_vec(),
-        _ => Vec::new(),
-    };
-    let all = ledger.gates();
-    let query = matches!(record.state, State::Submitted { .. });
-    let gates = on_its_way.into_iter().filter_map(|key| {
-        let gate = all.get(&key)?;
-        if query && !gate.holds_queries() {
-            return None;
-        }
-        let probe = match gate.status {
-            Status::Probing { .. } => Probe::Out,
-            _ => Probe::Waits,
-        };
-        Some((key, gate.closed()?.clone(), probe))
-    });
     let other = match record.state {
         State::Duplicate { of } => Some(of),
         State::Superseded { by } => Some(by),
@@ -471,8 +449,7 @@ async fn one(config: &Config, ledger: &Ledger, record: FileRecord) -> Result<Kno
         None => None,
     };
     Ok(Known {
-        gates: gates.collect(),
-        ahead: ledger.ahead_of(&record).await?,
+        ahead: ledger.ahead(vec![record.clone()]).await?.remove(&record.id),
         other,
         last,
         id: record.id,

@@ -28,9 +28,10 @@ mod starting;
 mod story;
 pub mod survey;
 mod tree;
+mod waits;
 
 pub use decide::{Answer, Check, Explanation, Said, decide};
-pub use facts::Facts;
+pub use facts::{DaemonSays, Facts};
 pub use forecast::{Fate, Forecast};
 pub use gather::{Asked, gather};
 pub use starting::Starting;

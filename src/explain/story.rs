@@ -3,13 +3,15 @@
 //!
 //! Must not: say of a file what its folder or its bytes say; `decide` does.
 
-use super::decide::{Answer, Check, Explanation, Said, no_daemon, offline_folder, quoted, span};
-use super::facts::{Facts, FileFacts, InFolder, Known, Probe};
+use super::decide::{Answer, Check, Explanation, Said, no_daemon, quoted, span};
+use super::facts::{Facts, FileFacts, InFolder, Known};
+use super::waits;
 use crate::domain::error_table::UNKNOWN_STATE;
 use crate::domain::ids::FolderName;
 use crate::domain::naming::shown_text;
 use crate::domain::resolution::Resolution;
 use crate::domain::state::{State, StateKind};
+use crate::domain::waiting::{FolderIs, Waiting};
 use crate::ledger::SourceEnd;
 
 /// Longest text of the service in an explanation, in characters.
@@ -34,8 +36,10 @@ pub(super) fn dropped(
     renamed_to: Option<&FolderName>,
 ) -> Explanation {
     let is_queued = known.state.kind() == StateKind::Queued;
-    let mut explained = if let (true, Some(to)) = (is_queued, renamed_to) {
-        Explanation::new(
+    let mut explained = of_version(facts, folder, &FolderIs::Dropped, known);
+    if let (true, Some(to)) = (is_queued, renamed_to) {
+        let waiting = explained.waiting;
+        explained = Explanation::new(
             Answer::Waiting,
             "folder-renamed",
             format!("waits: its folder {folder} is called {to} now, and what is queued is known by the former name"),
@@ -45,22 +49,9 @@ pub(super) fn dropped(
         ))
         .advised(format!(
             "or leave it {to}: what lies in the folder is queued again under that name, and what was sent before ends as a duplicate by its content"
-        ))
-    } else if is_queued {
-        Explanation::new(
-            Answer::Waiting,
-            "folder-dropped",
-            format!(
-                "waits: its folder {folder} is not in the configuration any more, so it is not sent"
-            ),
-        )
-        .advised(format!(
-            "put the [[folder]] {folder:?} back, under the same name, and reload: it goes on where it was. Nothing is lost meanwhile",
-            folder = folder.0
-        ))
-    } else {
-        ended_or_out(facts, known)
-    };
+        ));
+        explained.waiting = waiting;
+    }
     explained.checks = vec![
         Check {
             what: "folder",
@@ -75,98 +66,21 @@ pub(super) fn dropped(
 
 /// What is known of a version decides.
 pub(super) fn of(facts: &Facts, folder: &InFolder, known: &Known) -> Explanation {
-    if known.state.kind() != StateKind::Queued {
-        return ended_or_out(facts, known);
-    }
-    if let Err(offline) = &folder.reachable {
-        return offline_folder(folder, *offline);
-    }
-    queued(facts, known)
+    of_version(facts, &folder.name, &waits::folder_is(facts, folder), known)
 }
 
-fn queued(facts: &Facts, known: &Known) -> Explanation {
-    let State::Queued { not_before, tries } = &known.state else {
-        return ended_or_out(facts, known);
-    };
-    if let Some((key, closed, probe)) = known.gates.first() {
-        let when = match probe {
-            Probe::Out => "one file is out to see whether it opens".to_owned(),
-            Probe::Waits => match closed.until.since(facts.now) {
-                wait if wait.is_zero() => "the next file goes out to see".to_owned(),
-                wait => format!("in {} one file goes out to see", span(wait)),
-            },
-        };
-        let explained = Explanation::new(
-            Answer::Waiting,
-            "gate",
-            format!(
-                "waits: {key} is paused since {} ago ({} {}); {when}",
-                span(facts.now.since(closed.since)),
-                closed.code,
-                shown_text(&closed.why, WORDS)
-            ),
-        );
-        return explained
-            .advised(format!(
-                "`supametas-sync explain-code {}` says what it is about and what to change",
-                closed.code
-            ))
-            .advised(format!(
-                "when its cause is mended: `supametas-sync resume {}`",
-                key
-            ));
+fn of_version(facts: &Facts, name: &FolderName, folder: &FolderIs, known: &Known) -> Explanation {
+    let waiting = waits::of_known(facts, name, folder, known);
+    if waits::is_queued(&known.state) {
+        return waits::explained(facts, waiting, last_advice(known).unwrap_or_default());
     }
-    if facts.running == Some(false) {
-        return no_daemon(facts, "waits in the queue: no daemon is running");
+    let mut explained = ended_or_out(facts, known);
+    if let Some(gate @ Waiting::Gate { .. }) = waiting.first() {
+        explained.headline = format!("{}; {}", explained.headline, gate.text(facts.now));
+        explained.to_do = gate.advice();
     }
-    if known.media.is_none() {
-        return Explanation::new(
-            Answer::Waiting,
-            "unsorted",
-            "waits in the queue, to be sorted anew by its content and name",
-        );
-    }
-    let wait = not_before.since(facts.now);
-    if !wait.is_zero() && known.changes_often && tries.failures == 0 {
-        return Explanation::new(
-            Answer::Waiting,
-            "changes-often",
-            format!(
-                "waits: it was imported a short time ago and has changed since; its newest version goes in {}",
-                span(wait)
-            ),
-        )
-        .advised("nothing; `reimport_after` of the folder says how often a file that changes is imported");
-    }
-    if !wait.is_zero() {
-        let (headline, reason) = match (&known.last, tries.failures) {
-            (Some((code, why, _)), 1..) => (
-                format!(
-                    "waits for its next try, in {}; {} so far, the last: {code} {}",
-                    span(wait),
-                    times(tries.failures),
-                    shown_text(why, WORDS)
-                ),
-                "retry",
-            ),
-            _ => (
-                format!("waits in the queue: it is due in {}", span(wait)),
-                "postponed",
-            ),
-        };
-        let explained = Explanation::new(Answer::Waiting, reason, headline);
-        return match last_advice(known) {
-            Some(advice) => explained.advised(advice),
-            None => explained,
-        };
-    }
-    let headline = match known.ahead {
-        Some(0) | None => "waits in the queue: it is the next of its route".to_owned(),
-        Some(1) => "waits in the queue: 1 file of its route goes before it".to_owned(),
-        Some(n) => format!("waits in the queue: {n} files of its route go before it"),
-    };
-    Explanation::new(Answer::Waiting, "queue", headline)
-        .advised("nothing; `max_concurrent` of the dataset says how many go at once at most")
+    explained.waiting = waiting;
+    explained
 }
 
 /// On its way, or at its end; and whether that needs somebody still.
@@ -212,7 +126,9 @@ fn by_state(facts: &Facts, known: &Known) -> Explanation {
         None => String::new(),
     };
     match &known.state {
-        State::Queued { .. } => queued(facts, known),
+        State::Queued { .. } => {
+            Explanation::new(Answer::Waiting, "queue", "waits in the queue")
+        }
         State::Uploading { .. } if facts.running == Some(false) => {
             let mut explained = no_daemon(facts, "was on the wire when the daemon ended");
             explained.reason = "interrupted";
@@ -345,13 +261,6 @@ fn source(known: &Known) -> String {
     }
 }
 
-fn times(n: u32) -> String {
-    match n {
-        1 => "1 failure".to_owned(),
-        n => format!("{n} failures"),
-    }
-}
-
 /// What the ledger has of a file: the version that is there, or the latest,
 /// and what stands in its way.
 pub(super) fn checks(facts: &Facts, file: &FileFacts) -> Vec<Check> {
@@ -378,28 +287,14 @@ pub(super) fn checks(facts: &Facts, file: &FileFacts) -> Vec<Check> {
             all.push(check);
         }
     }
-    let counts = current.or(file.known.first());
-    for (key, closed, _) in counts
-        .map(|known| known.gates.as_slice())
-        .unwrap_or_default()
-    {
-        all.push(Check {
-            what: "gate",
-            said: Said::NotYet,
-            found: format!(
-                "{key} is paused: {} {}",
-                closed.code,
-                shown_text(&closed.why, WORDS)
-            ),
-        });
-    }
-    if let Some(ahead) = current.and_then(|known| known.ahead) {
-        all.push(Check {
-            what: "queue",
-            said: Said::NotYet,
-            found: format!("{ahead} of its route before it; routes take turns"),
-        });
-    }
+    let folder = waits::folder_is(facts, &file.folder);
+    let waiting = match current.or(file.known.first()) {
+        Some(known) if !comes_back(known) => {
+            waits::of_known(facts, &file.folder.name, &folder, known)
+        }
+        _ => waits::on_way(facts, &file.folder, None),
+    };
+    all.extend(waits::checks(facts, &waiting));
     all
 }
 

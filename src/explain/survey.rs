@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::forecast::{Fate, Forecast, Hold, Import, Since, by_ledger, by_way};
+use super::forecast::{Fate, Forecast, Import, Since, by_ledger, by_way};
 use super::{gather, opened};
 use crate::config::valid::{Config, Folder};
 use crate::daemon::folders::watched;
@@ -22,6 +22,7 @@ use crate::domain::place::FolderPlace;
 use crate::domain::settle::WaitReason;
 use crate::domain::time::Timestamp;
 use crate::domain::version::FileVersion;
+use crate::domain::waiting::{Around, FolderIs, Waiting, on_the_way};
 use crate::ledger::{ContentHash, Ledger, LedgerError, Met, SentBefore};
 use crate::watch::root::RootHandle;
 use crate::watch::rules::TakeRules;
@@ -211,7 +212,22 @@ impl<A: Audience> Walker<'_, '_, A> {
         met: Option<&Met>,
         told: &mut Forecast,
     ) -> Result<Option<Fate>, LedgerError> {
-        let since = match by_ledger(met, self.survey.now) {
+        let (gates, halts) = match self.survey.ledger {
+            Some(ledger) => (ledger.gates(), ledger.halts()),
+            None => Default::default(),
+        };
+        let there = FolderIs::There;
+        let around = Around {
+            now: self.survey.now,
+            gates: &gates,
+            halts: &halts,
+            running: None,
+            stopped: None,
+            folder: &there,
+            ahead: None,
+            pace: None,
+        };
+        let since = match by_ledger(met, &around) {
             Ok(since) => since,
             Err(fate) => return Ok(Some(fate)),
         };
@@ -232,9 +248,10 @@ impl<A: Audience> Walker<'_, '_, A> {
             return Ok(Some(Fate::Send(since)));
         };
         let way = way(&self.folder.route(media), &self.folder.dataset);
-        let (gates, halts, now) = (ledger.gates(), ledger.halts(), self.survey.now);
-        let admit = admit_upload(&way, &gates, &halts, &self.survey.probed, now);
-        if let Some(fate) = by_way(&admit, &way, &gates) {
+        let admit = admit_upload(&way, &gates, &halts, &self.survey.probed, self.survey.now);
+        let (name, dataset) = (&self.folder.name, &self.folder.dataset);
+        let held = on_the_way(name, dataset, Some(media), &around);
+        if let Some(fate) = by_way(&admit, held) {
             return Ok(Some(fate));
         }
         let (id, size) = (told.id, version.size);
@@ -259,8 +276,9 @@ impl<A: Audience> Walker<'_, '_, A> {
 
     /// Looks at the file as the intake does: its import, and its name there.
     fn look(&self, version: &FileVersion, since: Since) -> Result<Option<(Media, String)>, Fate> {
-        let settling = |why| Fate::Wait(Hold::Settling(why));
-        let unreadable = |why: String| Fate::Wait(Hold::Unreadable(why));
+        let settling = |why| Fate::Wait(Waiting::Settling(why, None));
+        let until = self.survey.now;
+        let unreadable = |why: String| Fate::Wait(Waiting::Unreadable { why, until });
         let OpenedFile {
             mut file,
             version: now,
@@ -313,15 +331,17 @@ impl<A: Audience> Walker<'_, '_, A> {
             types: &self.folder.types,
             hash: Hashing::Everything,
         };
-        let hold = |hold| Err(Some(Fate::Wait(hold)));
+        let hold = |waiting| Err(Some(Fate::Wait(waiting)));
+        let until = self.survey.now;
+        let unreadable = |why: String| Waiting::Unreadable { why, until };
         match prepare(self.root, &wanted) {
             Ok(prepared) => Ok(prepared.hash),
             Err(NotReady::Gone) => Err(None),
-            Err(NotReady::Changed) => hold(Hold::Settling(WaitReason::JustChanged)),
-            Err(NotReady::Offline) => hold(Hold::Unreadable(
+            Err(NotReady::Changed) => hold(Waiting::Settling(WaitReason::JustChanged, None)),
+            Err(NotReady::Offline) => hold(unreadable(
                 "its folder can't be reached any more".to_owned(),
             )),
-            Err(NotReady::Unreadable(error)) => hold(Hold::Unreadable(watch::unreadable(&error))),
+            Err(NotReady::Unreadable(error)) => hold(unreadable(watch::unreadable(&error))),
             Err(NotReady::Unsupported(why)) => Err(Some(Fate::Unsupported(why))),
         }
     }

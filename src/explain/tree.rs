@@ -87,7 +87,10 @@ pub async fn ask(
     for batch in versions.chunks(BATCH) {
         for state in ledger.states_of(folder.clone(), batch.to_vec()).await? {
             match state {
-                Some(state) => *tree.states.entry(state).or_insert(0) += 1,
+                Some((state, resolved)) => {
+                    *tree.states.entry(state).or_insert(0) += 1;
+                    tree.attention += u64::from(state.needs_attention() && !resolved);
+                }
                 None => tree.unknown += 1,
             }
         }

@@ -120,8 +120,7 @@ pub struct Unsorted {
 pub const UNREADABLE_WAIT: RangeInclusive<Duration> =
     Duration::from_secs(2)..=Duration::from_secs(60);
 
-/// What stands in place of an answer's code for a file that can't be read.
-pub const UNREADABLE: &str = "UNREADABLE";
+pub use crate::domain::waiting::UNREADABLE;
 
 /// A version's number, by its identity, as `FileVersion::matches` compares it.
 /// From the index alone. A version whose file the daemon took away is no

@@ -4,12 +4,12 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Stamp;
+use super::waiting::WaitingView;
 use crate::config::valid::Config;
 use crate::domain::ids::FileId;
 use crate::domain::lifecycle::SourceAction;
@@ -17,42 +17,22 @@ use crate::domain::naming::{shown, shown_text};
 use crate::domain::resolution::{Resolution, ResolutionKind, Resolved};
 use crate::domain::state::{State, needs_attention};
 use crate::domain::time::Timestamp;
-use crate::ledger::{FileRecord, FileStory, SourceEnd, UNREADABLE};
+use crate::domain::waiting::Waiting;
+use crate::ledger::{FileRecord, FileStory, SourceEnd};
 
-/// One line about where a file is, and why.
-pub fn detail(file: &FileRecord, now: Timestamp) -> String {
+/// One line about where a file is, and why. `waiting`: what it waits for.
+pub fn detail(file: &FileRecord, waiting: &[Waiting], now: Timestamp) -> String {
     let why = file.last_why.as_deref().map(|why| shown_text(why, 200));
     match &file.state {
-        State::Queued { not_before, tries } => {
-            let wait = not_before.since(now);
-            let when = if wait.is_zero() {
-                "due".to_owned()
-            } else {
-                format!("due in {}", span(wait))
-            };
-            if file.reimports > 0 && tries.failures == 0 && !wait.is_zero() {
-                return format!("{when}; it changes often (`reimport_after`)");
-            }
-            match (&file.last_code, why) {
-                (Some(code), Some(why)) if tries.failures > 0 || code.as_str() == UNREADABLE => {
-                    format!("{when}; last: {code} {why}")
-                }
-                _ => when,
-            }
-        }
+        State::Queued { .. } | State::Submitted { .. } => match waiting.first() {
+            Some(first) => first.text(now),
+            None => "in the queue".to_owned(),
+        },
         State::Uploading {
             last_byte_sent: false,
             ..
         } => "on the wire".to_owned(),
         State::Uploading { .. } => "sent, waiting for the answer".to_owned(),
-        State::Submitted {
-            task, next_poll, ..
-        } => {
-            format!(
-                "task {task}; asked about again in {}",
-                span(next_poll.since(now))
-            )
-        }
         State::Succeeded { task } | State::Cancelled { task } => format!("task {task}"),
         State::Failed { task, reason } => format!("task {task}: {}", shown_text(reason, 200)),
         State::Lost { task } => format!("task {task} is unknown to the service"),
@@ -99,7 +79,13 @@ pub fn source(file: &FileRecord) -> Option<String> {
 }
 
 /// A file for scripts. Keys may be added; none changes its meaning.
-pub fn as_json(config: &Config, file: &FileRecord, attempts: u64, now: Timestamp) -> Value {
+pub fn as_json(
+    config: &Config,
+    file: &FileRecord,
+    attempts: u64,
+    waiting: &[Waiting],
+    now: Timestamp,
+) -> Value {
     let (task, of) = match &file.state {
         State::Submitted { task, .. }
         | State::Succeeded { task }
@@ -149,7 +135,8 @@ pub fn as_json(config: &Config, file: &FileRecord, attempts: u64, now: Timestamp
         "resolved": file.resolved.as_ref().map(ResolvedView::of),
         "seen_at": file.seen_at.to_string(),
         "changed_at": file.changed_at.to_string(),
-        "detail": detail(file, now),
+        "detail": detail(file, waiting, now),
+        "waiting": WaitingView::of(waiting, now),
         "attempt_count": attempts,
         "failures": failures,
         "not_before": not_before,
@@ -200,8 +187,13 @@ impl ResolvedView<'_> {
 }
 
 /// A file with all that happened to it, for scripts.
-pub fn story_json(config: &Config, story: &FileStory, now: Timestamp) -> Value {
-    let mut file = as_json(config, &story.file, story.attempt_count, now);
+pub fn story_json(
+    config: &Config,
+    story: &FileStory,
+    waiting: &[Waiting],
+    now: Timestamp,
+) -> Value {
+    let mut file = as_json(config, &story.file, story.attempt_count, waiting, now);
     let (attempts, changes) = story.left_out();
     file["left_out"] = json!({ "attempts": attempts, "changes": changes });
     file["history"] = story
@@ -232,22 +224,6 @@ pub fn story_json(config: &Config, story: &FileStory, now: Timestamp) -> Value {
     file
 }
 
-/// A length of time for people: its two largest units.
-pub fn span(time: Duration) -> String {
-    let s = time.as_secs();
-    let (big, small) = match s {
-        0..=59 => return format!("{s} s"),
-        60..=3_599 => ((s / 60, "min"), (s % 60, "s")),
-        3_600..=86_399 => ((s / 3_600, "h"), (s % 3_600 / 60, "min")),
-        _ => ((s / 86_400, "d"), (s % 86_400 / 3_600, "h")),
-    };
-    if small.0 == 0 {
-        format!("{} {}", big.0, big.1)
-    } else {
-        format!("{} {} {} {}", big.0, big.1, small.0, small.1)
-    }
-}
-
 /// Where a file is, in full, for people.
 pub fn path_of(config: &Config, file: &FileRecord) -> PathBuf {
     let relative = Path::new(std::ffi::OsStr::from_bytes(&file.version.path));
@@ -255,19 +231,4 @@ pub fn path_of(config: &Config, file: &FileRecord) -> PathBuf {
         .folders
         .get(&file.folder)
         .map_or_else(|| relative.to_owned(), |folder| folder.path.join(relative))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_are_short_and_right() {
-        let said = |s| span(Duration::from_secs(s));
-        assert_eq!(said(0), "0 s");
-        assert_eq!(said(59), "59 s");
-        assert_eq!(said(60), "1 min");
-        assert_eq!(said(3_661), "1 h 1 min");
-        assert_eq!(said(90_000), "1 d 1 h");
-    }
 }

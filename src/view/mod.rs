@@ -3,6 +3,7 @@
 //!
 //! Must not: ask the ledger (it is given what was found), or change anything.
 
+pub mod attention;
 pub mod charts;
 pub mod dropped;
 pub mod errors;
@@ -13,8 +14,12 @@ mod notice;
 pub mod reload;
 mod stamp;
 pub mod standing;
+mod surroundings;
+pub mod waiting;
 
-pub use file::{as_json, detail, path_of, source, span, story_json};
+pub use crate::domain::time::span;
+pub use file::{as_json, detail, path_of, source, story_json};
 pub use gate::{lifts, opens};
 pub use notice::notice_json;
 pub use stamp::Stamp;
+pub use surroundings::Surroundings;

@@ -19,7 +19,7 @@ pub fn notice_json(
     now: Timestamp,
 ) -> Value {
     let mut told = match &notice.about {
-        About::File { file, attempts, .. } => as_json(config, file, *attempts, now),
+        About::File { file, attempts, .. } => as_json(config, file, *attempts, &[], now),
         About::Gate {
             gate,
             code,

@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::attention::{GroupView, groups};
 use super::dropped::dropped;
 use super::halt::PauseView;
+use super::waiting::WaitingView;
 use super::{Stamp, lifts, opens};
 use crate::config::valid::Config;
 use crate::domain::gate::Status;
@@ -35,12 +37,18 @@ pub struct Standing {
     pub ledger: String,
     pub pending: Pending,
     pub attention: u64,
+    /// The latest of them, told once for many.
+    #[serde(default)]
+    pub attention_groups: Vec<GroupView>,
     /// Files that came to a bad end and need nobody any more, by how that came.
     #[serde(default)]
     pub resolved: BTreeMap<ResolutionKind, u64>,
     pub totals: BTreeMap<StateKind, Total>,
     pub oldest_waiting: Option<Waiting>,
     pub oldest_waiting_s: Option<u64>,
+    /// The same of what nobody holds back on purpose.
+    #[serde(default)]
+    pub oldest_unpaused_s: Option<u64>,
     /// Files that change again and again, and wait for `reimport_after`.
     #[serde(default)]
     pub changing: Vec<Changing>,
@@ -86,6 +94,9 @@ pub struct Waiting {
     pub file: String,
     pub seen_at: Stamp,
     pub waiting_s: u64,
+    /// What it waits for.
+    #[serde(default)]
+    pub waiting: Option<WaitingView>,
 }
 
 /// A file that changes again and again.
@@ -316,6 +327,7 @@ impl Standing {
                 sources: pending.source_actions,
             },
             attention: needy.sum::<u64>() + standing.unknown,
+            attention_groups: groups(config, &standing.needing_attention),
             resolved: resolved.fold(BTreeMap::new(), |mut all, (how, files)| {
                 *all.entry(*how).or_default() += files;
                 all
@@ -327,8 +339,12 @@ impl Standing {
                 file: shown(&file.version.path),
                 seen_at: Stamp(file.seen_at),
                 waiting_s: now.since(file.seen_at).as_secs(),
+                waiting: None,
             }),
             oldest_waiting_s: oldest.map(|file| now.since(file.seen_at).as_secs()),
+            oldest_unpaused_s: standing
+                .oldest_unpaused
+                .map(|seen_at| now.since(seen_at).as_secs()),
             changing: standing.changing.iter().filter_map(changing).collect(),
             stopped: None,
             pauses: PauseView::all(halts, now),

@@ -15,9 +15,9 @@ use super::refusal::Refusal;
 use super::{Site, ask};
 use crate::domain::ids::FileId;
 use crate::ledger::FileRecord;
-use crate::view;
 use crate::view::charts::ChartsView;
 use crate::view::standing::{DaemonView, QueueView, RateView, Standing, UploadView, Watches};
+use crate::view::{self, Surroundings};
 
 impl Site {
     /// How things stand, the daemon included.
@@ -49,7 +49,25 @@ impl Site {
             stale_keys: live.stale_keys(),
             may_act: self.entry == Entry::Socket || config.http.token.is_some(),
         };
-        Ok(standing.with_daemon(daemon, &folders, &live.settling_now()))
+        let mut standing = standing.with_daemon(daemon, &folders, &live.settling_now());
+        let oldest = found.oldest.as_ref();
+        let ahead = self.ask(ledger.ahead(oldest.cloned().into_iter().collect()));
+        let around = Surroundings::new(&config, ledger, &standing, ahead.await?, now);
+        around.tell_oldest(&mut standing, oldest);
+        Ok(standing)
+    }
+
+    /// What the wait of these files depends on.
+    async fn around(&self, files: &[FileRecord]) -> Result<Surroundings, Refusal> {
+        let waits = |file: &&FileRecord| !file.state.kind().is_final();
+        let waiting: Vec<FileRecord> = files.iter().filter(waits).cloned().collect();
+        if waiting.is_empty() {
+            return Ok(Surroundings::default());
+        }
+        let (config, ledger) = (self.back.config(), self.back.ledger());
+        let ahead = self.ask(ledger.ahead(waiting)).await?;
+        let (standing, now) = (self.standing().await?, self.back.world().clock.now());
+        Ok(Surroundings::new(&config, ledger, &standing, ahead, now))
     }
 }
 
@@ -91,10 +109,10 @@ pub async fn files(
     if let Some(Ok(next)) = next {
         headers.insert(header::LINK, next);
     }
-    let config = site.back.config();
+    let (config, around) = (site.back.config(), site.around(&found.files).await?);
     let one = |file: &FileRecord| {
         let attempts = attempts.get(&file.id).copied().unwrap_or(0);
-        view::as_json(&config, file, attempts, now)
+        view::as_json(&config, file, attempts, &around.of(file), now)
     };
     Ok((headers, Json(found.files.iter().map(one).collect())))
 }
@@ -109,7 +127,9 @@ pub async fn file(
     let story = site.ask(site.back.ledger().show(id)).await?;
     let story = story.ok_or_else(unknown)?;
     let now = site.back.world().clock.now();
-    Ok(Json(view::story_json(&site.back.config(), &story, now)))
+    let around = site.around(std::slice::from_ref(&story.file)).await?;
+    let (config, waiting) = (site.back.config(), around.of(&story.file));
+    Ok(Json(view::story_json(&config, &story, &waiting, now)))
 }
 
 /// `GET /api/charts`.

@@ -187,10 +187,31 @@ impl Figures {
             "Files that a person should look at.",
             standing.attention as f64,
         )?;
+        to.gauges(
+            "supametas_attention_by_state",
+            "The same by folder and state, but for tasks in a state that is not documented.",
+            standing.folders.iter().flat_map(|folder| {
+                folder.attention.iter().map(|(state, files)| {
+                    let labels = [
+                        ("folder", folder.folder.0.as_str()),
+                        ("state", state.as_str()),
+                    ];
+                    (labels, *files as f64)
+                })
+            }),
+        )?;
+        to.gauges(
+            "supametas_resolved_files",
+            "Files that came to a bad end and need nobody any more.",
+            standing
+                .resolved
+                .iter()
+                .map(|(how, files)| ([("how", how.as_str())], *files as f64)),
+        )?;
         to.gauge(
             "supametas_oldest_waiting_seconds",
-            "Age of the oldest queued file next in line.",
-            standing.oldest_waiting_s.unwrap_or(0) as f64,
+            "Age of the oldest queued file next in line that nobody holds back on purpose.",
+            standing.oldest_unpaused_s.unwrap_or(0) as f64,
         )?;
         to.gauges(
             "supametas_gate_closed",
@@ -198,7 +219,7 @@ impl Figures {
             standing
                 .gates
                 .iter()
-                .map(|gate| ([("gate", gate.gate.as_str())], 1.0)),
+                .map(|gate| ([("gate", gate.gate.as_str()), ("lifts", &gate.lifts)], 1.0)),
         )?;
         to.histogram(
             "supametas_ledger_commit_seconds",

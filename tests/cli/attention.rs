@@ -189,3 +189,94 @@ async fn a_code_is_meant_however_it_is_written() {
     let output = stage.cli(&["list", "--code", "400"]);
     assert_eq!(err(&output), "no files\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_with_one_reason_are_one_line_with_the_line_that_ends_it() {
+    let stage = Stage::new().await;
+    for n in 0..9 {
+        let name = if n < 6 {
+            format!("t{n}.csv")
+        } else {
+            format!("t{n}.XLSX")
+        };
+        stage.drop_file(name, format!("a,b\n{n},{n}\n"));
+    }
+    stage.drop_file("alone.txt", "");
+    let daemon = stage.start();
+    daemon.until("all ends", || attention(&stage) == 10);
+    let line = "exclude_also = [\"*.csv\"]";
+    for args in [&["status", "--attention"][..], &["list", "--attention"]] {
+        let said = stage.said(args);
+        assert!(said.contains("6 × not a taken type: .csv"), "{said}");
+        assert!(said.contains(line), "{said}");
+        assert!(!said.contains("t3.csv\n"), "{said}");
+        assert!(said.contains("alone.txt"), "{said}");
+    }
+    let each = stage.said(&["list", "--attention", "--each"]);
+    assert!(
+        (0..6).all(|n| each.contains(&format!("t{n}.csv"))),
+        "{each}"
+    );
+    let told: Value = get(&stage, "/api/status").json();
+    let group = &told["attention_groups"][0];
+    assert_eq!(
+        (&group["files"], &group["reason_kind"]),
+        (&json!(6), &json!("unlisted"))
+    );
+    assert_eq!(group["configuration"], line);
+    let told = json_of(&stage, &["status", "--attention", "--json"]);
+    assert_eq!(told["groups"][0], *group);
+    assert_eq!(told["attention"], 10);
+
+    // The line ends it; without it they are looked at again.
+    let stage = stage.set(|s| {
+        s.folders[0].2 = "exclude_also = [\"*.csv\"]\n".into();
+    });
+    daemon.signal(rustix::process::Signal::HUP);
+    daemon.until("the end of it", || attention(&stage) == 4);
+    let file = stage.file("t0.csv").unwrap();
+    assert_eq!(file["resolved"]["how"], "excluded", "{file:#}");
+    let stage = stage.set(|s| {
+        s.folders[0].2.clear();
+    });
+    daemon.signal(rustix::process::Signal::HUP);
+    daemon.until("another look at them", || attention(&stage) == 10);
+    assert!(daemon.terminate().success());
+}
+
+fn json_of(stage: &Stage, args: &[&str]) -> Value {
+    serde_json::from_str(&stage.said(args)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_gone_needs_nobody_and_an_absent_folder_says_nothing() {
+    let stage = Stage::new().await;
+    let daemon = stage.start();
+    let gone = stage.drop_file("gone.csv", "a,b\n1,2\n");
+    stage.drop_file("stays.csv", "a,b\n3,4\n");
+    daemon.until("both ends", || attention(&stage) == 2);
+    // The whole folder is away: its files are not taken as deleted.
+    let (inbox, away) = (stage.path("inbox"), stage.path("away"));
+    std::fs::rename(&inbox, &away).unwrap();
+    daemon.signal(rustix::process::Signal::USR1);
+    daemon.until("the daemon to notice", || {
+        !get(&stage, "/api/status").json()["folders"][0]["offline"].is_null()
+    });
+    assert_eq!(attention(&stage), 2);
+    std::fs::rename(&away, &inbox).unwrap();
+    daemon.until("the folder's return", || {
+        get(&stage, "/api/status").json()["folders"][0]["offline"].is_null()
+    });
+    std::fs::rename(&gone, stage.path("kept.csv")).unwrap();
+    daemon.until("the daemon to look", || {
+        daemon.signal(rustix::process::Signal::USR1);
+        attention(&stage) == 1
+    });
+    let file = stage.file("gone.csv").unwrap();
+    assert_eq!(file["resolved"]["how"], "source-gone", "{file:#}");
+    assert_eq!(file["state"], "unsupported");
+    // Back in its place: it is looked at again.
+    std::fs::rename(stage.path("kept.csv"), &gone).unwrap();
+    daemon.until("another look at it", || attention(&stage) == 2);
+    assert!(daemon.terminate().success());
+}

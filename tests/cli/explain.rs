@@ -289,7 +289,7 @@ async fn what_the_ledger_knows_is_explained() {
         assert!(checks.contains(words), "no {words:?} in {tree:#}");
     }
     assert!(daemon.terminate().success());
-    reason(&stage, stage.inbox("options-2.txt"), "gate", "paused");
+    reason(&stage, stage.inbox("options-2.txt"), "gate", "closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

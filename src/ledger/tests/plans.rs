@@ -112,7 +112,7 @@ async fn no_hot_query_looks_through_a_table() {
         (due::NEXT_QUEUED, "files_waiting (not_before>?)"),
         (
             questions::AHEAD,
-            "files_queue (folder=? AND media=? AND big=? AND not_before<?)",
+            "files_queue (folder=? AND media=? AND big=? AND not_before>? AND not_before<?)",
         ),
         (
             questions::STATE_OF,
