@@ -11,6 +11,9 @@ use crate::web::client;
 
 use super::lookout;
 
+/// Files of a list whose place in the queue is counted, at most.
+const COUNTED: usize = 10_000;
+
 /// Of these files; nobody is asked where none of them waits.
 pub async fn around(
     config: &Config,
@@ -19,7 +22,7 @@ pub async fn around(
     now: Timestamp,
 ) -> Result<Surroundings, LedgerError> {
     let waits = |file: &&FileRecord| !file.state.kind().is_final();
-    let waiting: Vec<FileRecord> = files.iter().filter(waits).cloned().collect();
+    let waiting: Vec<FileRecord> = files.iter().filter(waits).take(COUNTED).cloned().collect();
     if waiting.is_empty() {
         return Ok(Surroundings::default());
     }

@@ -305,13 +305,19 @@ fn queued(row: &Row<'_>, around: &Around<'_>) -> Vec<Waiting> {
     } else if later {
         all.push(Waiting::NotBefore { until: *not_before });
     }
+    let counted = around.ahead.filter(|ahead| !ahead.more);
     if all.is_empty() {
-        let counted = around.ahead.filter(|ahead| !ahead.more);
         // It goes itself, too.
         let takes = counted.and_then(|ahead| around.pace?.takes(ahead.files + 1));
         all.push(Waiting::Turn {
             ahead: around.ahead,
             estimate: takes.filter(|_| counted.is_some_and(|ahead| ahead.files > 0)),
+        });
+    } else if around.ahead.is_some_and(|ahead| ahead.files > 0) {
+        // And then; how long that takes, nobody knows while it is held.
+        all.push(Waiting::Turn {
+            ahead: around.ahead,
+            estimate: None,
         });
     }
     all

@@ -327,4 +327,12 @@ fn a_turn_says_how_many_go_before_and_how_long_that_takes() {
     ] {
         assert_eq!(case.all()[0].text(NOW), words);
     }
+    // What holds it comes before its turn, and nobody knows how long that lasts.
+    let held = Case {
+        halts: halts(&[("all", None)]),
+        ..turn(119, false, 60)
+    };
+    assert_eq!(held.reasons(), ["paused", "queue"]);
+    let last = held.all()[1].text(NOW);
+    assert_eq!(last, "its turn: 119 files of its route go before it");
 }

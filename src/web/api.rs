@@ -60,7 +60,7 @@ impl Site {
     /// What the wait of these files depends on.
     async fn around(&self, files: &[FileRecord]) -> Result<Surroundings, Refusal> {
         let waits = |file: &&FileRecord| !file.state.kind().is_final();
-        let waiting: Vec<FileRecord> = files.iter().filter(waits).cloned().collect();
+        let waiting: Vec<FileRecord> = files.iter().filter(waits).take(COUNTED).cloned().collect();
         if waiting.is_empty() {
             return Ok(Surroundings::default());
         }
@@ -75,6 +75,9 @@ impl Site {
 pub async fn status(State(site): State<Arc<Site>>) -> Result<Json<Standing>, Refusal> {
     Ok(Json(site.standing().await?))
 }
+
+/// Files of a list whose place in the queue is counted, at most.
+const COUNTED: usize = 10_000;
 
 /// How many files match, on all pages.
 const TOTAL: HeaderName = HeaderName::from_static("x-total-count");

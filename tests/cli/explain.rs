@@ -172,7 +172,7 @@ async fn a_writer_is_named_and_the_quiet_time_is_counted() {
     let said = explain(&stage, &path);
     assert_eq!(said["reason"], "settling", "{said:#}");
     assert!(
-        said["text"].as_str().unwrap().contains(" min more"),
+        said["text"].as_str().unwrap().contains("at most 59 min "),
         "{said:#}"
     );
     assert!(daemon.terminate().success());
@@ -273,7 +273,7 @@ async fn what_the_ledger_knows_is_explained() {
     assert!(
         said["checks"]
             .to_string()
-            .contains("1 of its route before it"),
+            .contains("1 file of its route goes before it"),
         "{said:#}"
     );
 

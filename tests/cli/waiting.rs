@@ -91,7 +91,9 @@ async fn every_scope_of_a_pause_is_told_alike_by_every_command() {
         let name = format!("waits-{n}.txt");
         // A command beside the daemon is noticed within a second.
         daemon.until("the pause", || {
-            daemon.log().matches("paused by an operator").count() > n
+            let log = daemon.log();
+            let mut lines = log.lines();
+            lines.any(|line| line.contains("paused by an operator") && line.contains(scope))
         });
         stage.drop_file(&name, format!("words {n}"));
         daemon.until("the file in the queue", || stage.state(&name) == "queued");
@@ -120,6 +122,11 @@ async fn every_gate_is_told_alike_by_every_command() {
         (403, "dataset:main"),
         (404, "route:inbox/text"),
     ] {
+        let calls = if status == 404 {
+            "calls = \"upload\"\n"
+        } else {
+            ""
+        };
         let fault = format!("[[fault]]\nroute = \"import\"\nstatus = {status}\ntimes = 1\n");
         let stage = Stage::with(SandboxConfig {
             faults: Fault::from_toml(&fault).unwrap(),
@@ -129,7 +136,7 @@ async fn every_gate_is_told_alike_by_every_command() {
         .await
         .set(|s| {
             s.tail(&format!(
-                "[[error]]\non = \"{status}\"\npause_first = \"10m\"\npause_max = \"1h\""
+                "[[error]]\non = \"{status}\"\n{calls}pause_first = \"10m\"\npause_max = \"1h\""
             ));
         });
         let daemon = stage.start();
