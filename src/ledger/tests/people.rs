@@ -209,3 +209,66 @@ async fn a_file_that_cannot_be_read_is_queued_with_its_reason() {
         Some("I/O error")
     );
 }
+
+#[tokio::test]
+async fn the_files_before_one_are_those_of_its_route_that_are_picked_earlier() {
+    let bench = Bench::new(policy());
+    let mut ids = Vec::new();
+    for n in 1..=5 {
+        ids.push(bench.enqueue(file(&format!("{n}.txt"), n)).await);
+    }
+    // Another route, another size class, and one that is not sorted.
+    let mut image = file("a.png", 6);
+    image.sorted = NewSorted::Media(Media::Image);
+    let image = bench.enqueue(image).await;
+    let mut big = file("big", 7);
+    big.version.size = BIG_FILE + 1;
+    let big = bench.enqueue(big).await;
+    let unsorted = NewFile {
+        sorted: NewSorted::Unreadable("no right".into()),
+        ..file("unsorted", 8)
+    };
+    let unsorted = bench.enqueue(unsorted).await;
+    let mut asked = Vec::new();
+    // In whatever order, and not all of them.
+    for id in [ids[4], unsorted, ids[0], big, ids[2], image] {
+        asked.push(bench.record(id).await);
+    }
+    let ahead = bench.ledger.ahead(asked).await.unwrap();
+    let said: Vec<_> = ahead.iter().map(|(id, a)| (*id, a.files, a.more)).collect();
+    assert_eq!(
+        said,
+        [
+            (ids[0], 0, false),
+            (ids[2], 2, false),
+            (ids[4], 4, false),
+            (image, 0, false),
+            (big, 0, false),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_oldest_that_nobody_holds_back_on_purpose_is_told_apart() {
+    let bench = Bench::new(policy());
+    let first = bench.enqueue(file("a.txt", 1)).await;
+    let standing = bench.ledger.standing(at(5).now).await.unwrap();
+    assert_eq!(standing.oldest.map(|file| file.id), Some(first));
+    assert_eq!(standing.oldest_unpaused, Some(at(0).now));
+    let halt = crate::domain::halt::Halt {
+        since: at(1).now,
+        until: None,
+        who: "anna".into(),
+        why: None,
+    };
+    let scope = "route:in/text".parse().unwrap();
+    bench.ledger.halt(scope, halt).await.unwrap();
+    let standing = bench.ledger.standing(at(5).now).await.unwrap();
+    assert_eq!(standing.oldest.map(|file| file.id), Some(first));
+    assert_eq!(standing.oldest_unpaused, None);
+    let mut image = file("a.png", 2);
+    image.sorted = NewSorted::Media(Media::Image);
+    let _ = bench.enqueue(image).await;
+    let standing = bench.ledger.standing(at(5).now).await.unwrap();
+    assert_eq!(standing.oldest_unpaused, Some(at(0).now));
+}
