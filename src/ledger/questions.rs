@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::copies::{Among, Copy, sent_before};
 use super::error::{Fail, LedgerError};
-use super::intake::{AGAIN, folder_number, identify, limit_of};
-use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bits, length};
+use super::intake::{AGAIN, folder_number, identify};
+use super::rows::{self, ContentHash, FileRecord, OptionsPrint, bits, length, limit_of};
 use super::schema::BIG_FILE;
 
 use super::{Lane, Ledger};
