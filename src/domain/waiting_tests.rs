@@ -202,10 +202,7 @@ fn each_gate_holds_its_way_and_is_named_with_its_code() {
             assert_eq!(first.scope(), Some(key.to_string()));
             assert_eq!(first.until(), Some(Timestamp(1_090_000)));
             let text = first.text(NOW);
-            let begins = format!(
-                "the gate {} is closed since 1 min ago (HTTP-503 over",
-                key
-            );
+            let begins = format!("the gate {} is closed since 1 min ago (HTTP-503 over", key);
             assert!(text.starts_with(&begins), "{text}");
             assert!(
                 text.ends_with("in 1 min 30 s one file goes out to see"),

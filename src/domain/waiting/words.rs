@@ -163,10 +163,7 @@ impl Waiting {
                     "`supametas-sync explain-code {}` says what it is about and what to change",
                     closed.code
                 ),
-                format!(
-                    "when its cause is mended: `supametas-sync resume {}`",
-                    key
-                ),
+                format!("when its cause is mended: `supametas-sync resume {}`", key),
             ],
             Waiting::Reimport { .. } => one(
                 "nothing; `reimport_after` of the folder says how often a file that changes is imported",
