@@ -7,6 +7,8 @@
 
 use std::process::ExitCode;
 
+use crate::domain::health::Level;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -25,6 +27,8 @@ pub enum Exit {
     NotFound,
     /// The ledger is gone, and was there before: nothing was begun.
     LedgerLost,
+    /// `status --check`: how well all is. These codes are monitoring plugins'.
+    Health(Level),
 }
 
 impl Exit {
@@ -41,6 +45,7 @@ impl Exit {
     /// The number.
     pub fn code(self) -> u8 {
         match self {
+            Self::Health(level) => level.code(),
             Exit::Success => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,

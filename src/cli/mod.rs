@@ -21,6 +21,7 @@ mod files;
 mod filter;
 mod find;
 mod finding;
+mod following;
 mod forget;
 mod generate;
 mod guard;
@@ -50,6 +51,8 @@ mod screen;
 mod show;
 mod standing;
 mod status;
+mod status_check;
+mod status_look;
 mod table;
 mod tone;
 mod try_it;
@@ -66,6 +69,7 @@ use self::exit::Exit;
 use self::logging::LogError;
 use crate::config::ConfigErrors;
 use crate::daemon::DaemonError;
+use crate::domain::health::Level;
 use crate::domain::state::StateKind;
 use crate::ledger::{Count, LedgerError};
 use crate::sandbox::FaultError;
@@ -99,6 +103,8 @@ Exit codes:
   6  the ledger is gone or empty, and was there before: nothing was begun, since
      a new one would have all files sent again (`rebuild`)
   130  stopped by a second signal, without finishing what was on the wire
+`status --check` alone exits as monitoring plugins do: 0 well, 1 attention,
+2 trouble, 3 unknown.
 
 Signals, while it runs: SIGTERM and SIGINT stop it, finishing what is on the
 wire; SIGHUP reloads the configuration; SIGUSR1 scans all folders now.
@@ -148,7 +154,9 @@ pub fn main() -> Exit {
         Err(error) => {
             // Help and version are no errors; their output may meet a closed
             // pipe, which is none either.
-            let exit = if error.use_stderr() {
+            let exit = if error.use_stderr() && status_check::is_asked_for(std::env::args_os()) {
+                Exit::Health(Level::Unknown)
+            } else if error.use_stderr() {
                 Exit::Usage
             } else {
                 Exit::Success

@@ -6,26 +6,28 @@
 //! name from outside.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{files, out};
-use crate::view::standing::Standing;
-use crate::web::client;
 
 /// How often it is drawn anew by itself.
 const TICK: Duration = Duration::from_millis(120);
 
-/// How often a running daemon is asked.
-const ASKED: Duration = Duration::from_millis(500);
-
 /// The line that is drawn now, for what else goes to the terminal.
 static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Lines that went to standard error beside it.
+static LINES: AtomicU64 = AtomicU64::new(0);
+
+/// How many lines of log went by so far: what was on a terminal before as many as
+/// it has rows is out of sight.
+pub fn lines_so_far() -> u64 {
+    LINES.load(Ordering::Relaxed)
+}
 
 /// Standard error for what is written beside a line: that is cleared, and drawn
 /// again below.
@@ -33,6 +35,8 @@ pub struct Beside;
 
 impl Write for Beside {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        LINES.fetch_add(lines as u64, Ordering::Relaxed);
         let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match drawn {
             Some(line) => line.suspend(|| io::stderr().write(bytes)),
@@ -92,6 +96,11 @@ impl Progress {
         self.bar.set_message(format!("walked {dirs}, {files}"));
     }
 
+    /// Says how far it is.
+    pub fn say(&self, how_far: String) {
+        self.bar.set_message(how_far);
+    }
+
     /// So many more are done.
     pub fn done(&self, more: usize) {
         self.bar.inc(u64::try_from(more).unwrap_or(0));
@@ -118,94 +127,4 @@ impl Drop for Progress {
         *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.bar.finish_and_clear();
     }
-}
-
-/// Shows how far a daemon of this process is, until it is dropped.
-pub struct Following {
-    stop: Option<mpsc::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Following {
-    /// The daemon that works on `ledger`; nothing where nobody looks.
-    pub fn begin(ledger: &Path) -> Following {
-        let (stop, stopped) = mpsc::channel();
-        let ledger = ledger.to_owned();
-        let follow = move || follow(ledger, &stopped);
-        let thread = io::stderr().is_terminal().then(|| {
-            let named = std::thread::Builder::new().name("progress".to_owned());
-            named.spawn(follow).ok()
-        });
-        Following {
-            stop: Some(stop),
-            thread: thread.flatten(),
-        }
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.stop = None;
-        // So that its line is cleared before more is said.
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn follow(ledger: PathBuf, stopped: &mpsc::Receiver<()>) {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let Ok(runtime) = runtime.enable_all().build() else {
-        return;
-    };
-    let mut line = None;
-    while stopped.recv_timeout(ASKED) == Err(RecvTimeoutError::Timeout) {
-        // It may be starting, or ending.
-        if let Ok(standing) = runtime.block_on(client::standing(&ledger)) {
-            // Only now: what a start says goes to standard output.
-            let line = line.get_or_insert_with(|| Progress::begin("starting"));
-            line.bar.set_message(how_far(&standing));
-        }
-    }
-}
-
-/// In numbers alone: names are for the log.
-fn how_far(standing: &Standing) -> String {
-    let pending = &standing.pending;
-    let mut parts = Vec::new();
-    let scanning = |folder: &&_| {
-        let folder: &crate::view::standing::FolderView = folder;
-        folder.live.as_ref().is_some_and(|live| live.scanning)
-    };
-    let scanned = standing.folders.iter().filter(scanning).count();
-    if scanned > 0 {
-        parts.push(format!("scanning {}", out::count(scanned as u64, "folder")));
-    }
-    let waiting = pending.due + pending.later;
-    if waiting > 0 {
-        parts.push(format!("{waiting} waiting"));
-    }
-    if pending.uploading > 0 {
-        let on_the_wire = standing.daemon.as_ref().map(|daemon| &daemon.in_flight);
-        let sum = |of: fn(&crate::view::standing::UploadView) -> u64| -> u64 {
-            on_the_wire.into_iter().flatten().map(of).sum()
-        };
-        let (sent, size) = (sum(|upload| upload.sent), sum(|upload| upload.size));
-        let mut told = format!("{} uploading", pending.uploading);
-        if size > 0 {
-            told += &format!(
-                " ({} of {})",
-                files::bytes(sent.min(size)),
-                files::bytes(size)
-            );
-        }
-        parts.push(told);
-    }
-    if pending.submitted > 0 {
-        parts.push(format!("{} at the service", pending.submitted));
-    }
-    if parts.is_empty() {
-        return "looking for more".to_owned();
-    }
-    parts.join(", ")
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::exit::Exit;
-use super::progress::Following;
+use super::following::Following;
 use super::table::{Cell, Table};
 use super::tone::Tone;
 use super::{Failed, Outcome, dry_run, files, out, run, runtime, totals};
@@ -91,7 +91,7 @@ pub fn main(path: &Path, args: Args) -> Outcome {
         if_lost: run::if_lost(args.new_ledger),
         ..Options::default()
     };
-    let following = Following::begin(&config.ledger);
+    let following = Following::begin(&config.ledger, "looking for more".to_owned());
     let ended = run::daemon(loaded.config, options);
     drop(following);
     ended?;

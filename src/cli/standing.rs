@@ -12,6 +12,7 @@ use super::{files, out};
 use crate::domain::naming::shown_text;
 use crate::domain::resolution::ResolutionKind;
 use crate::explain::Starting;
+use crate::view::following::{FollowingView, thousands};
 use crate::view::halt::PauseView;
 use crate::view::span;
 use crate::view::standing::{DaemonView, FolderView, GateView, Standing, UploadView};
@@ -48,6 +49,11 @@ pub fn tell(standing: &Standing, starting: &Starting) -> String {
     );
     if let Some(daemon) = &standing.daemon {
         line("lately", &lately(daemon));
+    }
+    for some in &standing.following {
+        if let Some(pace) = some.pace() {
+            line("following", &following(some, &pace));
+        }
     }
     if let Some(oldest) = &standing.oldest_waiting {
         let waiting = span(Duration::from_secs(oldest.waiting_s));
@@ -203,6 +209,27 @@ fn daemon(standing: &Standing, starting: &Starting) -> String {
         (None, true) => "running".to_owned(),
         (None, false) => format!("not running: `{}` starts it", starting.daemon()),
     }
+}
+
+/// How fast the tasks of a dataset are confirmed, and the key that would make it
+/// faster.
+fn following(some: &FollowingView, pace: &str) -> String {
+    let tasks = match some.tasks {
+        1 => "1 task".to_owned(),
+        tasks => format!("{} tasks", thousands(tasks)),
+    };
+    let dataset = &some.dataset;
+    let bound = match some.bounded_by.as_deref() {
+        Some(key) => format!(
+            "; `{key} = {}` of dataset {dataset} bounds it",
+            some.polls_per_second
+        ),
+        None => "; the service works on them".to_owned(),
+    };
+    format!(
+        "{tasks} of dataset {dataset}: {pace}{}",
+        shown_text(&bound, 200)
+    )
 }
 
 fn lately(daemon: &DaemonView) -> String {

@@ -9,17 +9,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::lookout;
 use super::screen::Screen;
-use super::{Failed, Outcome, attention, files, out, runtime, standing};
+use super::status_look::look;
+use super::{Outcome, attention, files, out, runtime, standing, status_check};
 use crate::config::units;
-use crate::config::valid::Config;
 use crate::explain::Starting;
-use crate::ledger::{self, Ledger};
-use crate::ports::World;
-use crate::view::Surroundings;
 use crate::view::standing::Standing;
-use crate::web::client;
 
 /// How things stand: folders, uploads in flight, what waits, closed gates
 ///
@@ -28,6 +23,12 @@ use crate::web::client;
 /// look at the folders say the rest. --watch shows it anew every second, until
 /// Ctrl-C.
 ///
+/// With --check it prints one line as monitoring plugins do, and exits with 0
+/// (well), 1 (a person should look: files that need attention, a file that waits
+/// for long, a forgotten pause), 2 (files do not go on: no daemon runs or answers,
+/// a gate is closed, a folder is off line, nothing can be recorded) or 3 (it could
+/// not be found out). `/healthz?deep` says the same over HTTP.
+///
 /// With --json: running, now, service, ledger, pending (due, later, uploading,
 /// submitted, sources), attention, attention_groups (the latest 1,000 of them by
 /// what they have in common: folder, state, reason_kind, code, files, bytes, text,
@@ -35,7 +36,8 @@ use crate::web::client;
 /// how that came), totals, oldest_waiting, oldest_waiting_s, oldest_unpaused_s,
 /// changing (files that wait for `reimport_after`: id, folder, file, due_at), stopped (null, or why nothing can be recorded), pauses (scope, since, until,
 /// who, why, ends), gates (gate, status, code, why, since, until, lifts, opens),
-/// folders (folder, dataset, path, configured,
+/// following (dataset, tasks, polls_per_second, per_second, seen, eta_s,
+/// bounded_by), folders (folder, dataset, path, configured,
 /// files and bytes by state, offline and shared: null, or why, live), left_behind
 /// (folders with work that the configuration does not have: folder, queued, out)
 /// and daemon (version, started_at, in_flight, rates, queue, watches, doors,
@@ -47,6 +49,8 @@ use crate::web::client;
 ///   supametas-sync status --watch
 ///   supametas-sync status --watch --every 10s
 ///   supametas-sync status --json | jq .daemon.in_flight
+///   supametas-sync status --check
+///   supametas-sync status --check --gate-critical 10m --oldest-critical 2h
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -63,6 +67,11 @@ pub struct Args {
     /// For scripts.
     #[arg(long)]
     json: bool,
+    /// One line and an exit code, for a monitoring system.
+    #[arg(long, conflicts_with_all = ["watch", "attention"])]
+    check: bool,
+    #[command(flatten)]
+    thresholds: status_check::Thresholds,
 }
 
 impl Args {
@@ -82,20 +91,23 @@ fn every(text: &str) -> Result<Duration, String> {
 
 /// Prints it.
 pub fn main(config: &Path, args: Args) -> Outcome {
+    if args.check {
+        return status_check::main(config, &args.thresholds, args.json);
+    }
     let config = files::config(config)?;
     let ledger = files::ledger(&config)?;
     let starting = Starting::here(&config.ledger);
     runtime()?.block_on(async {
         if !args.watch {
-            let (standing, remark) = look(&config, &ledger).await?;
+            let look = look(&config, &ledger).await?;
             if args.attention {
-                tell_attention(&standing, args.json);
+                tell_attention(&look.standing, args.json);
             } else if args.json {
-                out::print_json(&json!(standing));
+                out::print_json(&json!(look.standing));
             } else {
-                out::print(&standing::tell(&standing, &starting));
+                out::print(&standing::tell(&look.standing, &starting));
             }
-            if let Some(remark) = remark {
+            if let Some(remark) = look.remark() {
                 out::remark(&remark);
             }
             return Ok(Exit::Success);
@@ -103,10 +115,10 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         let mut screen = Screen::open(!args.json)?;
         loop {
             let shown = match look(&config, &ledger).await {
-                Ok((standing, _)) if args.json => format!("{}\n", json!(standing)),
-                Ok((standing, remark)) => {
-                    let remark = remark.map(|text| format!("\n{text}\n"));
-                    standing::tell(&standing, &starting) + &remark.unwrap_or_default()
+                Ok(look) if args.json => format!("{}\n", json!(look.standing)),
+                Ok(look) => {
+                    let remark = look.remark().map(|text| format!("\n{text}\n"));
+                    standing::tell(&look.standing, &starting) + &remark.unwrap_or_default()
                 }
                 // It may pass: a ledger that is busy, or is being moved.
                 Err(failed) => format!("{:#}\n", failed.error),
@@ -140,46 +152,4 @@ fn tell_attention(standing: &Standing, for_scripts: bool) {
             standing.attention
         ));
     }
-}
-
-/// How things stand, and what there is to say about asking.
-async fn look(config: &Config, ledger: &Ledger) -> Result<(Standing, Option<String>), Failed> {
-    let unanswered = match client::standing(&config.ledger).await {
-        Ok(mut standing) => {
-            standing.stopped = standing
-                .stopped
-                .or_else(|| lookout::no_room(&config.ledger));
-            return Ok((standing, None));
-        }
-        Err(why) => why,
-    };
-    let now = World::real().clock.now();
-    // A visitor's own look: a daemon that is there writes beside it.
-    ledger.refresh_gates().await?;
-    let found = ledger.standing(now).await?;
-    let running = ledger::is_owned(&config.ledger)?;
-    let mut standing = Standing::of(
-        config,
-        &found,
-        &ledger.gates(),
-        &ledger.halts(),
-        running,
-        now,
-    );
-    standing.stopped = lookout::no_room(&config.ledger);
-    let mut seen = lookout::folders(config, ledger.places().await?);
-    for folder in &mut standing.folders {
-        let seen = seen.remove(&folder.folder).unwrap_or_default();
-        folder.offline = seen.offline.map(|why| why.to_string());
-        folder.offline_kind = seen.offline.map(|why| why.word().to_owned());
-        folder.shared = seen.shared;
-    }
-    let oldest = found.oldest.as_ref();
-    let ahead = ledger.ahead(oldest.cloned().into_iter().collect()).await?;
-    let around = Surroundings::new(config, ledger, &standing, ahead, now);
-    around.tell_oldest(&mut standing, oldest);
-    let remark = running.then(|| {
-        format!("the daemon can't be asked what is live ({unanswered}): this is from the ledger")
-    });
-    Ok((standing, remark))
 }

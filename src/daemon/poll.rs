@@ -1,5 +1,5 @@
-//! Follows each task to its end: asks about those that are due, never faster
-//! than the dataset's rate.
+//! Follows each task to its end: asks about those that are due, the faster the
+//! more there are, and never faster than the dataset's `polls_per_second`.
 //!
 //! Must not: keep a task in memory beyond the batch it works on, or judge an
 //! answer.
@@ -21,9 +21,10 @@ use crate::config::valid::Dataset;
 use crate::domain::admit::{Admit, admit_query};
 use crate::domain::answer::Call;
 use crate::domain::error_table::{Trail, Verdict};
-use crate::domain::ids::Route;
+use crate::domain::ids::{FolderName, Route};
 use crate::domain::media::Media;
 use crate::domain::misses::Misses;
+use crate::domain::poll_rate;
 use crate::domain::state::State;
 use crate::failpoint::failpoint;
 use crate::ledger::{DuePoll, Fingerprints, LedgerError, Polled};
@@ -42,10 +43,20 @@ const TOGETHER: Duration = Duration::from_millis(80);
 /// How long it rests where no task is followed.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How often the rate is fitted to the number of tasks.
+const FITTED: Duration = Duration::from_secs(1);
+
+/// How fast the tasks of one dataset are asked about.
+struct Speed {
+    bucket: Bucket,
+    /// When it was last fitted to the number of tasks.
+    fitted: Mutex<Option<Instant>>,
+}
+
 /// How the polling of one dataset goes.
 struct Poller {
     dataset: Arc<Dataset>,
-    rate: Arc<Bucket>,
+    rate: Arc<Speed>,
     misses: Arc<Mutex<Misses>>,
     turn: Turn,
 }
@@ -143,16 +154,47 @@ fn follow_settings(pollers: &mut Vec<Poller>, running: &Running) {
         let rate = dataset.polls_per_second;
         pollers.push(Poller {
             dataset: dataset.clone(),
-            rate: Arc::new(Bucket::new(rate, rate.clamp(1.0, 4.0))),
+            rate: Arc::new(Speed {
+                bucket: Bucket::new(rate, rate.clamp(1.0, 4.0)),
+                fitted: Mutex::default(),
+            }),
             misses,
             turn: Turn::Resting(Instant::now()),
         });
     }
 }
 
-fn lock(misses: &Mutex<Misses>) -> MutexGuard<'_, Misses> {
-    // A panic while it is held leaves a list of whole entries.
-    misses.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while it is held leaves a list of whole entries, or a time.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Speed {
+    /// Fits it to the number of tasks that wait for an answer.
+    async fn fit(
+        &self,
+        ctx: &Context,
+        running: &Running,
+        dataset: &Dataset,
+    ) -> Result<(), LedgerError> {
+        let fresh = |at: Instant| at.elapsed() < FITTED;
+        if lock(&self.fitted).is_some_and(fresh) {
+            return Ok(());
+        }
+        let followed = ctx.ledger.tasks_followed().await?;
+        let sends_there = |name: &FolderName| {
+            let folder = running.config.folders.get(name);
+            // One that is not in the configuration any more: its tasks are asked
+            // about in whichever dataset took them.
+            folder.is_none_or(|folder| folder.dataset == dataset.name)
+        };
+        let mine = followed.iter().filter(|(name, _)| sends_there(name));
+        let waiting = mine.map(|(_, tasks)| tasks).sum();
+        self.bucket
+            .set_rate(poll_rate::rate(waiting, dataset.polls_per_second));
+        *lock(&self.fitted) = Some(Instant::now());
+        Ok(())
+    }
 }
 
 /// Asks about what is due; says how long until something is due again.
@@ -160,7 +202,7 @@ async fn poll_dataset(
     ctx: &Arc<Context>,
     running: &Arc<Running>,
     dataset: &Arc<Dataset>,
-    rate: &Bucket,
+    rate: &Speed,
     misses: &Mutex<Misses>,
 ) -> Duration {
     match poll_due(ctx, running, dataset, rate, misses).await {
@@ -179,7 +221,7 @@ async fn poll_due(
     ctx: &Arc<Context>,
     running: &Arc<Running>,
     dataset: &Arc<Dataset>,
-    rate: &Bucket,
+    rate: &Speed,
     misses: &Mutex<Misses>,
 ) -> Result<Duration, LedgerError> {
     let now = ctx.world.clock.now();
@@ -198,6 +240,7 @@ async fn poll_due(
         let next = ctx.ledger.next_poll_at(dataset.name.clone()).await?;
         return Ok(next.map_or(IDLE, |at| at.since(now)).min(IDLE));
     }
+    rate.fit(ctx, running, dataset).await?;
     // The route is not on a query's way: any will do.
     let route = Route {
         folder: due[0].folder.clone(),
@@ -215,7 +258,7 @@ async fn poll_due(
     for (n, task) in due.into_iter().enumerate() {
         let mut turn = std::pin::pin!(async {
             if n % together == 0 {
-                rate.take(together.min(tasks - n) as f64).await;
+                rate.bucket.take(together.min(tasks - n) as f64).await;
             }
             ctx.pausing.none().await;
         });
@@ -371,11 +414,12 @@ async fn record(
             failpoint!("poll.recorded");
             ctx.catch_up(running).await?;
             report::polled(ctx, &due, at.now, &finished);
-            ctx.live.asked(&finished.judgement);
-            if finished.state.kind().is_final() {
+            let ended = finished.state.kind().is_final();
+            ctx.live.asked(&due.dataset, &finished.judgement, ended);
+            if ended {
                 ctx.live.tasks.record(at.now.since(due.submitted_at));
             }
-            if finished.state.kind().is_final() {
+            if ended {
                 // Copies of it may lie in other folders, and end with it.
                 if running.touches_sources {
                     ctx.sources.notify_one();

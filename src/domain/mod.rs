@@ -7,7 +7,8 @@
 //! means ([`answer`], [`error_table`]), who has to wait ([`gate`], [`halt`],
 //! [`backoff`]), whether it may go now ([`admit`]), and what a clock that was set
 //! means to all that waits ([`clock`]). How often a log line is written that comes
-//! a thousand times: [`repeats`].
+//! a thousand times: [`repeats`]. How fast tasks
+//! are asked about: [`poll_rate`]. Whether all is well: [`health`].
 //!
 //! Must not: import tokio, the file system, SQLite, HTTP, a clock or chance.
 //! `tests/architecture.rs` checks it.
@@ -21,6 +22,7 @@ pub mod duplicates;
 pub mod error_table;
 pub mod gate;
 pub mod halt;
+pub mod health;
 pub mod ids;
 pub mod kind;
 pub mod lifecycle;
@@ -33,6 +35,7 @@ pub mod owner_sign;
 pub mod pace;
 pub mod place;
 pub mod policy;
+pub mod poll_rate;
 pub mod reasons;
 pub mod refusal;
 pub mod reimport;

@@ -96,7 +96,7 @@ pub use lock::{is_owned, owner};
 pub use log_size::LongLog;
 pub use notices::{About, Notice};
 pub use operator::{Count, Retried};
-pub use paths::lock_path;
+pub use paths::{lock_path, names_beside};
 pub use place::{Outside, Seen};
 pub use places::Places;
 pub use policies::Policies;

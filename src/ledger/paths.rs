@@ -26,6 +26,16 @@ pub(super) fn rescued(path: &Path) -> PathBuf {
     named(path, ".rescued")
 }
 
+/// The names of the files that a ledger of this name and its daemon make in its
+/// directory; what a rescue or a `rebuild` has set aside is not among them.
+pub fn names_beside(ledger: &str) -> Vec<String> {
+    let database = ["", "-wal", "-shm", "-journal"];
+    let new = database.map(|end| format!("{ledger}.new{end}"));
+    let whole = database.map(|end| format!("{ledger}{end}"));
+    let beside = [".lock", ".sock"].map(|end| format!("{ledger}{end}"));
+    whole.into_iter().chain(new).chain(beside).collect()
+}
+
 /// The path with something behind its name.
 pub(super) fn named(path: &Path, end: &str) -> PathBuf {
     let mut name = OsString::from(path);

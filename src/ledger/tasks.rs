@@ -71,6 +71,11 @@ pub(super) const DUE_POLLS: &str = "SELECT f.id, fo.name, da.name, f.path, f.tas
 pub(super) const NEXT_POLL: &str = "SELECT min(next_poll) FROM files INDEXED BY files_polls \
     WHERE state = 'submitted' AND dataset = (SELECT id FROM datasets WHERE name = ?1)";
 
+/// A look at each folder and state, however many tasks there are.
+pub(super) const FOLLOWED_IN: &str = "SELECT fo.name, counts.files FROM counts \
+    CROSS JOIN folders AS fo ON fo.id = counts.folder \
+    WHERE counts.state = 'submitted' AND counts.files > 0";
+
 /// Tasks of a dataset that are not due yet. The change names no state: when a
 /// task is asked about next is no step of the state machine.
 pub(super) const POLL_NOW: &str = "UPDATE files INDEXED BY files_polls SET next_poll = ?2 \
@@ -169,6 +174,19 @@ impl Ledger {
             let mut statement = conn.prepare_cached(NEXT_POLL)?;
             let next: Option<i64> = statement.query_row([&dataset.0], |row| row.get(0))?;
             Ok(next.map(Timestamp))
+        })
+        .await
+    }
+
+    /// How many tasks are followed of each folder that has any.
+    pub async fn tasks_followed(&self) -> Result<BTreeMap<FolderName, u64>, LedgerError> {
+        self.read(Lane::Hot, |conn| {
+            let mut statement = conn.prepare_cached(FOLLOWED_IN)?;
+            let rows = statement.query_map([], |row| {
+                let files: i64 = row.get(1)?;
+                Ok((FolderName(row.get(0)?), files.max(0).unsigned_abs()))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }

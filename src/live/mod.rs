@@ -10,6 +10,7 @@ pub mod attempts;
 pub mod calls;
 pub mod histogram;
 mod meter;
+mod questions;
 pub mod rates;
 mod ring;
 
@@ -21,11 +22,13 @@ use self::attempts::{Attempts, Counted};
 use self::calls::{Call as HookCall, Calls};
 use self::histogram::Histogram;
 use self::meter::Meter;
+use self::questions::Questions;
 use self::rates::{Rate, Rates, Series, Tally};
 use crate::domain::answer::Call;
 use crate::domain::error_table::{Judgement, Verdict};
 use crate::domain::ids::{AttemptId, DatasetName, FileId, FolderName};
 use crate::domain::media::Media;
+use crate::domain::poll_rate::Lately;
 use crate::domain::time::Timestamp;
 use crate::ports::Progress;
 
@@ -56,6 +59,7 @@ pub struct Live {
     in_flight: Mutex<InFlight>,
     settling: Mutex<BTreeMap<FolderName, u64>>,
     rates: Mutex<Rates>,
+    questions: Mutex<BTreeMap<DatasetName, Questions>>,
     attempts: Mutex<Attempts>,
     calls: Mutex<Calls>,
     stale_keys: Mutex<BTreeSet<DatasetName>>,
@@ -161,6 +165,7 @@ impl Live {
             in_flight: Mutex::default(),
             settling: Mutex::default(),
             rates: Mutex::new(Rates::new()),
+            questions: Mutex::default(),
             attempts: Mutex::default(),
             calls: Mutex::default(),
             stale_keys: Mutex::default(),
@@ -212,9 +217,26 @@ impl Live {
         lock(&self.attempts).count(Call::Upload, judgement);
     }
 
-    /// A question about a task was answered.
-    pub fn asked(&self, judgement: &Judgement) {
+    /// A question about a task of `dataset` was answered; `ended`: that it has.
+    pub fn asked(&self, dataset: &DatasetName, judgement: &Judgement, ended: bool) {
         lock(&self.attempts).count(Call::Query, judgement);
+        let mut all = lock(&self.questions);
+        if !all.contains_key(dataset) {
+            all.insert(dataset.clone(), Questions::new());
+        }
+        if let Some(questions) = all.get_mut(dataset) {
+            questions.answered(self.start.elapsed(), ended);
+        }
+    }
+
+    /// Questions about tasks of each dataset lately, in windows from the shortest
+    /// on.
+    pub fn questions(&self) -> BTreeMap<DatasetName, Vec<Lately>> {
+        let now = self.start.elapsed();
+        let all = lock(&self.questions);
+        all.iter()
+            .map(|(dataset, questions)| (dataset.clone(), questions.lately(now)))
+            .collect()
     }
 
     /// A call of a hook has ended.

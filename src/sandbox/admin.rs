@@ -56,8 +56,11 @@ pub(super) async fn handle(app: &App, request: Request) -> Response {
             Answer::json(200, &list)
         }
         (&Method::GET, "tasks") => {
-            let list = app.tasks().list(Instant::now());
-            Answer::json(200, &list)
+            let listed = app.tasks().list(Instant::now());
+            match listed {
+                Ok(list) => Answer::json(200, &list),
+                Err(error) => Answer::json(500, &json!({"error": error.to_string()})),
+            }
         }
         (&Method::GET, "counts") => {
             let counts = app.records().counts();

@@ -97,7 +97,7 @@ impl Job<'_> {
             rules::check_file_name(call, &file.name)?;
         }
         options?;
-        let task_id = self.make_task(&file.name);
+        let task_id = self.make_task(&file.name)?;
         let data = self.app.records().share(value);
         let record = self.record(call, &task_id, data, ticket);
         ticket.made(self.app.records().upload(UploadRecord {
@@ -120,7 +120,7 @@ impl Job<'_> {
                 rules::check_options(call, &options)?;
                 rules::check_https(&web.url, true)?;
                 let name: Arc<str> = web.url.into();
-                let task_id = self.make_task(&name);
+                let task_id = self.make_task(&name)?;
                 let data = self.app.records().share(options);
                 let record = self.record(call, &task_id, data, ticket);
                 ticket.made(self.app.records().upload(UploadRecord {
@@ -136,17 +136,18 @@ impl Job<'_> {
                     .app
                     .tasks()
                     .look(&asked.task_id, self.key.shown(), self.now);
-                let (name, state) = found.ok_or_else(no_such_task)?;
+                let (name, state) = found.map_err(out_of_order)?.ok_or_else(no_such_task)?;
                 let told = self.fault.and_then(|f| f.task_state.clone());
                 Ok(plain(&TaskDetails {
                     task_id: asked.task_id,
-                    task_name: Some(name.to_string()),
+                    task_name: Some(name),
                     state: told.unwrap_or(state),
                 }))
             }
             Call::Delete => {
                 let asked: TaskQuery = from_value(value).map_err(|_| wrong("taskId"))?;
-                match self.app.tasks().delete(&asked.task_id, self.key.shown()) {
+                let deleted = self.app.tasks().delete(&asked.task_id, self.key.shown());
+                match deleted.map_err(out_of_order)? {
                     true => Ok(plain(&OptResult {
                         opt_result: "success".to_owned(),
                     })),
@@ -178,6 +179,7 @@ impl Job<'_> {
             .strip_prefix("/import-result/")?;
         let found = self.app.tasks().look(id, self.key.shown(), self.now);
         found
+            .ok()?
             .filter(|_| parts.method == Method::GET)
             .map(|_| imported(id.to_owned()))
     }
@@ -200,20 +202,18 @@ impl Job<'_> {
         }
     }
 
-    fn make_task(&self, name: &Arc<str>) -> String {
+    fn make_task(&self, name: &str) -> Result<String, Refusal> {
         let by_name = || self.app.settings.end_of(name);
         let end: End = self.fault.and_then(|f| f.outcome).unwrap_or_else(by_name);
         let key = self.key.shared();
-        let task = self
-            .app
-            .tasks()
-            .make(Arc::clone(&key), Arc::clone(name), end, self.now);
+        let made = self.app.tasks().make(&key, name, end, self.now);
+        let task = made.map_err(out_of_order)?;
         let webhook = self.app.webhooks().get(&key).cloned();
         if let Some(url) = webhook {
             let pending_for = self.app.settings.pending_for;
             push::later(self.app, key, url, task.clone(), pending_for);
         }
-        task
+        Ok(task)
     }
 }
 
@@ -233,6 +233,11 @@ fn plain(data: &impl Serialize) -> Done {
         answer: Answer::success(data),
         task: None,
     }
+}
+
+/// The disk under the tasks' file is full, or failed.
+fn out_of_order(error: rusqlite::Error) -> Refusal {
+    Refusal::plain(500, format!("the emulator can't keep its tasks: {error}"))
 }
 
 fn no_such_task() -> Refusal {

@@ -35,6 +35,7 @@ mod tasks;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -57,7 +58,7 @@ use app::{App, Settings};
 use connection::{Hold, Loopback, Open};
 use record::Recorder;
 use script::Script;
-use tasks::Tasks;
+use tasks::{CannotOpen, Life, Tasks};
 
 /// How long a shutdown lets answers finish before connections are reset.
 const GRACE: Duration = Duration::from_millis(250);
@@ -92,9 +93,15 @@ pub struct SandboxConfig {
     /// The fault script. Default none.
     pub faults: Vec<Fault>,
     /// Uploads that are kept in the listing; beyond, the oldest are forgotten
-    /// and only counted. Tasks likewise. Default 1,000,000 (roughly 600 bytes
-    /// of memory each).
+    /// and only counted. Default 1,000,000 (roughly 600 bytes of memory each).
     pub upload_cap: usize,
+    /// Tasks that are kept; beyond, the oldest are forgotten and no longer found.
+    /// Default 1,000,000 (roughly 100 bytes each, of the file or of memory).
+    pub task_cap: usize,
+    /// Where tasks are kept, so that the next sandbox with this file knows them:
+    /// an SQLite database that one sandbox at a time can use. Default none: in
+    /// memory.
+    pub task_file: Option<PathBuf>,
     /// Requests that are kept in the listing. Default 100,000.
     pub request_cap: usize,
     /// Every answer comes so much later; a fault's `delay_ms` comes in its
@@ -124,6 +131,8 @@ impl Default for SandboxConfig {
             check_types: true,
             faults: Vec::new(),
             upload_cap: 1_000_000,
+            task_cap: 1_000_000,
+            task_file: None,
             request_cap: 100_000,
             answer_delay: Duration::ZERO,
             refuse_above: None,
@@ -148,7 +157,8 @@ impl Sandbox {
     ///
     /// # Errors
     /// When the address is not loopback, the port is taken, or a glob or fault
-    /// of the configuration is not valid; the text says which.
+    /// of the configuration is not valid; the text says which. When the tasks'
+    /// file can't be used: `ResourceBusy` where another sandbox has it.
     pub async fn start(config: SandboxConfig) -> io::Result<Sandbox> {
         let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
         if !config.bind.is_loopback() {
@@ -180,12 +190,13 @@ impl Sandbox {
         };
         let script = Script::new(config.faults).map_err(|e| invalid(e.to_string()))?;
         let records = Recorder::new(config.request_cap, config.upload_cap);
-        let tasks = Tasks::new(
-            first_task,
-            config.upload_cap,
-            config.pending_for,
-            config.pending_word,
-        );
+        let life = Life {
+            first: first_task,
+            cap: config.task_cap,
+            pending_for: config.pending_for,
+            pending: config.pending_word,
+        };
+        let tasks = kept_tasks(config.task_file.as_deref(), life)?;
 
         let listener = TcpListener::bind((config.bind, config.port)).await?;
         if !config.sink {
@@ -253,7 +264,7 @@ impl Sandbox {
 
     /// The tasks, oldest first.
     pub fn tasks(&self) -> Vec<TaskRecord> {
-        self.app.tasks().list(Instant::now())
+        self.app.tasks().list(Instant::now()).unwrap_or_default()
     }
 
     /// Numbers over the whole run, the peak of concurrent uploads among them.
@@ -306,6 +317,19 @@ impl Drop for Sandbox {
         self.stop.cancel();
         self.open.reset_all();
     }
+}
+
+fn kept_tasks(file: Option<&Path>, life: Life) -> io::Result<Tasks> {
+    let today = SystemTime::now().duration_since(UNIX_EPOCH);
+    let today = today.map_or(0, |since| since.as_millis() as i64);
+    Tasks::open(file, life, Instant::now(), today).map_err(|error| {
+        let kind = match error {
+            CannotOpen::InUse => io::ErrorKind::ResourceBusy,
+            CannotOpen::Foreign => io::ErrorKind::InvalidData,
+            CannotOpen::Sql(_) => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    })
 }
 
 /// Task numbers look like the service's, and a restarted sandbox does not give

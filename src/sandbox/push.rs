@@ -38,14 +38,15 @@ pub(super) fn later(app: &Arc<App>, key: Arc<str>, url: Url, task: String, pendi
     tokio::spawn(async move {
         tokio::time::sleep(pending_for).await;
         let found = app.tasks().look(&task, &key, tokio::time::Instant::now());
+        let found = found.ok().flatten();
         let Some((name, state)) = found.filter(|(_, state)| state == "SUCCESS") else {
             return;
         };
         let told = json!({
             "taskId": task,
-            "taskName": &*name,
+            "taskName": name,
             "state": state,
-            "data": [{ "title": &*name }],
+            "data": [{ "title": name }],
         });
         // Nobody is told of one that fails: the service says nothing of it.
         let _ = tokio::time::timeout(PUSH, send(&url, told.to_string())).await;

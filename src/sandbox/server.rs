@@ -231,7 +231,7 @@ fn named_in(app: &App, head: &Head<'_>, bytes: &[u8]) -> Option<String> {
         Call::Query | Call::Delete => {
             let asked: TaskQuery = serde_json::from_slice(bytes).ok()?;
             let found = app.tasks().look(&asked.task_id, head.key, Instant::now());
-            found.map(|(name, _)| name.to_string())
+            found.ok()?.map(|(name, _)| name)
         }
         _ => None,
     }

@@ -1,18 +1,17 @@
 //! The tasks that imports make, and their life: pending for a while, then the
 //! end that was decided when they were made; cancelled when deleted.
 //!
-//! A task belongs to the key that made it: another key does not find it.
-//! Must not: read the clock (`now` is passed in), or speak HTTP.
+//! A task belongs to the key that made it: another key does not find it. They are
+//! rows of SQLite, so that they can outlive the process and, in a file, need no
+//! memory. Must not: read the clock (`now` is passed in), or speak HTTP.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
-
-use super::record::shared;
 
 /// How a task ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,11 +48,9 @@ pub struct TaskRecord {
     /// As the import answered it.
     pub task_id: String,
     /// Fingerprint of the key that made it.
-    #[serde(serialize_with = "shared")]
-    pub key: Arc<str>,
+    pub key: String,
     /// The file's name, or the address of a web page.
-    #[serde(serialize_with = "shared")]
-    pub name: Arc<str>,
+    pub name: String,
     /// The state a query would be told now.
     pub state: String,
     /// Whether it was deleted.
@@ -62,153 +59,220 @@ pub struct TaskRecord {
     pub age_ms: u64,
 }
 
-#[derive(Debug)]
-struct Task {
-    key: Arc<str>,
-    name: Arc<str>,
-    made: Instant,
-    end: End,
-    deleted: bool,
+/// The columns are all that a query or a listing tells of a task.
+const TABLES: &str = "CREATE TABLE IF NOT EXISTS tasks (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    name TEXT NOT NULL,
+    made_ms INTEGER NOT NULL,
+    ends TEXT NOT NULL CHECK (ends IN ('SUCCESS', 'FAIL', 'CANCEL')),
+    deleted INTEGER NOT NULL DEFAULT 0 CHECK (deleted IN (0, 1))
+) STRICT";
+
+/// "SMEM" in the file's header: no ledger, and nobody else's database.
+const APPLICATION_ID: i64 = 0x534D_454D;
+
+/// Why the tasks of an earlier run can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CannotOpen {
+    /// Another emulator has the file.
+    #[error("another emulator works with it")]
+    InUse,
+    /// It is something else.
+    #[error("it holds no tasks of an emulator")]
+    Foreign,
+    /// SQLite says so.
+    #[error(transparent)]
+    Sql(rusqlite::Error),
 }
 
-/// All tasks of one sandbox, oldest first; at most `cap`, then the oldest are
-/// forgotten and no longer found.
+impl From<rusqlite::Error> for CannotOpen {
+    fn from(error: rusqlite::Error) -> CannotOpen {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => CannotOpen::InUse,
+            Some(ErrorCode::NotADatabase) => CannotOpen::Foreign,
+            _ => CannotOpen::Sql(error),
+        }
+    }
+}
+
+/// How tasks are made, and how many are kept.
+#[derive(Debug)]
+pub(super) struct Life {
+    /// The number of the first task, unless there are some already.
+    pub(super) first: u64,
+    /// At most so many are kept, then the oldest are forgotten and no longer
+    /// found.
+    pub(super) cap: usize,
+    /// How long one is pending.
+    pub(super) pending_for: Duration,
+    /// The word for that.
+    pub(super) pending: String,
+}
+
+/// All tasks of one sandbox, in memory or in a file that outlives it.
 #[derive(Debug)]
 pub(super) struct Tasks {
-    /// The number of the first task that is still kept.
-    first: u64,
-    kept: VecDeque<Task>,
-    cap: usize,
-    pending_for: Duration,
-    pending: String,
+    conn: Connection,
+    life: Life,
+    next: u64,
+    kept: usize,
+    /// The same moment on two clocks: within a run time can't be set back, and
+    /// from one run to the next only the time of day goes on.
+    origin: Instant,
+    origin_ms: i64,
 }
 
 impl Tasks {
-    /// `first` is the number of the first task.
-    pub(super) fn new(first: u64, cap: usize, pending_for: Duration, pending: String) -> Tasks {
-        Tasks {
-            first,
-            kept: VecDeque::new(),
-            cap: cap.max(1),
-            pending_for,
-            pending,
-        }
+    /// Those in `file`, else none, and in memory alone. `today`: the time of day
+    /// at `now`, in milliseconds since the Unix epoch.
+    pub(super) fn open(
+        file: Option<&Path>,
+        life: Life,
+        now: Instant,
+        today: i64,
+    ) -> Result<Tasks, CannotOpen> {
+        let conn = match file {
+            None => Connection::open_in_memory()?,
+            Some(file) => opened(file)?,
+        };
+        conn.execute_batch(TABLES)?;
+        let (last, kept): (Option<i64>, i64) =
+            conn.query_row("SELECT max(id), count(*) FROM tasks", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let after = last.map_or(0, |last| last.unsigned_abs() + 1);
+        Ok(Tasks {
+            next: life.first.max(after),
+            kept: usize::try_from(kept).unwrap_or(0),
+            life,
+            conn,
+            origin: now,
+            origin_ms: today,
+        })
     }
 
     /// Makes a task and gives its id.
-    pub(super) fn make(&mut self, key: Arc<str>, name: Arc<str>, end: End, now: Instant) -> String {
-        if self.kept.len() >= self.cap {
-            self.kept.pop_front();
-            self.first += 1;
+    pub(super) fn make(
+        &mut self,
+        key: &str,
+        name: &str,
+        end: End,
+        now: Instant,
+    ) -> rusqlite::Result<String> {
+        while self.kept >= self.life.cap.max(1) {
+            self.conn
+                .prepare_cached("DELETE FROM tasks WHERE id = (SELECT min(id) FROM tasks)")?
+                .execute([])?;
+            self.kept -= 1;
         }
-        let id = self.first + self.kept.len() as u64;
-        self.kept.push_back(Task {
-            key,
-            name,
-            made: now,
-            end,
-            deleted: false,
-        });
-        id.to_string()
+        let id = self.next;
+        let row = params![id.cast_signed(), key, name, self.ms(now), end.as_str()];
+        self.conn
+            .prepare_cached(
+                "INSERT INTO tasks (id, key, name, made_ms, ends) VALUES (?, ?, ?, ?, ?)",
+            )?
+            .execute(row)?;
+        self.next += 1;
+        self.kept += 1;
+        Ok(id.to_string())
     }
 
     /// Name and state of a task of this key.
-    pub(super) fn look(&self, id: &str, key: &str, now: Instant) -> Option<(Arc<str>, String)> {
-        let task = self.kept.get(self.index(id)?).filter(|t| &*t.key == key)?;
-        Some((Arc::clone(&task.name), self.state(task, now)))
+    pub(super) fn look(
+        &self,
+        id: &str,
+        key: &str,
+        now: Instant,
+    ) -> rusqlite::Result<Option<(String, String)>> {
+        let Ok(id) = id.parse::<i64>() else {
+            return Ok(None);
+        };
+        let mut asked = self.conn.prepare_cached(
+            "SELECT name, made_ms, ends, deleted FROM tasks WHERE id = ? AND key = ?",
+        )?;
+        let found = asked.query_row(params![id, key], |row| {
+            let state = self.state(row.get(1)?, row.get(2)?, row.get(3)?, now);
+            Ok((row.get(0)?, state))
+        });
+        found.optional()
     }
 
     /// Deletes a task of this key; `false` when there is none. Deleting twice
     /// is no error.
-    pub(super) fn delete(&mut self, id: &str, key: &str) -> bool {
-        let Some(at) = self.index(id) else {
-            return false;
+    pub(super) fn delete(&mut self, id: &str, key: &str) -> rusqlite::Result<bool> {
+        let Ok(id) = id.parse::<i64>() else {
+            return Ok(false);
         };
-        match self.kept.get_mut(at).filter(|t| &*t.key == key) {
-            Some(task) => {
-                task.deleted = true;
-                true
-            }
-            None => false,
-        }
+        let mut asked = self
+            .conn
+            .prepare_cached("UPDATE tasks SET deleted = 1 WHERE id = ? AND key = ?")?;
+        Ok(asked.execute(params![id, key])? > 0)
     }
 
     /// Every task that is kept.
-    pub(super) fn list(&self, now: Instant) -> Vec<TaskRecord> {
-        (self.first..)
-            .zip(&self.kept)
-            .map(|(id, task)| TaskRecord {
+    pub(super) fn list(&self, now: Instant) -> rusqlite::Result<Vec<TaskRecord>> {
+        let mut asked = self.conn.prepare_cached(
+            "SELECT id, key, name, made_ms, ends, deleted FROM tasks ORDER BY id",
+        )?;
+        let rows = asked.query_map([], |row| {
+            let (id, made, deleted): (i64, i64, bool) = (row.get(0)?, row.get(3)?, row.get(5)?);
+            Ok(TaskRecord {
                 task_id: id.to_string(),
-                key: Arc::clone(&task.key),
-                name: Arc::clone(&task.name),
-                state: self.state(task, now),
-                deleted: task.deleted,
-                age_ms: now.saturating_duration_since(task.made).as_millis() as u64,
+                key: row.get(1)?,
+                name: row.get(2)?,
+                state: self.state(made, row.get(4)?, deleted, now),
+                deleted,
+                age_ms: (self.ms(now) - made).max(0).unsigned_abs(),
             })
-            .collect()
+        })?;
+        rows.collect()
     }
 
-    fn state(&self, task: &Task, now: Instant) -> String {
-        if task.deleted {
+    fn state(&self, made: i64, end: String, deleted: bool, now: Instant) -> String {
+        if deleted {
             return End::Cancel.to_string();
         }
-        if now.saturating_duration_since(task.made) < self.pending_for {
-            return self.pending.clone();
+        let age = self.ms(now) - made;
+        let pending = i64::try_from(self.life.pending_for.as_millis()).unwrap_or(i64::MAX);
+        // Made in the future: the time of day was set back between two runs.
+        if (0..pending).contains(&age) {
+            return self.life.pending.clone();
         }
-        task.end.to_string()
+        end
     }
 
-    fn index(&self, id: &str) -> Option<usize> {
-        let number: u64 = id.parse().ok()?;
-        usize::try_from(number.checked_sub(self.first)?).ok()
+    fn ms(&self, now: Instant) -> i64 {
+        let since = now.saturating_duration_since(self.origin).as_millis();
+        self.origin_ms
+            .saturating_add(i64::try_from(since).unwrap_or(i64::MAX))
     }
+}
+
+/// A file that one emulator has to itself until it ends. What a crash of the
+/// machine may take (`synchronous`) are the last tasks; that of the process none.
+fn opened(file: &Path) -> Result<Connection, CannotOpen> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let conn = Connection::open_with_flags(file, flags)?;
+    conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    // Takes the lock.
+    conn.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
+    let number = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+    match (number("application_id")?, tables) {
+        (APPLICATION_ID, _) => {}
+        (0, 0) => conn.pragma_update(None, "application_id", APPLICATION_ID)?,
+        _ => return Err(CannotOpen::Foreign),
+    }
+    let _: String = conn.pragma_update_and_check(None, "journal_mode", "WAL", |r| r.get(0))?;
+    conn.pragma_update(None, "synchronous", "NORMAL")?;
+    conn.pragma_update(None, "journal_size_limit", 1_048_576)?;
+    Ok(conn)
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn tasks(cap: usize) -> Tasks {
-        Tasks::new(100, cap, Duration::from_secs(5), "PENGDING".to_owned())
-    }
-
-    #[test]
-    fn a_task_is_pending_then_ends_as_decided() {
-        let (mut all, t0) = (tasks(9), Instant::now());
-        for end in [End::Success, End::Fail, End::Cancel] {
-            let id = all.make("k".into(), "a.txt".into(), end, t0);
-            let state = |secs| {
-                all.look(&id, "k", t0 + Duration::from_secs(secs))
-                    .unwrap()
-                    .1
-            };
-            assert_eq!(state(4), "PENGDING");
-            assert_eq!(state(5), end.as_str());
-        }
-    }
-
-    #[test]
-    fn a_deleted_task_is_cancelled_and_another_key_finds_nothing() {
-        let (mut all, t0) = (tasks(9), Instant::now());
-        let id = all.make("k".into(), "a.txt".into(), End::Success, t0);
-        assert!(all.look(&id, "other", t0).is_none());
-        assert!(!all.delete(&id, "other"));
-        assert!(all.delete(&id, "k") && all.delete(&id, "k"));
-        assert_eq!(all.look(&id, "k", t0).unwrap().1, "CANCEL");
-    }
-
-    #[test]
-    fn the_oldest_is_forgotten_and_ids_go_on() {
-        let (mut all, t0) = (tasks(2), Instant::now());
-        let ids: Vec<String> = (0..3)
-            .map(|_| all.make("k".into(), "a".into(), End::Success, t0))
-            .collect();
-        assert_eq!(ids, ["100", "101", "102"]);
-        assert!(all.look("100", "k", t0).is_none());
-        assert!(all.look("102", "k", t0).is_some());
-        for unknown in ["", "99", "103", "x", "-1", "99999999999999999999999"] {
-            assert!(all.look(unknown, "k", t0).is_none(), "{unknown}");
-        }
-    }
-}
+#[path = "task_tests.rs"]
+mod tests;

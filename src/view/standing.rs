@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attention::{GroupView, groups};
 use super::dropped::dropped;
+use super::following::{self, Asked, FollowingView};
 use super::halt::PauseView;
 use super::waiting::WaitingView;
 use super::{Stamp, lifts, opens};
@@ -61,6 +62,9 @@ pub struct Standing {
     #[serde(default)]
     pub stay: Vec<StayView>,
     pub folders: Vec<FolderView>,
+    /// Tasks at the service, by dataset; those that have any.
+    #[serde(default)]
+    pub following: Vec<FollowingView>,
     pub left_behind: Vec<LeftBehind>,
     /// What only a running daemon knows.
     pub daemon: Option<DaemonView>,
@@ -351,6 +355,7 @@ impl Standing {
             gates: gates_that_are_closed(gates, now),
             stay: standing.stay.iter().map(StayView::of).collect(),
             folders: folders(config, &standing.counts),
+            following: following::of(config, &standing.counts),
             left_behind: left_behind(config, &standing.counts, &standing.places),
             daemon: None,
         }
@@ -361,6 +366,7 @@ impl Standing {
     pub fn with_daemon(
         mut self,
         daemon: DaemonView,
+        questions: &Asked,
         folders: &BTreeMap<FolderName, FolderFacts>,
         settling: &BTreeMap<FolderName, u64>,
     ) -> Standing {
@@ -373,6 +379,10 @@ impl Standing {
                 .map(str::to_owned);
             folder.shared = facts.and_then(|facts| facts.shared.clone());
             folder.live = facts.map(|facts| FolderLive::of(facts, settling));
+        }
+        for one in &mut self.following {
+            let lately = questions.get(&one.dataset);
+            one.estimated(lately.map_or(&[], Vec::as_slice));
         }
         self.daemon = Some(daemon);
         self

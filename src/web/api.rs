@@ -49,7 +49,8 @@ impl Site {
             stale_keys: live.stale_keys(),
             may_act: self.entry == Entry::Socket || config.http.token.is_some(),
         };
-        let mut standing = standing.with_daemon(daemon, &folders, &live.settling_now());
+        let questions = live.questions();
+        let mut standing = standing.with_daemon(daemon, &questions, &folders, &live.settling_now());
         let oldest = found.oldest.as_ref();
         let ahead = self.ask(ledger.ahead(oldest.cloned().into_iter().collect()));
         let around = Surroundings::new(&config, ledger, &standing, ahead.await?, now);

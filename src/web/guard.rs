@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Site;
 use super::act::may_look;
 use super::door::Entry;
+use super::health;
 use super::page;
 use super::push;
 use super::refusal::Refusal;
@@ -38,7 +39,7 @@ pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) 
             StatusCode::MISDIRECTED_REQUEST,
             "the request is for another host: use a loopback address, such as 127.0.0.1, and the port of `http.listen`",
         ))
-    } else if !is_for_all(request.uri().path()) && !may_look(&site, request.headers()) {
+    } else if !is_for_all(request.uri()) && !may_look(&site, request.headers()) {
         let config = site.back.config();
         let file = config.http.read_token_file.as_deref();
         Some(Refusal::token(site.entry, "http.read_token_file", file))
@@ -72,9 +73,13 @@ pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) 
 }
 
 /// Whether no token is wanted: the page's own files are the same everywhere, a
-/// push has a secret of its own, and `/healthz` says that the process works.
-fn is_for_all(path: &str) -> bool {
-    path == "/healthz" || path.starts_with(push::PREFIX) || page::is_one(path)
+/// push has a secret of its own, and `/healthz` says that the process works; asked
+/// deeply it names folders.
+fn is_for_all(uri: &Uri) -> bool {
+    let path = uri.path();
+    (path == "/healthz" && !health::is_deep(uri.query()))
+        || path.starts_with(push::PREFIX)
+        || page::is_one(path)
 }
 
 /// Whether a request is meant for this server, by what it calls it.

@@ -17,12 +17,14 @@ use prometheus_client::registry::Registry;
 
 use super::Site;
 use super::refusal::Refusal;
+use crate::domain::health::Limits;
 use crate::domain::ids::FolderName;
 use crate::live::FolderFacts;
 use crate::live::attempts::Counted;
 use crate::live::calls::Calls;
 use crate::live::histogram::Snapshot;
 use crate::live::rates::Tally;
+use crate::view::health::health;
 use crate::view::standing::Standing;
 
 const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -207,6 +209,12 @@ impl Figures {
                 .resolved
                 .iter()
                 .map(|(how, files)| ([("how", how.as_str())], *files as f64)),
+        )?;
+        let health = health(standing, false, &Limits::default());
+        to.gauge(
+            "supametas_health",
+            "0: well; 1: a person should look; 2: files do not go on. As `status --check`.",
+            f64::from(health.level.code()),
         )?;
         to.gauge(
             "supametas_oldest_waiting_seconds",

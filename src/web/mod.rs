@@ -176,7 +176,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/api/resume", post(act::resume))
         .route("/api/reload", post(act::reload))
         .route(&format!("{}{{*secret}}", push::PREFIX), any(push::push))
-        .route("/healthz", get(health::alive))
+        .route("/healthz", get(health::healthy))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .fallback(refusal::unknown)

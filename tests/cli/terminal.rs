@@ -348,3 +348,20 @@ async fn times_are_local_on_a_terminal_and_utc_elsewhere() {
     let json = plain(&on_a_screen(&stage, &["show", "1", "--json"], 120, &[]));
     assert!(json.contains("Z\"") && !json.contains("CET"), "{json}");
 }
+
+/// What a newcomer sees who stays: how long it takes, and the page's address again
+/// after the log has pushed it off the terminal.
+#[tokio::test(flavor = "multi_thread")]
+async fn try_says_how_long_it_takes_and_where_the_page_is_again() {
+    let stage = Stage::new().await;
+    let folder = stage.path("drop");
+    let folder = folder.to_str().unwrap();
+    let args = ["try", folder, "--once", "--pending-for", "8s"];
+    let sat = at_a_terminal(&stage, &args, b"");
+    assert_eq!(sat.code, Some(0), "{sat:?}");
+    let page = sat.out.lines().find(|l| l.starts_with("The page is at"));
+    let page = page.unwrap();
+    assert!(sat.terminal.contains(page), "not said again: {sat:?}");
+    assert!(sat.terminal.contains("0 of 6 confirmed, "), "{sat:?}");
+    assert!(sat.terminal.contains(" a second, "), "{sat:?}");
+}

@@ -13,13 +13,13 @@ use tokio::time::Instant;
 /// Hands out tokens at a steady rate.
 #[derive(Debug)]
 pub struct Bucket {
-    rate: f64,
     burst: f64,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
+    rate: f64,
     tokens: f64,
     at: Instant,
 }
@@ -29,9 +29,9 @@ impl Bucket {
     pub fn new(rate: f64, burst: f64) -> Bucket {
         debug_assert!(rate > 0.0 && burst > 0.0);
         Bucket {
-            rate,
             burst,
             state: Mutex::new(State {
+                rate,
                 tokens: burst,
                 at: Instant::now(),
             }),
@@ -46,17 +46,21 @@ impl Bucket {
         }
     }
 
+    /// From now on `rate` tokens a second. Whoever waits already waits as long as
+    /// he was told.
+    pub fn set_rate(&self, rate: f64) {
+        debug_assert!(rate > 0.0);
+        self.lock().rate = rate;
+    }
+
     fn book(&self, tokens: f64) -> Duration {
         let mut state = self.lock();
         state.tokens -= tokens;
-        self.until(-state.tokens)
-    }
-
-    fn until(&self, missing: f64) -> Duration {
+        let missing = -state.tokens;
         if missing <= 0.0 {
             return Duration::ZERO;
         }
-        Duration::try_from_secs_f64(missing / self.rate).unwrap_or(Duration::MAX)
+        Duration::try_from_secs_f64(missing / state.rate).unwrap_or(Duration::MAX)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -66,7 +70,7 @@ impl Bucket {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let now = Instant::now();
-        let earned = now.saturating_duration_since(state.at).as_secs_f64() * self.rate;
+        let earned = now.saturating_duration_since(state.at).as_secs_f64() * state.rate;
         state.tokens = (state.tokens + earned).min(self.burst);
         state.at = now;
         state
@@ -86,6 +90,19 @@ mod tests {
         }
         let took = start.elapsed().as_secs_f64();
         assert!((9.9..10.2).contains(&took), "{took}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_rate_holds_from_then_on() {
+        let bucket = Bucket::new(10.0, 1.0);
+        bucket.take(1.0).await;
+        bucket.set_rate(100.0);
+        let start = Instant::now();
+        for _ in 0..100 {
+            bucket.take(1.0).await;
+        }
+        let took = start.elapsed().as_secs_f64();
+        assert!((0.9..1.2).contains(&took), "{took}");
     }
 
     #[tokio::test(start_paused = true)]
