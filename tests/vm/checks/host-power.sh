@@ -6,6 +6,8 @@ power() {
     install -m 755 "${BINARY:?}" "$bin"
     "$bin" sandbox --port "$port" > "$LAB/sandbox.log" 2>&1 &
     local sandbox=$!
+    # shellcheck disable=SC2064
+    trap "kill $sandbox 2>/dev/null || :" EXIT
     : > "$LAB/dropped"
     put "$here"/guest/* /root/lab
     # The guest has no way out: the sandbox comes to it by ssh.
@@ -36,6 +38,8 @@ done >> /etc/supametas-sync/config.toml
 printf '[Service]\nReadWritePaths=/srv/power\n' > /etc/systemd/system/supametas-sync.service.d/power.conf
 systemctl daemon-reload
 systemctl start supametas-sync
+# The settings are to outlast the first cut.
+sync
 REMOTE
     for n in $(seq "$rounds"); do
         guest "python3 /root/lab/dropper.py 60 $n /srv/power/keep /srv/power/hold /srv/power/move /srv/power/delete" >> "$LAB/dropped" &
@@ -56,7 +60,6 @@ REMOTE
     guest "cd /srv/power && find . -type f -printf '%p\n'" > "$LAB/lie.txt"
     curl -s "http://127.0.0.1:$port/_sandbox/uploads" > "$LAB/uploads.json"
     python3 "$here/guest/reckon.py" "$LAB" || code=1
-    kill "$sandbox"
     return $code
 }
 power
