@@ -125,7 +125,7 @@ boot() {
         -device virtio-net-pci,netdev=n -device virtio-rng-pci \
         -serial "file:$LAB/console" -monitor "unix:$LAB/monitor,server,nowait" \
         -kernel "$LAB/vmlinuz" -initrd "$LAB/initrd" \
-        -append "root=/dev/vda rw console=ttyS0 quiet panic=-1 net.ifnames=0 ${APPEND:-}" \
+        -append "root=/dev/vda rw console=ttyS0 quiet panic=-1 net.ifnames=0 systemd.default_timeout_start_sec=300 ${APPEND:-}" \
         -pidfile "$LAB/pid" -daemonize || return 1
     local end=$((SECONDS + $3))
     while [ $SECONDS -lt $end ]; do
@@ -140,12 +140,12 @@ boot() {
 # Where KVM is offered and boots nothing, as in some containers, without it.
 up() {
     ! running || return 0
-    if [ -n "${ACCEL:-}" ]; then boot "$ACCEL" max 300; return; fi
+    if [ -n "${ACCEL:-}" ]; then boot "$ACCEL" max 600; return; fi
     if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
         if boot kvm host 90; then return 0; fi
         cut
     fi
-    boot tcg,thread=multi max 300
+    boot tcg,thread=multi max 600
 }
 
 gone() {
