@@ -155,7 +155,7 @@ impl fmt::Display for Place {
 }
 
 fn from_hex(text: &str) -> Option<String> {
-    if text.len() > 2 * MAX_NAME || text.len() % 2 != 0 {
+    if text.len() > 2 * MAX_NAME || !text.len().is_multiple_of(2) {
         return None;
     }
     let pairs = text.as_bytes().chunks(2);

@@ -137,10 +137,17 @@ impl Case {
     }
 }
 
+/// Pauses with their ends, what is asked about, and the pauses that hold it.
+type Paused = (
+    &'static [(&'static str, Option<i64>)],
+    Option<Media>,
+    &'static [&'static str],
+);
+
 #[test]
 fn each_scope_of_a_pause_holds_what_lies_within_and_is_named() {
     #[rustfmt::skip]
-    let table: [(&[(&str, Option<i64>)], Option<Media>, &[&str]); 10] = [
+    let table: [Paused; 10] = [
         (&[("all", None)], Some(Media::Text), &["all"]),
         (&[("dataset:main", None)], Some(Media::Text), &["dataset:main"]),
         (&[("dataset:other", None)], Some(Media::Text), &[]),

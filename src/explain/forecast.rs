@@ -57,7 +57,7 @@ pub enum Fate {
     /// It would be sent.
     Send(Since),
     /// It would not be sent now, and goes on by itself.
-    Wait(Waiting),
+    Wait(Box<Waiting>),
     /// The ledger has it: it is under way or at an end.
     Known(StateKind),
     /// It would end as the duplicate of this file.
@@ -109,18 +109,23 @@ pub fn by_ledger(met: Option<&Met>, around: &Around<'_>) -> Result<Since, Fate> 
         .into_iter()
         .find(|waiting| !matches!(waiting, Waiting::Paused { .. } | Waiting::Gate { .. }));
     let until = *not_before;
-    Err(Fate::Wait(own.unwrap_or(Waiting::NotBefore { until })))
+    Err(Fate::wait(own.unwrap_or(Waiting::NotBefore { until })))
 }
 
 /// What the gates and pauses on its way say.
 pub fn by_way(admit: &Admit, held: Vec<Waiting>) -> Option<Fate> {
     match admit {
         Admit::Go | Admit::Probe(_) => None,
-        Admit::Halted(_) | Admit::Wait(_) => held.into_iter().next().map(Fate::Wait),
+        Admit::Halted(_) | Admit::Wait(_) => held.into_iter().next().map(Fate::wait),
     }
 }
 
 impl Fate {
+    /// It waits for this.
+    pub fn wait(waiting: Waiting) -> Fate {
+        Fate::Wait(Box::new(waiting))
+    }
+
     /// The word that scripts see.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -134,7 +139,7 @@ impl Fate {
     }
 
     /// What it is for, in a word that stays.
-    pub const fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
             Fate::Send(Since::New) => "new",
             Fate::Send(Since::Queued) => "queued",

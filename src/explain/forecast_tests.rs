@@ -49,15 +49,15 @@ fn each_fate_has_a_word_a_sentence_and_a_count() {
         (Fate::Send(Since::New), "send new", "", "to be sent"),
         (Fate::Send(Since::Queued), "send queued", "", "to be sent"),
         (Fate::Send(Since::Back), "send back", "", "to be sent"),
-        (Fate::Wait(Waiting::Settling(WaitReason::StillOpen, None)), "wait open", "open for writing", "open in a program"),
-        (Fate::Wait(Waiting::Settling(WaitReason::JustSeen, None)), "wait settling", "quiet time", "not quiet"),
-        (Fate::Wait(Waiting::Settling(WaitReason::Incomplete, None)), "wait incomplete", "cut off", "cut off"),
-        (Fate::Wait(Waiting::NotBefore { until }), "wait postponed", "in 1 min", "due later"),
-        (Fate::Wait(Waiting::Unreadable { why: "no\u{1b}right".into(), until }), "wait unreadable", "no\\x1bright", "unreadable"),
-        (Fate::Wait(gate(false)), "wait gate", "dataset:main is closed", "since the gate dataset:main is closed"),
-        (Fate::Wait(gate(true)), "wait gate", "one file is out", "held back"),
-        (Fate::Wait(paused(Some(until))), "wait paused", "ends by itself in 1 min", "by an operator"),
-        (Fate::Wait(paused(None)), "wait paused", "until `resume`", "by an operator"),
+        (Fate::wait(Waiting::Settling(WaitReason::StillOpen, None)), "wait open", "open for writing", "open in a program"),
+        (Fate::wait(Waiting::Settling(WaitReason::JustSeen, None)), "wait settling", "quiet time", "not quiet"),
+        (Fate::wait(Waiting::Settling(WaitReason::Incomplete, None)), "wait incomplete", "cut off", "cut off"),
+        (Fate::wait(Waiting::NotBefore { until }), "wait postponed", "in 1 min", "due later"),
+        (Fate::wait(Waiting::Unreadable { why: "no\u{1b}right".into(), until }), "wait unreadable", "no\\x1bright", "unreadable"),
+        (Fate::wait(gate(false)), "wait gate", "dataset:main is closed", "since the gate dataset:main is closed"),
+        (Fate::wait(gate(true)), "wait gate", "one file is out", "held back"),
+        (Fate::wait(paused(Some(until))), "wait paused", "ends by itself in 1 min", "by an operator"),
+        (Fate::wait(paused(None)), "wait paused", "until `resume`", "by an operator"),
         (Fate::Known(StateKind::Succeeded), "known succeeded", "has it as succeeded", "succeeded"),
         (Fate::Duplicate(FileId(7)), "duplicate duplicate", "as id 7", "duplicates"),
         (Fate::Unsupported("larger than 5".into()), "unsupported unsupported", "larger than 5", "unsupported"),
@@ -83,7 +83,7 @@ fn what_would_be_counted_for_each_file_alone_is_counted_together() {
     assert_eq!(one, Fate::Unsupported("2 bytes over 0".into()).counted_as());
     let unreadable = |why: &str| {
         let (why, until) = (why.to_owned(), Timestamp(0));
-        Fate::Wait(Waiting::Unreadable { why, until }).counted_as()
+        Fate::wait(Waiting::Unreadable { why, until }).counted_as()
     };
     assert_eq!(unreadable("a"), unreadable("b"));
 }

@@ -276,9 +276,9 @@ impl<A: Audience> Walker<'_, '_, A> {
 
     /// Looks at the file as the intake does: its import, and its name there.
     fn look(&self, version: &FileVersion, since: Since) -> Result<Option<(Media, String)>, Fate> {
-        let settling = |why| Fate::Wait(Waiting::Settling(why, None));
+        let settling = |why| Fate::wait(Waiting::Settling(why, None));
         let until = self.survey.now;
-        let unreadable = |why: String| Fate::Wait(Waiting::Unreadable { why, until });
+        let unreadable = |why: String| Fate::wait(Waiting::Unreadable { why, until });
         let OpenedFile {
             mut file,
             version: now,
@@ -331,7 +331,7 @@ impl<A: Audience> Walker<'_, '_, A> {
             types: &self.folder.types,
             hash: Hashing::Everything,
         };
-        let hold = |waiting| Err(Some(Fate::Wait(waiting)));
+        let hold = |waiting| Err(Some(Fate::wait(waiting)));
         let until = self.survey.now;
         let unreadable = |why: String| Waiting::Unreadable { why, until };
         match prepare(self.root, &wanted) {

@@ -91,7 +91,8 @@ fn what_strangers_put_in_its_place_leads_nowhere() {
     };
     let huge = |at: &Path| fs::File::create(at).unwrap().set_len(1 << 40).unwrap();
     let (of_victim, of_other) = (victim.clone(), victim.clone());
-    let ways: [(&str, Box<dyn Fn(&Path)>); 4] = [
+    type Way = Box<dyn Fn(&Path)>;
+    let ways: [(&str, Way); 4] = [
         (
             "a link",
             Box::new(move |at| symlink(&of_victim, at).unwrap()),

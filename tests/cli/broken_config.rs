@@ -20,7 +20,7 @@ const BROKEN: [fn(&str) -> Vec<u8>; 4] = [
             .map(|c| c as u8)
             .collect()
     },
-    |good| good[..good.find("[[folder]]").unwrap()].as_bytes().to_vec(),
+    |good| good.as_bytes()[..good.find("[[folder]]").unwrap()].to_vec(),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
