@@ -268,7 +268,7 @@ fn what_holds_the_file_alone_is_told_with_its_time() {
         (Case { state: queued(1_600_000, 0), changes_often: true, ..Case::default() },
             "changes-often", "its newest version goes in 10 min"),
         (Case { state: queued(1_002_000, 0), last: unreadable(), ..Case::default() },
-            "unreadable", "no right; tried again in 2 s"),
+            "unreadable", "no right (UNREADABLE); tried again in 2 s"),
         (Case { media: None, ..Case::default() }, "unsorted", "sorted anew"),
         (Case::default(), "queue", "its turn"),
         (Case { state: submitted(), ..Case::default() }, "submitted", "asked about again in 5 s"),

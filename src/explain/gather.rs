@@ -78,7 +78,7 @@ pub async fn gather(
         now,
         running: owner.running,
         starting: Starting::here(&config.ledger),
-        user: owner.uid.map(process::user_name),
+        user: owner.uid.map(super::users::user_name),
         daemon_offline: says.offline.clone(),
         offline_since: says.offline_since,
         stopped: says.stopped.clone(),

@@ -16,6 +16,7 @@
 //! Must not: change anything, or have a rule of its own.
 
 mod acl;
+mod answer;
 mod checks;
 mod counted;
 pub mod decide;
@@ -28,9 +29,11 @@ mod starting;
 mod story;
 pub mod survey;
 mod tree;
+mod users;
 mod waits;
 
-pub use decide::{Answer, Check, Explanation, Said, decide};
+pub use answer::{Answer, Check, Explanation, Said};
+pub use decide::decide;
 pub use facts::{DaemonSays, Facts};
 pub use forecast::{Fate, Forecast};
 pub use gather::{Asked, gather};

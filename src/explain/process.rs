@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, CWD, StatxFlags};
 
 use super::acl::{Acl, Identified, Verdict};
 use super::facts::{DaemonMay, Writer, Writers};
+use super::users::user_name;
 
 /// Writers that are named, at most.
 const NAMED: usize = 8;
@@ -96,18 +97,6 @@ fn command(pid: u32) -> String {
 /// Whose a process is.
 pub fn process_user(pid: u32) -> Option<u32> {
     fs::metadata(format!("/proc/{pid}")).ok().map(|m| m.uid())
-}
-
-/// A user's name, or its number where the machine's own list has none.
-pub fn user_name(uid: u32) -> String {
-    let list = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let of = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?.to_owned();
-        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
-    };
-    let found = list.lines().find_map(of);
-    found.unwrap_or_else(|| format!("uid {uid}"))
 }
 
 /// The user of a running process, or else one by its number, with the groups

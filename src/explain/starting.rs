@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::process::user_name;
+use super::users::user_name;
 
 /// Where systemd looks for units, as far as packages and administrators put
 /// them there (systemd.unit(5)).
@@ -68,6 +68,11 @@ impl Starting {
     /// The command that works through the folders once.
     pub fn once(&self) -> String {
         self.own("scan")
+    }
+
+    /// What to do where none is running.
+    pub fn advice(&self) -> String {
+        format!("start it: `{}`; once: `{}`", self.daemon(), self.once())
     }
 
     fn own(&self, command: &str) -> String {

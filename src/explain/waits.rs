@@ -3,7 +3,7 @@
 //!
 //! Must not: say more than that.
 
-use super::decide::{Answer, Check, Explanation, Said, no_daemon};
+use super::answer::{Answer, Check, Explanation, Said};
 use super::facts::{Facts, InFolder, Known};
 use crate::domain::ids::FolderName;
 use crate::domain::media::Media;
@@ -80,7 +80,7 @@ pub(super) fn explained(facts: &Facts, waiting: Vec<Waiting>, advice: &str) -> E
         explained.to_do.push(advice.to_owned());
     }
     if *first == Waiting::NoDaemon {
-        explained.to_do = no_daemon(facts, "").to_do;
+        explained.to_do.push(facts.starting.advice());
     }
     explained.to_do.extend(first.advice());
     explained.waiting = waiting;

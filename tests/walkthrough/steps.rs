@@ -192,7 +192,7 @@ pub fn unreadable_file(walk: &mut Walk) {
     walk.logs("payroll.txt");
     walk.reads(
         "supametas-sync list --name payroll.txt",
-        &["UNREADABLE", "due in"],
+        &["UNREADABLE", "tried again in"],
     );
     walk.types(Service, "supametas-sync explain payroll.txt");
     walk.say(

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Ahead, Waiting};
+use super::{Ahead, UNREADABLE, Waiting};
 use crate::domain::gate::{Closed, GateKey};
 use crate::domain::halt::{Halt, HaltScope};
 use crate::domain::naming::shown_text;
@@ -104,7 +104,11 @@ impl Waiting {
                 format!("{why}; at most {} more", span(*left))
             }
             Waiting::Unreadable { why, until } => {
-                format!("{}; tried again {}", words(why), at(*until, now))
+                format!(
+                    "{} ({UNREADABLE}); tried again {}",
+                    words(why),
+                    at(*until, now)
+                )
             }
             Waiting::Unsorted => "it is to be sorted anew by its content and name".to_owned(),
             Waiting::Reimport { until } => format!(
