@@ -82,7 +82,7 @@ async fn a_file_that_cannot_be_read_is_seen_and_goes_when_it_can_be() {
     assert_eq!(file["code"], "UNREADABLE", "{file:#}");
     assert!(text(&file, "why").contains("grant read"), "{file:#}");
     let table = stage.said(&["list"]);
-    assert!(table.contains("UNREADABLE"), "{table}");
+    assert!(table.contains("no right to read it"), "{table}");
 
     open(&stage.inbox("closed.txt"));
     fs::remove_file(stage.inbox("deleted.txt")).unwrap();

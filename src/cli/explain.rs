@@ -16,7 +16,6 @@ use crate::config::valid::Config;
 use crate::config::{Machine, tidy};
 use crate::domain::ids::FolderName;
 use crate::domain::naming::shown;
-use crate::domain::time::Timestamp;
 use crate::domain::writers::{Openness, Writing};
 use crate::explain::facts::Place;
 use crate::explain::{Answer, Asked, DaemonSays, Explanation, Facts, Said, decide, gather};
@@ -91,10 +90,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
         if args.json {
             out::print_json(&as_json(&facts, &explained));
         } else {
-            out::print(&out::with_times(
-                &tell(&facts.path, &explained),
-                since(&facts),
-            ));
+            out::print(&out::with_times(&tell(&facts.path, &explained)));
         }
         Ok(match explained.answer {
             Answer::Missing => Exit::NotFound,
@@ -229,17 +225,6 @@ fn is_there(path: &Path) -> bool {
     Calls::of_process()
         .ask(path, move || std::fs::symlink_metadata(asked).is_ok())
         .unwrap_or(true)
-}
-
-/// Since when the file is written, which the explanation says.
-fn since(facts: &Facts) -> Option<Timestamp> {
-    let Place::File(file) = &facts.place else {
-        return None;
-    };
-    match file.there.as_ref().ok()?.opened.as_ref().ok()?.open {
-        Openness::Writing(writing) => Some(writing.since),
-        _ => None,
-    }
 }
 
 fn tell(path: &[u8], explained: &Explanation) -> String {

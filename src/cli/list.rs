@@ -148,7 +148,7 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             files::listed(&file).into(),
             files::bytes(file.version.size).into(),
             files::age(now.since(file.changed_at)).into(),
-            view::detail(&file, &around.of(&file), now).into(),
+            out::with_times(&view::detail(&file, &around.of(&file), now)).into(),
         ]);
     }
     // Whoever asks what needs attention wants the reason, and all of it.

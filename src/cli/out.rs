@@ -53,10 +53,40 @@ pub fn remarked_time(at: Timestamp) -> String {
     time_for(io::stderr().is_terminal(), at)
 }
 
-/// A text of an answer that may hold moments in UTC, each as [`time`] has it.
-pub fn with_times(text: &str, at: impl IntoIterator<Item = Timestamp>) -> String {
-    let replaced = |text: String, at: Timestamp| text.replace(&at.to_string(), &time(at));
-    at.into_iter().fold(text.to_owned(), replaced)
+/// A text of an answer that may hold moments in UTC, each as [`time`] has it: what
+/// many share is in words before it is known who reads them.
+pub fn with_times(text: &str) -> String {
+    match io::stdout().is_terminal() {
+        true => localised(text, &jiff::tz::TimeZone::system()),
+        false => text.to_owned(),
+    }
+}
+
+/// A moment as `Timestamp` writes it: `0` stands for any digit.
+const MOMENT: &[u8] = b"0000-00-00T00:00:00.000Z";
+
+fn localised(text: &str, zone: &jiff::tz::TimeZone) -> String {
+    let is_moment = |found: &[u8]| {
+        let fits = |(wanted, byte): (&u8, &u8)| match wanted {
+            b'0' => byte.is_ascii_digit(),
+            wanted => byte == wanted,
+        };
+        found.len() == MOMENT.len() && MOMENT.iter().zip(found).all(fits)
+    };
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.as_bytes().windows(MOMENT.len()).position(is_moment) {
+        // All of it is ASCII, so these are places between characters.
+        let (before, found) = rest.split_at(at);
+        let (moment, after) = found.split_at(MOMENT.len());
+        out.push_str(before);
+        match moment.parse::<jiff::Timestamp>() {
+            Ok(parsed) => out.push_str(&local(Timestamp(parsed.as_millisecond()), zone.clone())),
+            Err(_) => out.push_str(moment),
+        }
+        rest = after;
+    }
+    out + rest
 }
 
 fn time_for(somebody_looks: bool, at: Timestamp) -> String {
@@ -113,7 +143,12 @@ mod tests {
         let at = Timestamp(1_700_000_000_123);
         assert_eq!(time_for(false, at), "2023-11-14T22:13:20.123Z");
         let zone = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
-        assert_eq!(local(at, zone), "2023-11-14 23:13:20 CET");
+        assert_eq!(local(at, zone.clone()), "2023-11-14 23:13:20 CET");
+        let said = "报告: since 2023-11-14T22:13:20.123Z, until 2023-11-15T00:00:00.000Z; no 2023-11-14T22";
+        assert_eq!(
+            localised(said, &zone),
+            "报告: since 2023-11-14 23:13:20 CET, until 2023-11-15 01:00:00 CET; no 2023-11-14T22"
+        );
         assert_eq!(
             local(Timestamp(i64::MAX), jiff::tz::TimeZone::UTC),
             "beyond the calendar"

@@ -118,11 +118,11 @@ fn tell(config: &Config, story: &FileStory, waiting: &[Waiting], now: Timestamp)
         format!(
             "{}: {}",
             Tone::of_state(file.state.kind()).paint(file.state.kind().as_str()),
-            view::detail(file, waiting, now)
+            out::with_times(&view::detail(file, waiting, now))
         ),
     );
     for also in waiting.iter().skip(1) {
-        line("also", also.text(now));
+        line("also", out::with_times(&also.text(now)));
     }
     if let Some(resolved) = &file.resolved {
         line(
@@ -137,8 +137,7 @@ fn tell(config: &Config, story: &FileStory, waiting: &[Waiting], now: Timestamp)
         line("note", "its end seemed to be missing, and no more came while it was waited for: it may be incomplete".into());
     }
     if let Some(source) = view::source(file) {
-        let due = file.source.as_ref().map(|source| source.due);
-        line("source", out::with_times(&source, due));
+        line("source", out::with_times(&source));
     }
     if let Some(poll) = &file.poll {
         line(

@@ -105,7 +105,8 @@ pub fn main(config: &Path, args: Args) -> Outcome {
             } else if args.json {
                 out::print_json(&json!(look.standing));
             } else {
-                out::print(&standing::tell(&look.standing, &starting));
+                let told = standing::tell(&look.standing, &starting);
+                out::print(&out::with_times(&told));
             }
             if let Some(remark) = look.remark() {
                 out::remark(&remark);
@@ -118,7 +119,8 @@ pub fn main(config: &Path, args: Args) -> Outcome {
                 Ok(look) if args.json => format!("{}\n", json!(look.standing)),
                 Ok(look) => {
                     let remark = look.remark().map(|text| format!("\n{text}\n"));
-                    standing::tell(&look.standing, &starting) + &remark.unwrap_or_default()
+                    let told = standing::tell(&look.standing, &starting);
+                    out::with_times(&told) + &remark.unwrap_or_default()
                 }
                 // It may pass: a ledger that is busy, or is being moved.
                 Err(failed) => format!("{:#}\n", failed.error),

@@ -171,8 +171,10 @@ async fn a_writer_is_named_and_the_quiet_time_is_counted() {
     let daemon = stage.start();
     let said = explain(&stage, &path);
     assert_eq!(said["reason"], "settling", "{said:#}");
+    // The hour begins with the daemon's look, which may be just now.
+    let text = said["text"].as_str().unwrap();
     assert!(
-        said["text"].as_str().unwrap().contains("at most 59 min "),
+        text.contains("at most 59 min ") || text.contains("at most 1 h more"),
         "{said:#}"
     );
     assert!(daemon.terminate().success());

@@ -43,7 +43,8 @@ async fn with_a_daemon_it_says_what_is_live() {
 
     let status = stage.said(&["status"]);
     assert!(
-        status.contains("not running: start it") && !status.contains("watched"),
+        status.contains("not running: `supametas-sync run` starts it")
+            && !status.contains("watched"),
         "{status}"
     );
     assert!(status.contains("1 succeeded"), "{status}");
