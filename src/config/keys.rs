@@ -188,6 +188,8 @@ trait KindOrText {
 impl KindOrText for std::io::Error {
     fn kind_or_text(&self) -> String {
         match self.raw_os_error() {
+            // The library's own word for it is "entity not found".
+            Some(_) if self.kind() == std::io::ErrorKind::NotFound => "no such file".to_owned(),
             Some(_) => self.kind().to_string(),
             None => self.to_string(),
         }

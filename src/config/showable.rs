@@ -7,6 +7,8 @@
 use toml::Value;
 use toml::de::DeValue;
 
+use crate::domain::naming::shown_text;
+
 /// Longest text that is repeated, in characters.
 const LONGEST: usize = 80;
 
@@ -21,7 +23,9 @@ pub(super) fn value(key: &str, value: &DeValue<'_>) -> Option<String> {
         return None;
     }
     match value {
-        DeValue::String(text) => may_be_shown(text).then(|| Value::from(text.as_ref()).to_string()),
+        // Quoted by TOML's rules, which leave what turns a line around as it is.
+        DeValue::String(text) => may_be_shown(text)
+            .then(|| shown_text(&Value::from(text.as_ref()).to_string(), usize::MAX)),
         DeValue::Integer(n) => may_be_shown(n.as_str()).then(|| n.as_str().to_owned()),
         DeValue::Float(n) => may_be_shown(n.as_str()).then(|| n.as_str().to_owned()),
         DeValue::Boolean(b) => Some(b.to_string()),
@@ -55,6 +59,14 @@ fn is_random(run: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shown_value_steers_no_terminal() {
+        let text = DeValue::String("\u{202e}main\n\u{1b}[2J".into());
+        let said = value("dataset[1].name", &text).unwrap();
+        assert!(!said.contains(['\u{202e}', '\n', '\u{1b}']), "{said:?}");
+        assert!(said.contains("main"));
+    }
 
     #[test]
     fn what_people_write_is_shown_and_what_is_issued_is_not() {
