@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::support::Stage;
 use crate::{drop_files, whole};
@@ -46,7 +47,7 @@ async fn interim_answers_without_end_cost_their_time_and_hold_up_nobody() {
     let address = flooding(stage.sandbox.addr(), sent.clone());
     let stage = stage.set(|settings| {
         settings.base_url = Some(format!("http://{address}/openapi/open/v1"));
-        settings.service = "answer_timeout = \"10s\"\n".into();
+        settings.service = "answer_timeout = \"30s\"\n".into();
         settings.inbox("unconfirmed = \"hold\"");
     });
     let daemon = stage.start();
@@ -68,7 +69,9 @@ async fn interim_answers_without_end_cost_their_time_and_hold_up_nobody() {
         "they did not wait for it"
     );
     // It may have been taken: a person decides.
-    daemon.until("it has ended", || stage.state("flood.txt") == "unconfirmed");
+    daemon.until_within(Duration::from_secs(90), "it has ended", || {
+        stage.state("flood.txt") == "unconfirmed"
+    });
     let grown = daemon.memory("VmHWM") - before;
     assert!(grown < 16 << 10, "{grown} KiB for {sent:?} bytes");
     assert!(daemon.terminate().success());
