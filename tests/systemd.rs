@@ -203,8 +203,8 @@ fn the_units_of_the_operations_page_are_valid() {
             assert!(files.iter().any(|file| file.ends_with(&name)), "{name}");
         }
     }
-    for file in files {
-        let Some(output) = analyze(&["verify", "--man=no"], &file) else {
+    for file in &files {
+        let Some(output) = analyze(&["verify", "--man=no"], file) else {
             return;
         };
         let said = text(&output);
