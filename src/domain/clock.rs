@@ -169,6 +169,23 @@ impl Jump {
     }
 }
 
+impl Jump {
+    /// A closed gate: where it lies now. Its end is written anew by each probe that
+    /// fails, also between a jump and the look, while its beginning stays: so where
+    /// the clock was set forward each is judged by itself, as an age and as a wait.
+    pub fn gate(self, since: Timestamp, until: Timestamp) -> (Timestamp, Timestamp) {
+        match (self, self.waits()) {
+            (Jump::Set { from, to }, Some(waits)) if from <= to => {
+                (self.ages().moved(since), waits.moved(until))
+            }
+            _ => {
+                let (since, moved) = self.span(since, Some(until));
+                (since, moved.unwrap_or(until))
+            }
+        }
+    }
+}
+
 impl Move {
     /// Whether it moves this time.
     pub const fn holds(self, at: Timestamp) -> bool {

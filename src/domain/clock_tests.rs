@@ -187,3 +187,26 @@ fn no_wait_grows_and_nothing_gets_old_whatever_the_clock_does() {
         }
     }
 }
+
+#[test]
+fn a_gate_that_a_probe_closed_anew_since_the_jump_is_not_moved_twice() {
+    let jump = |from, to| Jump::Set {
+        from: Timestamp(from),
+        to: Timestamp(to),
+    };
+    let gate = |jump: Jump, since: i64, until: i64| {
+        let (since, until) = jump.gate(Timestamp(since), Timestamp(until));
+        (since.0, until.0)
+    };
+    let (on, back) = (jump(NOW, NOW + YEAR), jump(NOW, NOW - YEAR));
+    // Written before the jump: both are moved.
+    let kept = gate(on, NOW - HOUR, NOW + HOUR);
+    assert_eq!(kept, (NOW + YEAR - HOUR, NOW + YEAR + HOUR));
+    let kept = gate(back, NOW - HOUR, NOW + HOUR);
+    assert_eq!(kept, (NOW - YEAR - HOUR, NOW - YEAR + HOUR));
+    // Its end is of after the jump.
+    let anew = gate(on, NOW - HOUR, NOW + YEAR + S);
+    assert_eq!(anew, (NOW + YEAR - HOUR, NOW + YEAR + S));
+    // Set back it opens early, never late.
+    assert!(gate(back, NOW - HOUR, NOW - YEAR + S).1 <= NOW - YEAR + S);
+}

@@ -94,8 +94,7 @@ fn move_gates(work: &mut Work<'_>, jump: Jump) -> Result<usize, Fail> {
         let (Status::Closed(closed) | Status::Probing { closed, .. }) = &mut gate.status else {
             continue;
         };
-        let (since, until) = jump.span(closed.since, Some(closed.until));
-        let until = until.unwrap_or(closed.until);
+        let (since, until) = jump.gate(closed.since, closed.until);
         if (since, until) != (closed.since, closed.until) {
             *closed = Closed {
                 since,
