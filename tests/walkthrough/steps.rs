@@ -115,7 +115,7 @@ pub fn wrong_key(walk: &mut Walk) {
     );
     walk.logs("code=HTTP-401");
     walk.logs("paused: ");
-    walk.reads("supametas-sync status", &["401", "1 due"]);
+    walk.reads("supametas-sync status", &["401", "1 due", "PAUSED"]);
     walk.reads("supametas-sync explain minutes.md", &["settled  ok"]);
     walk.types(Service, "supametas-sync explain-code 401");
     walk.say(
@@ -150,7 +150,7 @@ pub fn wrong_option(walk: &mut Walk) {
     );
     walk.anna_has("photo.png", sample("gradient.png"));
     walk.types(Anna, "cp photo.png /srv/drop/");
-    walk.reads("supametas-sync status", &["OPS40001", "1 due"]);
+    walk.reads("supametas-sync status", &["OPS40001", "1 due", "PAUSED"]);
     walk.reads("supametas-sync explain photo.png", &["settled  ok"]);
     walk.types(Service, "supametas-sync explain-code OPS40001");
     walk.say("The administrator takes the option out again.");
@@ -170,9 +170,17 @@ pub fn outage(walk: &mut Walk) {
     walk.machine.stop_service();
     walk.anna_has("offer.docx", sample("python-docx.docx"));
     walk.types(Anna, "cp offer.docx /srv/drop/");
-    walk.reads("supametas-sync status", &["NO-CONNECTION", "1 due"]);
+    // Between two probes: while one is out there is no pause to be seen.
+    let closed = "waits: the gate service is closed since";
+    walk.reads(
+        "supametas-sync status",
+        &["1 due", "PAUSED     service", closed, "a probe goes out in"],
+    );
     walk.logs("gate=service");
-    walk.reads("supametas-sync explain offer.docx", &["settled  ok"]);
+    walk.reads(
+        "supametas-sync explain offer.docx",
+        &["settled  ok", closed, "one file goes out to see"],
+    );
     walk.types(Service, "supametas-sync check --online");
     walk.say(
         "The service is there again. A probe finds it, the gate opens, and the file goes out. \
