@@ -79,6 +79,12 @@ impl Browser {
     }
 
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        let told = self.try_to(method, path, body);
+        told.unwrap_or_else(|told| panic!("{method} {path} {body}: {told:#}"))
+    }
+
+    /// `Err`: what the driver refuses.
+    fn try_to(&self, method: &str, path: &str, body: &Value) -> Result<Value, Value> {
         let body = if method == "GET" {
             String::new()
         } else {
@@ -101,11 +107,11 @@ impl Browser {
         let mut told = vec![0; length];
         answer.read_exact(&mut told).unwrap();
         let told: Value = serde_json::from_slice(&told).unwrap();
-        assert!(
-            head.starts_with("http/1.1 200"),
-            "{method} {path} {body}: {told:#}"
-        );
-        told["value"].clone()
+        let value = told["value"].clone();
+        match head.starts_with("http/1.1 200") {
+            true => Ok(value),
+            false => Err(value),
+        }
     }
 
     fn call(&self, path: &str, body: &Value) -> Value {
@@ -158,10 +164,21 @@ impl Browser {
         found[ELEMENT].as_str().unwrap().to_owned()
     }
 
-    /// Clicks as a person does: what is covered can't be clicked.
+    /// Clicks as a person does: what is covered can't be clicked. The page may put
+    /// a newer element in the place of one that was just found.
     pub fn click(&self, selector: &str) {
-        let element = self.element(selector);
-        self.call(&format!("/element/{element}/click"), &json!({}));
+        let end = Instant::now() + SOON;
+        loop {
+            let element = self.element(selector);
+            let path = format!("/session/{}/element/{element}/click", self.session);
+            match self.try_to("POST", &path, &json!({})) {
+                Ok(_) => return,
+                Err(told) if told["error"] == "stale element reference" => {
+                    assert!(Instant::now() < end, "{selector} never stays: {told:#}");
+                }
+                Err(told) => panic!("{selector}: {told:#}"),
+            }
+        }
     }
 
     /// Types into an element. Keys are WebDriver's: `\u{e007}` is Enter.
