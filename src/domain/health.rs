@@ -120,6 +120,8 @@ pub struct ClosedGate {
     pub code: String,
     /// For how long.
     pub lasts: Duration,
+    /// Whether it opens by a probe alone, which goes out with the next file.
+    pub by_time: bool,
 }
 
 /// An operator's pause.
@@ -155,6 +157,8 @@ pub struct Facts {
     pub stopped: Option<String>,
     /// Files that a person should look at.
     pub attention: u64,
+    /// Files and tasks that wait.
+    pub waiting: u64,
     /// How long the file waits that waits longest.
     pub oldest: Option<Duration>,
     /// Gates that are closed.
@@ -240,7 +244,9 @@ pub fn judge(facts: &Facts, limits: &Limits) -> Health {
         found(Level::Trouble, What::Stopped(why.clone()));
     }
     for gate in &facts.gates {
-        let level = trouble_if(gate.lasts >= limits.gate_critical);
+        // Where nothing waits no probe goes out, and nobody has to do anything.
+        let holds_somebody = facts.waiting > 0 || !gate.by_time;
+        let level = trouble_if(holds_somebody && gate.lasts >= limits.gate_critical);
         found(level, What::Gate(gate.clone()));
     }
     for folder in &facts.folders {

@@ -11,6 +11,7 @@ fn well() -> Facts {
         daemon: Daemon::Works,
         stopped: None,
         attention: 0,
+        waiting: 1,
         oldest: None,
         gates: Vec::new(),
         pauses: Vec::new(),
@@ -24,6 +25,7 @@ fn gate(lasts: Duration) -> ClosedGate {
         gate: "dataset:main".into(),
         code: "HTTP-401".into(),
         lasts,
+        by_time: true,
     }
 }
 
@@ -72,6 +74,29 @@ fn each_fact_has_its_level() {
             &["stopped"],
         ),
         (|f| f.gates.push(gate(MINUTE)), Trouble, &["gate"]),
+        // Nothing waits for it, …
+        (
+            |f| {
+                f.gates.push(gate(MINUTE));
+                f.waiting = 0;
+            },
+            Well,
+            &["gate"],
+        ),
+        // … but a person has to open this one.
+        (
+            |f| {
+                let by_time = false;
+                let lasts = MINUTE;
+                f.gates.push(ClosedGate {
+                    by_time,
+                    ..gate(lasts)
+                });
+                f.waiting = 0;
+            },
+            Trouble,
+            &["gate"],
+        ),
         (
             |f| f.folders.push(folder(Some(MINUTE))),
             Trouble,

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::span;
 use super::standing::Standing;
+use super::{lifts, span};
+use crate::domain::error_table::Lifts;
 use crate::domain::health::{
     ClosedGate, Daemon, Facts, Finding, Health, Level, Limits, LostFolder, Pause, What, judge,
 };
@@ -41,6 +42,7 @@ fn facts(standing: &Standing, silent: bool) -> Facts {
         gate: gate.gate.clone(),
         code: gate.code.clone(),
         lasts: now.since(gate.since.0),
+        by_time: gate.lifts == lifts(Lifts::Time),
     });
     let pauses = standing.pauses.iter().map(|pause| Pause {
         scope: pause.scope.clone(),
@@ -60,6 +62,7 @@ fn facts(standing: &Standing, silent: bool) -> Facts {
         daemon,
         stopped: standing.stopped.clone(),
         attention: standing.attention,
+        waiting: standing.pending.due + standing.pending.later + standing.pending.submitted,
         // What is held back on purpose waits as it should.
         oldest: standing.oldest_unpaused_s.map(Duration::from_secs),
         gates: gates.collect(),
