@@ -16,10 +16,8 @@
 use std::fmt;
 use std::time::Duration;
 
+pub use super::naming::left_out::OWNER_SIGN as NAME;
 use super::naming::shown_text;
-
-/// The name of the sign in the folder. It begins with a dot, so it is never taken.
-pub const NAME: &str = ".supametas-sync.owner";
 
 /// Bytes of a sign, at most.
 pub const LONGEST: usize = 512;

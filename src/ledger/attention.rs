@@ -69,15 +69,7 @@ impl Ledger {
         how: Acknowledge,
         at: Moment,
     ) -> Result<Acknowledged, LedgerError> {
-        let mut all = Acknowledged::default();
-        for some in self.to_acknowledge(which, at.now).await?.chunks(AT_ONCE) {
-            let (some, how) = (some.to_vec(), how.clone());
-            let here = self.write(some.len(), move |work| {
-                acknowledge_all(work, some, &how, at)
-            });
-            all.add(here.await?);
-        }
-        Ok(all)
+        self.acknowledge_some(which, how, at, false).await
     }
 
     /// What [`Ledger::acknowledge`] would answer now.
@@ -87,13 +79,25 @@ impl Ledger {
         how: Acknowledge,
         at: Moment,
     ) -> Result<Acknowledged, LedgerError> {
+        self.acknowledge_some(which, how, at, true).await
+    }
+
+    async fn acknowledge_some(
+        &self,
+        which: Selection,
+        how: Acknowledge,
+        at: Moment,
+        rehearsal: bool,
+    ) -> Result<Acknowledged, LedgerError> {
         let mut all = Acknowledged::default();
         for some in self.to_acknowledge(which, at.now).await?.chunks(AT_ONCE) {
-            let (some, how) = (some.to_vec(), how.clone());
-            let here = self.rehearse(some.len(), move |work| {
-                acknowledge_all(work, some, &how, at)
+            let (count, some, how) = (some.len(), some.to_vec(), how.clone());
+            let work = move |work: &mut Work<'_>| acknowledge_all(work, some, &how, at);
+            all.add(if rehearsal {
+                self.rehearse(count, work).await?
+            } else {
+                self.write(count, work).await?
             });
-            all.add(here.await?);
         }
         Ok(all)
     }

@@ -8,6 +8,9 @@
 //! Must not: hold what is never taken whatever the configuration says (dotfiles,
 //! backups of editors): that is [`super::is_always_temporary`].
 
+/// The sign that a daemon leaves in its folders (`domain::owner_sign`).
+pub const OWNER_SIGN: &str = ".supametas-sync.owner";
+
 /// Files and folders that nobody means to import. A folder of such a name is not
 /// walked. `*` stands for any characters, and case does not count.
 pub const EXCLUDED: &[&str] = &[
@@ -38,7 +41,7 @@ pub const EXCLUDED: &[&str] = &[
     ".fuse_hidden*",
     ".~lock.*#",
     // The daemon's own sign.
-    super::super::owner_sign::NAME,
+    OWNER_SIGN,
 ];
 
 /// Files that a program is still writing under another name than the one that
