@@ -141,7 +141,7 @@ fn opinion(config: &Config, dataset: &Dataset, meaning: Meaning, judgement: &Jud
     match meaning {
         Meaning::Fine => Finding::new(
             Severity::Note,
-            format!("dataset {name}: the service answers and takes the key ({code})"),
+            format!("dataset {name}: the service answers and takes the key (asked about a task that is not there: {code})"),
             "",
         ),
         Meaning::WrongPath => error(

@@ -73,13 +73,12 @@ pub async fn run(
     mut inlets: Inlets,
     stop: CancellationToken,
 ) -> Result<(), TaskFailure> {
-    // Files that could not be read are looked at again, and what a lost bell told.
-    let mut again = tokio::time::interval(*UNREADABLE_WAIT.end() / 2);
     let mut intake = Intake {
         ctx,
         set: SettlingSet::new(DEFAULT_CAPACITY),
         clock: SteadyClock::new(),
         start: Instant::now(),
+        again: Instant::now(),
         sorted: Vec::new(),
         recordings: JoinSet::new(),
     };
@@ -91,7 +90,7 @@ pub async fn run(
         // file that is dropped now never waits behind many of them.
         let idle = free && due.is_none_or(|at| at > intake.now());
         let due = due.map(|at| intake.start + at);
-        let ctx = intake.ctx.clone();
+        let (ctx, again) = (intake.ctx.clone(), intake.again);
         tokio::select! {
             // In this order, so that a question is answered only when all that
             // was sighted before it has been looked through.
@@ -106,7 +105,7 @@ pub async fn run(
                 intake.sighted(batch).await;
             }
             () = ctx.unsorted.notified() => intake.sort_again().await,
-            _ = again.tick() => intake.sort_again().await,
+            () = tokio::time::sleep_until(again) => intake.sort_again().await,
             Some(question) = inlets.questions.recv() => {
                 let idle = match question.but_written {
                     true => intake.set.only_written(),
@@ -137,6 +136,8 @@ struct Intake {
     clock: SteadyClock,
     /// Where the monotonic times of the set begin.
     start: Instant,
+    /// When what is not sorted yet is looked through next.
+    again: Instant,
     /// To be recorded next; each is in the set still.
     sorted: Vec<(Arc<Key>, NewFile)>,
     /// Being recorded.
@@ -386,6 +387,9 @@ impl Intake {
             Ok(enqueued) => {
                 failpoint!("intake.enqueued");
                 for (file, enqueued) in files.iter().zip(enqueued) {
+                    if matches!(file.sorted, NewSorted::Unreadable(_)) {
+                        self.again = self.again.min(Instant::now() + *UNREADABLE_WAIT.start());
+                    }
                     if enqueued.new {
                         report::queued(&self.ctx, enqueued.id, file);
                     }
@@ -401,9 +405,17 @@ impl Intake {
         self.forget_all(&keys);
     }
 
-    /// Sorts what an operator wants tried again though it was not taken: the
-    /// type lists may say something else now.
+    /// Sorts what an operator wants tried again though it was not taken, since the
+    /// type lists may say something else now, and what could not be read, when it
+    /// is due: people have been told when that is.
     async fn sort_again(&mut self) {
+        let next = self.sort_due().await;
+        self.again = Instant::now() + next.max(*UNREADABLE_WAIT.start());
+    }
+
+    /// How long it takes until the next is due, or a missed wake-up is made up for.
+    async fn sort_due(&mut self) -> Duration {
+        let mut next = *UNREADABLE_WAIT.end() / 2;
         let running = self.ctx.running();
         let mut after = None;
         loop {
@@ -411,27 +423,37 @@ impl Intake {
                 Ok(batch) => batch,
                 Err(error) => {
                     tracing::error!(%error, "the ledger can't be asked what is to be sorted again");
-                    return;
+                    return next;
                 }
             };
-            let Some(last) = batch.last() else { return };
+            let Some(last) = batch.last() else {
+                return next;
+            };
             after = Some(last.id);
             let now = self.ctx.world.clock.now();
-            for file in batch.into_iter().filter(|file| file.not_before <= now) {
+            for file in batch {
+                if file.not_before > now {
+                    next = next.min(file.not_before.since(now));
+                    continue;
+                }
                 let id = file.id;
-                if let Err(error) = self.sort_one_again(&running, file).await {
-                    tracing::error!(%id, %error, "could not be sorted again");
+                match self.sort_one_again(&running, file).await {
+                    // When it is due again stands in the ledger.
+                    Ok(true) => next = *UNREADABLE_WAIT.start(),
+                    Ok(false) => {}
+                    Err(error) => tracing::error!(%id, %error, "could not be sorted again"),
                 }
             }
             self.ctx.uploads.notify_one();
         }
     }
 
-    async fn sort_one_again(&self, running: &Running, file: Unsorted) -> Result<(), LedgerError> {
+    /// Whether it still could not be read.
+    async fn sort_one_again(&self, running: &Running, file: Unsorted) -> Result<bool, LedgerError> {
         let folder = running.config.folders.get(&file.folder).cloned();
         let Some((folder, (root, _))) = folder.zip(self.ctx.folders.online_root(&file.folder))
         else {
-            return Ok(());
+            return Ok(false);
         };
         let id = file.id;
         let (mtime, wait) = (file.version.mtime_ns, folder.incomplete_wait);
@@ -456,7 +478,9 @@ impl Intake {
         });
         let (ledger, at) = (&self.ctx.ledger, self.ctx.world.moment());
         let policies = &running.policies;
-        match looked.await.and_then(Result::ok).unwrap_or(Again::Wait) {
+        let looked = looked.await.and_then(Result::ok).unwrap_or(Again::Wait);
+        let unread = matches!(looked, Again::Found(Found::New(NewSorted::Unreadable(_))));
+        match looked {
             Again::Found(Found::New(sorted)) => ledger.sorted(id, sorted, at, policies).await,
             // It could not be read until now: its end may still come.
             Again::Found(Found::Incomplete(_)) if incomplete_for(mtime, at.now) < wait => Ok(()),
@@ -467,6 +491,7 @@ impl Intake {
             Again::Gone => ledger.vanished(id, None, at, policies).await.map(drop),
             Again::Wait => Ok(()),
         }
+        .map(|()| unread)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use crate::slow::watching;
 use crate::support::two_users::{self, Shared};
@@ -52,7 +53,7 @@ async fn files_of_other_users_are_sent_and_then_moved_or_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_the_daemon_may_not_read_is_named_and_stays() {
+async fn a_file_that_the_daemon_may_not_read_is_named_and_stays_until_it_may() {
     let stage = two_users::stage(Shared::Setgid, |s| {
         s.inbox("after = \"delete\"");
     });
@@ -71,6 +72,12 @@ async fn a_file_that_the_daemon_may_not_read_is_named_and_stays() {
     });
     assert!(path.exists());
     assert!(stage.sandbox.uploads().is_empty());
+    DROPPER.does(|| fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap());
+    // It waits as long again as it has waited, which is seconds so far: what people
+    // read of it holds, and no slower timer is behind it.
+    daemon.until_within(Duration::from_secs(20), "it is sent", || {
+        stage.states().get("succeeded") == Some(&1)
+    });
     assert!(daemon.terminate().success());
 }
 
